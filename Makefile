@@ -1,0 +1,34 @@
+# make demo  the whole main job on an invented release, from set-up to picture
+# make test  the tests
+# Both make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test test-slow clean
+help:
+	@sed -n '1,3s/^# //p' Makefile
+	@echo 'make test-slow  the tests that take minutes'
+	@echo 'make clean  remove .venv and what make demo wrote'
+
+demo: $(STAMP)
+	$(VENV)/bin/python tools/demo_run.py
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest
+
+test-slow: $(STAMP)
+	$(VENV)/bin/python -m pytest -m slow
+
+# the stamp comes last, so that a failed install is tried again
+$(STAMP): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v[:2] < (3, 13) else f"gaie_mmaction needs Python 3.10 to 3.12, but $(PYTHON) is {v[0]}.{v[1]}: choose another one by make PYTHON=python3.11 ...")'
+	@echo 'Installing into $(VENV): some minutes, once'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --progress-bar off -q -c constraints.txt setuptools wheel torch
+	$(PIP) install --progress-bar off -q -c constraints.txt --no-build-isolation -e '.[lite,test]'
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) work_dirs/demo data/demo

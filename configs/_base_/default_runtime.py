@@ -1,0 +1,5 @@
+_base_ = 'mmaction::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['gaie_mmaction'], allow_failed_imports=False)
+
+default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best=None))

@@ -1,0 +1,6 @@
+"""Datasets and data transforms."""
+from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from .imigue_dataset import IMiGUEDataset
+from .transforms import *  # noqa: F401,F403
+
+__all__ = ['IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset']

@@ -1,0 +1,96 @@
+"""The two annotation files: a segment csv, and MMAction2's clip list."""
+import csv
+import os
+from typing import Dict, List
+
+SEGMENT_HEADER = ('clip_id', 'video', 'start_frame', 'end_frame', 'label')
+
+
+def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
+    """Read a segment csv or a clip list; the first line tells which.
+
+    * Segment csv: header ``clip_id,video,start_frame,end_frame,label``; frames
+      from 0, end inclusive.
+    * Clip list, as MMAction2's ``VideoDataset`` reads: ``0004_0.mp4 31``, a clip
+      a file; the clip id is the file's name without its ending.
+
+    A label of -1 (or none in a clip list) means unlabelled.
+
+    Args:
+        ann_file (str): Path of the file.
+        num_classes (int): Labels must be below it.
+
+    Returns:
+        list[dict]: ``clip_id``, ``video``, ``start_frame``, ``end_frame`` (-1 is the
+        last of the file) and ``label``, in the file's order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line cannot be read, a label or a range is out of bounds, a
+            clip id occurs twice, or there is no clip at all; with file and line.
+    """
+    if not os.path.isfile(ann_file):
+        raise FileNotFoundError(f'annotation file {ann_file} does not exist: make it with '
+                                'tools/data/prepare_imigue.py, or set ann_file')
+    with open(ann_file, newline='', encoding='utf-8-sig') as file:
+        lines = file.read().splitlines()
+    segments = bool(lines) and lines[0].replace(' ', '') == ','.join(SEGMENT_HEADER)
+    parse = _parse_segment if segments else _parse_clip
+    clips, line_of = [], {}
+    for number, line in enumerate(lines[segments:], start=1 + segments):
+        if not line.strip():
+            continue
+        try:
+            clip = parse(line)
+            _check(clip, num_classes)
+        except ValueError as error:
+            raise ValueError(f'{ann_file}, line {number} ({line!r}): {error}') from error
+        first = line_of.setdefault(clip['clip_id'], number)
+        if first != number:
+            raise ValueError(f'{ann_file}, line {number}: clip id {clip["clip_id"]} was already '
+                             f'given in line {first}; ids must be unique')
+        clips.append(clip)
+    if not clips:
+        raise ValueError(f'{ann_file} holds no clip')
+    return clips
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f'{name} must be an integer, but got {text!r}') from None
+
+
+def _parse_segment(line: str) -> Dict:
+    fields = next(csv.reader([line]))
+    if len(fields) != len(SEGMENT_HEADER):
+        raise ValueError(f'needs the {len(SEGMENT_HEADER)} columns {",".join(SEGMENT_HEADER)}, '
+                         f'but has {len(fields)}')
+    clip = dict(zip(SEGMENT_HEADER, fields))
+    for name in SEGMENT_HEADER[2:]:
+        clip[name] = _integer(name, clip[name])
+    if not 0 <= clip['start_frame'] <= clip['end_frame']:
+        raise ValueError('needs 0 <= start_frame <= end_frame, but got '
+                         f'{clip["start_frame"]} and {clip["end_frame"]}')
+    return clip
+
+
+def _parse_clip(line: str) -> Dict:
+    # the label is behind the last blank: file names may hold blanks too
+    video, _, label = line.strip().rpartition(' ')
+    if not video:
+        video, label = line.strip(), '-1'
+    return dict(
+        clip_id=os.path.splitext(os.path.basename(video))[0],
+        video=video,
+        start_frame=0,
+        end_frame=-1,
+        label=_integer('label', label))
+
+
+def _check(clip: Dict, num_classes: int) -> None:
+    if not -1 <= clip['label'] < num_classes:
+        raise ValueError(f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
+                         f'{clip["label"]}; classes of your own are set by metainfo=dict(classes='
+                         '[...])')

@@ -1,0 +1,42 @@
+"""Classes of iMiGUE, in the order of the model's outputs.
+
+The release's label files hold codes: 1 to 31, and 99 for illustrative body
+language, which is not a micro-gesture.
+"""
+
+IMIGUE_CLASSES = (
+    'Turtle neck',
+    'Bulging face, deep breath',
+    'Touching hat',
+    'Touching or scratching head',
+    'Touching or scratching forehead',
+    'Covering face',
+    'Rubbing eyes',
+    'Touching or scratching facial parts',
+    'Touching ears',
+    'Biting nails',
+    'Touching jaw',
+    'Touching or scratching neck',
+    'Playing or adjusting hair',
+    'Buckle button, pulling shirt collar, adjusting tie',
+    'Touching or covering suprasternal notch',
+    'Scratching back',
+    'Folding arms',
+    'Dusting off clothes',
+    'Putting arms behind body',
+    'Moving torso',
+    'Sitting straightly',
+    'Scratching or touching arms',
+    'Rubbing or holding hands',
+    'Crossing fingers',
+    'Minaret gesture',
+    'Playing or manipulating objects',
+    'Hold back arms',
+    'Head up',
+    'Pressing lips',
+    'Arms akimbo',
+    'Shaking shoulders',
+    'Illustrative body language (not a micro-gesture)',
+)
+
+IMIGUE_CODES = (*range(1, 32), 99)

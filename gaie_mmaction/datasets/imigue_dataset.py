@@ -1,0 +1,147 @@
+"""iMiGUE's RGB clips, and any other set of clips in the same form."""
+import logging
+import os
+from typing import Callable, List, Optional, Union
+
+import torch
+from mmaction.datasets.base import BaseActionDataset
+from mmaction.registry import DATASETS
+from mmaction.utils import ConfigType
+from mmengine.logging import print_log
+
+from .annotations import read_annotations
+from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from .transforms import VideoReadError
+
+ON_ERROR = ('raise', 'skip')
+
+
+@DATASETS.register_module()
+class IMiGUEDataset(BaseActionDataset):
+    """Clips given as frame ranges of whole videos, or as files of their own.
+
+    The annotation file is a segment csv (``clip_id,video,start_frame,end_frame,
+    label``; frames from 0, end inclusive) or MMAction2's clip list
+    (``0004_0.mp4 31``): see :func:`~gaie_mmaction.datasets.annotations.read_annotations`.
+    Use ``ClipDecordInit`` and ``ClipDecordDecode`` in the pipeline.
+
+    Args:
+        ann_file (str): Path of the annotation file.
+        pipeline (list[dict or Callable]): Data transforms.
+        data_prefix (dict): ``video`` is the folder that the videos' paths start
+            from. Defaults to ``dict(video='')``.
+        data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults to ''.
+        metainfo (dict, optional): ``classes`` of your own data, a list of names
+            whose length is the limit of the labels. Defaults to None, iMiGUE's 32.
+        test_mode (bool): Whether for validation or test. Defaults to False.
+        on_error (str): ``'raise'`` stops at a clip that cannot be read, ``'skip'``
+            takes another one at random (training only), counts the loss and logs it once
+            a file. Defaults to ``'raise'``.
+        max_bad_share (float): With ``'skip'``, the share of the clips, in [0, 1),
+            that may be bad before the run fails. Defaults to 0.05.
+        indices (int or Sequence[int], optional): Only the first few, or these clips.
+            Defaults to None, all.
+        serialize_data (bool): Keep the annotations serialised, so that workers
+            share their memory. Defaults to True.
+        lazy_init (bool): Do not read the annotation file yet. Defaults to False.
+
+    Raises:
+        ValueError: If ``on_error`` is unknown, or ``'skip'`` in test mode, or
+            ``max_bad_share`` is outside [0, 1), or the annotation file is wrong.
+    """
+
+    METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
+
+    def __init__(self,
+                 *,
+                 ann_file: str,
+                 pipeline: List[Union[dict, Callable]],
+                 data_prefix: ConfigType = dict(video=''),
+                 data_root: str = '',
+                 metainfo: Optional[dict] = None,
+                 test_mode: bool = False,
+                 on_error: str = 'raise',
+                 max_bad_share: float = 0.05,
+                 indices=None,
+                 serialize_data: bool = True,
+                 lazy_init: bool = False) -> None:
+        if on_error not in ON_ERROR:
+            raise ValueError(f'on_error must be one of {ON_ERROR}, but got {on_error!r}')
+        if on_error == 'skip' and test_mode:
+            raise ValueError("on_error='skip' is for training only: a skipped test clip would "
+                             "change the result. Use on_error='raise' and mend or drop the file")
+        if not 0 <= max_bad_share < 1:
+            raise ValueError(f'max_bad_share must be in [0, 1), but got {max_bad_share}')
+        self.on_error = on_error
+        self.max_bad_share = max_bad_share
+        self._bad = None
+        super().__init__(
+            ann_file=ann_file,
+            pipeline=pipeline,
+            data_prefix=data_prefix,
+            data_root=data_root,
+            metainfo=metainfo,
+            test_mode=test_mode,
+            indices=indices,
+            serialize_data=serialize_data,
+            lazy_init=lazy_init)
+
+    def load_data_list(self) -> List[dict]:
+        """Read the annotation file.
+
+        Returns:
+            list[dict]: As :func:`read_annotations`, with ``filename`` for ``video``.
+        """
+        clips = read_annotations(self.ann_file, len(self.metainfo['classes']))
+        for clip in clips:
+            clip['filename'] = os.path.join(self.data_prefix.get('video', ''), clip.pop('video'))
+        return clips
+
+    def full_init(self) -> None:
+        """Read the annotations and set up the count of bad clips."""
+        super().full_init()
+        if self._bad is None and self.on_error == 'skip':
+            # in shared memory, so that all DataLoader workers count together
+            self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """Run the pipeline on a clip.
+
+        Args:
+            idx (int): Place of the clip.
+
+        Returns:
+            dict or None: What the pipeline gives; None asks for another clip.
+
+        Raises:
+            VideoReadError: If the clip cannot be read and ``on_error='raise'``.
+            RuntimeError: If more than ``max_bad_share`` of the clips are bad.
+        """
+        try:
+            return super().prepare_data(idx)
+        except VideoReadError as error:
+            if self.on_error == 'raise':
+                raise
+            self._note_bad(idx, error)
+            return None
+
+    def _note_bad(self, idx: int, error: VideoReadError) -> None:
+        if self._bad[idx]:
+            return
+        self._bad[idx] = True
+        filename = self.get_data_info(idx)['filename']
+        same_file = [
+            other for other in self._bad.nonzero().flatten().tolist()
+            if self.get_data_info(other)['filename'] == filename
+        ]
+        num_bad, num_clips = int(self._bad.sum()), len(self)
+        if len(same_file) == 1:
+            print_log(
+                f'{error}. Skipped; {num_bad} of {num_clips} clips so far. Further clips of this '
+                'file are skipped without a line',
+                logger='current',
+                level=logging.WARNING)
+        if num_bad > self.max_bad_share * num_clips:
+            raise RuntimeError(
+                f'{num_bad} of {num_clips} clips of {self.ann_file} cannot be read, more than '
+                f'max_bad_share={self.max_bad_share}. The last one: {error}') from error

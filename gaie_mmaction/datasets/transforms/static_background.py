@@ -1,0 +1,34 @@
+"""Taking the static background of a fixed camera away."""
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+
+@TRANSFORMS.register_module()
+class SubtractClipMean(BaseTransform):
+    """Replace each frame by its difference from the mean of the sampled frames.
+
+    Before a fixed camera, what stays is what moves. A network trained from
+    scratch on few clips needs it; one with pre-trained weights expects whole
+    frames. Grey 128 stands for no difference and differences beyond 127 are
+    clipped, so set ``mean=[128] * 3`` in the data preprocessor. Put it after
+    cropping and before ``FormatShape``; every view of a clip has its own mean.
+
+    Required and changed key: ``imgs`` (list of ``(H, W, 3)`` uint8).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Subtract.
+
+        Args:
+            results (dict): With ``imgs``, ``num_clips * clip_len`` frames.
+
+        Returns:
+            dict: With the differences in ``imgs``, uint8.
+        """
+        frames = np.asarray(results['imgs'])
+        views = frames.reshape(-1, results['clip_len'], *frames.shape[1:])
+        mean = views.mean(axis=1, keepdims=True, dtype=np.float32).round().astype(np.int16)
+        views = (views - mean + 128).clip(0, 255).astype(np.uint8)
+        results['imgs'] = list(views.reshape(frames.shape))
+        return results

@@ -1,0 +1,49 @@
+"""Warm-up of the token keep ratio."""
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from ..models import TokenReducer
+
+
+@HOOKS.register_module()
+class TokenKeepRatioWarmupHook(Hook):
+    """Lower the token keep ratio linearly from 1.0 to the neck's own value.
+
+    The ratio is set before each training epoch and follows from the epoch
+    alone, so a resumed run continues where it was. Validation during the
+    warm-up uses the ratio of that epoch.
+
+    Args:
+        begin (int): Last epoch, from 0, with ratio 1.0. Defaults to 0.
+        end (int): First epoch, from 0, with the neck's own ratio; above ``begin``.
+
+    Raises:
+        ValueError: If not ``0 <= begin < end``, or the model has no token reducer.
+    """
+
+    def __init__(self, end: int, begin: int = 0) -> None:
+        if not 0 <= begin < end:
+            raise ValueError(f'the warm-up needs 0 <= begin < end epochs, but got begin={begin} '
+                             f'and end={end}')
+        self.begin = begin
+        self.end = end
+        self.targets = {}
+
+    def before_train(self, runner) -> None:
+        """Remember each reducer's own ratio, the target."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.targets = {
+            module: module.token_keep_ratio
+            for module in model.modules() if isinstance(module, TokenReducer)
+        }
+        if not self.targets:
+            raise ValueError('TokenKeepRatioWarmupHook found no token reducer in the model: set '
+                             'model.backbone.neck, or take the hook out of custom_hooks')
+
+    def before_train_epoch(self, runner) -> None:
+        """Set the ratio of the epoch."""
+        progress = (runner.epoch - self.begin) / (self.end - self.begin)
+        progress = min(max(progress, 0.), 1.)
+        for reducer, target in self.targets.items():
+            reducer.token_keep_ratio = 1. - (1. - target) * progress

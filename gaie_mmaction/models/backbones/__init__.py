@@ -1,0 +1,4 @@
+"""Backbones."""
+from .gaie_vit import GAIEVisionTransformer
+
+__all__ = ['GAIEVisionTransformer']

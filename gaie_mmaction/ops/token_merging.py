@@ -1,0 +1,158 @@
+"""Token selection, matching and merging of GAIE as pure functions.
+
+Letters: B batch, N tokens, K kept tokens, C channels. Indices are ``int64``.
+Source of the method: "Enhancing Micro-gesture Classification via Global-Aware
+Importance Estimation in Vision Transformer", CEUR-WS Vol-4168, section 3.
+"""
+import math
+from fractions import Fraction
+from typing import Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .precision import at_least_float32, no_autocast
+
+
+def num_kept(num_tokens: int, keep_ratio: float) -> int:
+    """Number of tokens that stay, ``K = ceil(keep_ratio * N)``.
+
+    The ratio is read as the decimal that was written, so that 0.55 of 100 is
+    55: in binary floating point the product is 55.000000000000007.
+
+    Args:
+        num_tokens (int): Tokens before the reduction, at least 1.
+        keep_ratio (float): Share that stays, in (0, 1].
+
+    Returns:
+        int: K, in [1, num_tokens], rounded up.
+
+    Raises:
+        ValueError: If ``num_tokens < 1`` or ``keep_ratio`` is outside (0, 1].
+    """
+    if num_tokens < 1:
+        raise ValueError(f'num_tokens must be at least 1, but got {num_tokens}')
+    if not 0 < keep_ratio <= 1:
+        raise ValueError(f'keep_ratio must be in (0, 1], but got {keep_ratio}')
+    return math.ceil(Fraction(str(keep_ratio)) * num_tokens)
+
+
+def select_tokens(importance: Tensor, num_keep: int) -> Tuple[Tensor, Tensor]:
+    """Split the tokens into the most important ones and the rest.
+
+    Args:
+        importance (Tensor): ``(B, N)``, higher = keep.
+        num_keep (int): K, in [1, N].
+
+    Returns:
+        tuple[Tensor, Tensor]: ``keep_idx`` ``(B, K)`` and ``merge_idx``
+        ``(B, N - K)``, both ascending, so that the space-time order stays. Of
+        equally important tokens the earlier one is kept.
+
+    Raises:
+        ValueError: If ``num_keep`` is outside [1, N].
+    """
+    num_tokens = importance.shape[1]
+    if not 1 <= num_keep <= num_tokens:
+        raise ValueError(f'num_keep must be in [1, {num_tokens}], the number of tokens, '
+                         f'but got {num_keep}')
+    # Only a stable sort says which of equal tokens comes first: topk does not.
+    order = importance.argsort(dim=1, descending=True, stable=True)
+    keep_idx = order[:, :num_keep].sort(dim=1).values
+    merge_idx = order[:, num_keep:].sort(dim=1).values
+    return keep_idx, merge_idx
+
+
+def gather_tokens(x: Tensor, idx: Tensor) -> Tensor:
+    """Take tokens by their index.
+
+    Args:
+        x (Tensor): ``(B, N, C)`` or ``(B, N)``.
+        idx (Tensor): ``(B, M)``, in [0, N).
+
+    Returns:
+        Tensor: ``(B, M, C)`` or ``(B, M)``.
+    """
+    if x.dim() == 2:
+        return x.gather(1, idx)
+    return x.gather(1, idx.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+
+
+@torch.no_grad()
+def match_tokens(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
+    """Find for each background token the kept token of highest cosine similarity.
+
+    The choice has no gradient. It is made in float32 at least: in half
+    precision the many near-equal tokens of a static background would tie.
+
+    Args:
+        metric (Tensor): ``(B, N, D)``, what is compared (the token features).
+        keep_idx (Tensor): ``(B, K)`` kept tokens.
+        merge_idx (Tensor): ``(B, N - K)`` background tokens.
+
+    Returns:
+        Tensor: ``dst`` ``(B, N - K)``, in [0, K): a place in ``keep_idx``. Of
+        equally similar kept tokens the earliest. A token of norm zero has
+        similarity 0 to all.
+    """
+    metric = metric.to(at_least_float32(metric.dtype))
+    with no_autocast(metric.device):
+        metric = F.normalize(metric, dim=-1)
+        kept = gather_tokens(metric, keep_idx)  # (B, K, D)
+        background = gather_tokens(metric, merge_idx)  # (B, N - K, D)
+        return (background @ kept.transpose(1, 2)).argmax(dim=-1)
+
+
+def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
+    """Replace each kept token by the plain mean of itself and its background tokens.
+
+    Gradients flow through the mean, not through the indices. Sums are taken in
+    float32 at least.
+
+    Args:
+        x (Tensor): ``(B, N, C)``.
+        keep_idx (Tensor): ``(B, K)`` kept tokens, ascending.
+        merge_idx (Tensor): ``(B, N - K)`` background tokens.
+        dst (Tensor): ``(B, N - K)``, where each background token goes, in [0, K).
+
+    Returns:
+        Tensor: ``(B, K, C)`` in the dtype of ``x`` and the order of ``keep_idx``.
+    """
+    dtype = at_least_float32(x.dtype)
+    kept = gather_tokens(x, keep_idx).to(dtype)  # (B, K, C)
+    background = gather_tokens(x, merge_idx).to(dtype)  # (B, N - K, C)
+    index = dst.unsqueeze(-1).expand_as(background)
+    mean = kept.scatter_reduce(1, index, background, reduce='mean', include_self=True)
+    return mean.to(x.dtype)
+
+
+def merge_sizes(size: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
+    """Add up how many original tokens each merged token stands for.
+
+    Args:
+        size (Tensor): ``(B, N)``.
+        keep_idx, merge_idx, dst (Tensor): As in :func:`merge_tokens`.
+
+    Returns:
+        Tensor: ``(B, K)``; its sum over tokens is that of ``size``.
+    """
+    return gather_tokens(size, keep_idx).scatter_add(1, dst, gather_tokens(size, merge_idx))
+
+
+def merge_source(source: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
+    """Follow the original tokens through a merge.
+
+    Args:
+        source (Tensor): ``(B, N0)``, the present token, in [0, N), that holds
+            each of the N0 original tokens.
+        keep_idx, merge_idx, dst (Tensor): As in :func:`merge_tokens`.
+
+    Returns:
+        Tensor: ``(B, N0)``, the same after the merge, in [0, K).
+    """
+    place = torch.arange(keep_idx.shape[1], device=source.device).expand_as(keep_idx)
+    num_tokens = keep_idx.shape[1] + merge_idx.shape[1]
+    moved = source.new_empty(source.shape[0], num_tokens)
+    moved = moved.scatter(1, keep_idx, place).scatter(1, merge_idx, dst)
+    return moved.gather(1, source)

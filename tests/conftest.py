@@ -1,0 +1,24 @@
+"""Shared by all tests."""
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+for folder in ('tests', 'tools/data', 'tools/model_converters', 'tools/visualize'):
+    sys.path.insert(0, str(ROOT / folder))
+
+import gaie_mmaction  # noqa: E402,F401
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """The same random numbers for a test, whatever ran before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return ROOT

@@ -1,0 +1,84 @@
+"""The method in plain loops over single numbers, straight from its description.
+
+Slow on purpose and free of the package: what the fast code is compared with.
+"""
+import math
+from decimal import ROUND_CEILING, Decimal
+from typing import List, Tuple
+
+import numpy as np
+
+
+def attention(q, k, v, scale: float, bias=None) -> Tuple[np.ndarray, np.ndarray]:
+    """Output ``(B, h, N, d)`` and importance ``(B, N)`` of float64 arrays ``(B, h, N, d)``."""
+    batch, heads, num_tokens, dims = q.shape
+    out = np.zeros_like(v)
+    importance = np.zeros((batch, num_tokens))
+    for b in range(batch):
+        for h in range(heads):
+            for i in range(num_tokens):
+                logits = []
+                for j in range(num_tokens):
+                    logit = scale * sum(q[b, h, i, c] * k[b, h, j, c] for c in range(dims))
+                    logits.append(logit + (0. if bias is None else bias[b, j]))
+                top = max(logits)
+                weights = [math.exp(logit - top) for logit in logits]
+                total = math.fsum(weights)
+                for j in range(num_tokens):
+                    share = weights[j] / total
+                    importance[b, j] += share / (heads * num_tokens)
+                    out[b, h, i] += share * v[b, h, j]
+    return out, importance
+
+
+def num_kept(num_tokens: int, keep_ratio: str) -> int:
+    """``ceil(keep_ratio * N)`` of the ratio as written."""
+    return int((Decimal(keep_ratio) * num_tokens).to_integral_value(ROUND_CEILING))
+
+
+def select(importance: List[float], num_keep: int) -> Tuple[List[int], List[int]]:
+    """Kept and background tokens of one clip, ascending; ties: the earlier token is kept."""
+    kept = []
+    for _ in range(num_keep):
+        best = None
+        for j in range(len(importance)):
+            if j not in kept and (best is None or importance[j] > importance[best]):
+                best = j
+        kept.append(best)
+    return sorted(kept), [j for j in range(len(importance)) if j not in kept]
+
+
+def cosine(a, b) -> float:
+    norms = math.sqrt(math.fsum(x * x for x in a)) * math.sqrt(math.fsum(x * x for x in b))
+    return math.fsum(x * y for x, y in zip(a, b)) / norms if norms else 0.
+
+
+def match(metric, kept: List[int], background: List[int]) -> List[int]:
+    """For each background token the place, in ``kept``, of the first most similar kept token."""
+    places = []
+    for i in background:
+        best = 0
+        for place, j in enumerate(kept):
+            if cosine(metric[i], metric[j]) > cosine(metric[i], metric[kept[best]]):
+                best = place
+        places.append(best)
+    return places
+
+
+def merge(x, kept: List[int], background: List[int], places: List[int]) -> np.ndarray:
+    """Plain mean of each kept token and what joined it, ``(K, C)``."""
+    merged = []
+    for place, j in enumerate(kept):
+        group = [x[j]] + [x[i] for i, where in zip(background, places) if where == place]
+        merged.append(sum(group) / len(group))
+    return np.array(merged)
+
+
+def gaie(x, importance, keep_ratio: str, metric=None) -> np.ndarray:
+    """All of it for a batch: ``(B, N, C)`` and ``(B, N)`` to ``(B, K, C)``."""
+    results = []
+    for b in range(len(x)):
+        kept, background = select(list(importance[b]), num_kept(len(x[b]), keep_ratio))
+        places = match((x if metric is None else metric)[b], kept, background)
+        results.append(merge(x[b], kept, background, places))
+    return np.array(results)
