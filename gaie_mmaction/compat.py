@@ -7,6 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import pickle
+import re
 import sys
 import types
 import warnings
@@ -141,7 +142,8 @@ def load_checkpoint_safely(filename: str, map_location=None) -> dict:
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own text advises to switch the check off, which is no way out
-        reason = str(error).split('WeightsUnpickler error:')[-1].split('. Please use')[0].strip()
+        found = re.search(r'GLOBAL (\S+)', str(error))
+        reason = f'it holds {found[1]}' if found else str(error).strip().splitlines()[-1]
         raise RuntimeError(
             f'checkpoint {filename} is refused and nothing of it was run: {reason}. Only tensors, '
             'plain containers and what mmengine writes are read. If the file comes from a source '

@@ -1,0 +1,120 @@
+"""The converter against an independent rendering of VideoMAE's finetuned network."""
+import argparse
+import os
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from mmengine.registry import init_default_scope
+from videomae_to_mmaction import ConversionError, convert, load_official
+
+DIMS, DEPTH, HEADS, FRAMES, SIZE = 24, 2, 3, 4, 32
+TOKENS = FRAMES // 2 * (SIZE // 16)**2
+
+
+def official_weights():
+    """Random weights under the official names."""
+    weights = {
+        'patch_embed.proj.weight': torch.randn(DIMS, 3, 2, 16, 16) * .05,
+        'patch_embed.proj.bias': torch.randn(DIMS),
+        'fc_norm.weight': torch.randn(DIMS),
+        'fc_norm.bias': torch.randn(DIMS),
+        'head.weight': torch.randn(5, DIMS),
+        'head.bias': torch.randn(5),
+    }
+    shapes = {
+        'norm1.weight': (DIMS, ), 'norm1.bias': (DIMS, ), 'attn.q_bias': (DIMS, ),
+        'attn.v_bias': (DIMS, ), 'attn.qkv.weight': (3 * DIMS, DIMS), 'attn.proj.weight': (DIMS, DIMS),
+        'attn.proj.bias': (DIMS, ), 'norm2.weight': (DIMS, ), 'norm2.bias': (DIMS, ),
+        'mlp.fc1.weight': (4 * DIMS, DIMS), 'mlp.fc1.bias': (4 * DIMS, ),
+        'mlp.fc2.weight': (DIMS, 4 * DIMS), 'mlp.fc2.bias': (DIMS, )
+    }
+    for block in range(DEPTH):
+        for name, shape in shapes.items():
+            weights[f'blocks.{block}.{name}'] = torch.randn(shape) * .3
+    return weights
+
+
+def official_forward(w, clips):
+    """The finetuned VideoMAE network, written from its description."""
+    x = F.conv3d(clips, w['patch_embed.proj.weight'], w['patch_embed.proj.bias'], stride=(2, 16, 16))
+    x = x.flatten(2).transpose(1, 2)
+    place = torch.arange(TOKENS, dtype=torch.float64)[:, None]
+    angle = place / 10000**(2 * (torch.arange(DIMS) // 2) / DIMS)[None]
+    table = torch.where(torch.arange(DIMS) % 2 == 0, angle.sin(), angle.cos()).float()
+    x = x + table
+    for i in range(DEPTH):
+        p = {name[len(f'blocks.{i}.'):]: value for name, value in w.items()
+             if name.startswith(f'blocks.{i}.')}
+        y = F.layer_norm(x, (DIMS, ), p['norm1.weight'], p['norm1.bias'], 1e-6)
+        bias = torch.cat([p['attn.q_bias'], torch.zeros(DIMS), p['attn.v_bias']])
+        q, k, v = F.linear(y, p['attn.qkv.weight'], bias).chunk(3, dim=-1)
+        heads = []
+        for h in range(HEADS):
+            part = slice(h * DIMS // HEADS, (h + 1) * DIMS // HEADS)
+            logits = q[..., part] @ k[..., part].transpose(1, 2) * (DIMS // HEADS)**-.5
+            heads.append(logits.softmax(-1) @ v[..., part])
+        x = x + F.linear(torch.cat(heads, -1), p['attn.proj.weight'], p['attn.proj.bias'])
+        y = F.layer_norm(x, (DIMS, ), p['norm2.weight'], p['norm2.bias'], 1e-6)
+        y = F.gelu(F.linear(y, p['mlp.fc1.weight'], p['mlp.fc1.bias']))
+        x = x + F.linear(y, p['mlp.fc2.weight'], p['mlp.fc2.bias'])
+    x = F.layer_norm(x.mean(1), (DIMS, ), w['fc_norm.weight'], w['fc_norm.bias'], 1e-6)
+    return F.linear(x, w['head.weight'], w['head.bias'])
+
+
+@pytest.mark.parametrize('under', ['module', 'model'])
+@pytest.mark.parametrize('backbone', ['VisionTransformer', 'GAIEVisionTransformer'])
+def test_same_logits_after_strict_loading(tmp_path, under, backbone):
+    weights = official_weights()
+    path = tmp_path / 'official.pth'
+    torch.save({under: weights, 'epoch': 3, 'args': argparse.Namespace(lr=.1)}, path)
+    init_default_scope('mmaction')
+    model = MODELS.build(
+        dict(
+            type='Recognizer3D',
+            backbone=dict(type=backbone, img_size=SIZE, embed_dims=DIMS, depth=DEPTH,
+                          num_heads=HEADS, num_frames=FRAMES),
+            cls_head=dict(type='TimeSformerHead', num_classes=5, in_channels=DIMS))).eval()
+    model.load_state_dict(convert(load_official(str(path)), TOKENS), strict=True)
+    clips = torch.randn(2, 3, FRAMES, SIZE, SIZE)
+    with torch.no_grad():
+        logits = model(clips[:, None], stage='head')
+    torch.testing.assert_close(logits, official_forward(weights, clips), rtol=1e-4, atol=1e-5)
+
+
+def test_left_over_and_missing_are_listed():
+    weights = official_weights()
+    weights['surprise.weight'] = torch.zeros(1)
+    del weights['blocks.1.mlp.fc2.bias'], weights['head.bias']
+    with pytest.raises(ConversionError) as caught:
+        convert(weights)
+    for part in ('left over: surprise.weight', 'missing: backbone.blocks.1.mlp.layers.1.bias',
+                 'missing: cls_head.fc_cls.bias'):
+        assert part in str(caught.value)
+
+
+def test_pretraining_checkpoint_is_refused():
+    with pytest.raises(ConversionError, match='pre-training checkpoint.*finetuned'):
+        convert({'encoder.blocks.0.norm1.weight': torch.zeros(1)})
+
+
+def test_other_layouts_and_code_are_refused(tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict={}), path)
+    with pytest.raises(ConversionError, match='neither module nor model'):
+        load_official(str(path))
+
+    class Attack:
+
+        def __reduce__(self):
+            return os.system, (f'touch {tmp_path}/attacked', )
+
+    torch.save(dict(module=Attack()), path)
+    with pytest.raises(ConversionError, match='nothing of it was run.*system'):
+        load_official(str(path))
+    assert not (tmp_path / 'attacked').exists()
+
+
+def test_default_position_table_is_of_16_frames_at_224():
+    assert convert(official_weights())['backbone.pos_embed'].shape == (1, 8 * 14 * 14, DIMS)
