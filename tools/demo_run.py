@@ -1,5 +1,6 @@
 """The whole main job on an invented release: generate, prepare, train, test, compare, draw."""
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,10 @@ def run(title: str, *command: str) -> None:
     console.rule(title)
     console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
     script = str(Path(sys.executable).parent / 'mim') if command[0] == 'mim' else sys.executable
-    result = subprocess.run([script, *command[1:]], cwd=ROOT)
+    # the other half of the cores is for the loaders: with more threads than cores, both crawl
+    threads = str(max(1, os.cpu_count() // 2))
+    result = subprocess.run([script, *command[1:]], cwd=ROOT,
+                            env=dict(os.environ, OMP_NUM_THREADS=threads))
     if result.returncode:
         sys.exit(f'the step "{title}" failed; its messages stand above')
 

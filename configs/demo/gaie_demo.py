@@ -2,4 +2,4 @@
 _base_ = 'vivit_demo.py'
 
 model = dict(
-    backbone=dict(neck=dict(type='GAIENeck', token_keep_ratio=0.7), merge_layers=(1, 3, 4)))
+    backbone=dict(neck=dict(type='GAIENeck', token_keep_ratio=0.7), merge_layers=(2, 3, 4)))

@@ -1,0 +1,218 @@
+"""The dataset: right frames, right errors, right counts."""
+import shutil
+import time
+
+import numpy as np
+import pytest
+from mmaction.registry import DATASETS
+from mmcv.transforms import BaseTransform
+from mmengine.registry import init_default_scope
+from numbered_video import read_number, write_video
+from torch.utils.data import DataLoader
+
+from gaie_mmaction.datasets import IMIGUE_CLASSES, IMIGUE_CODES, IMiGUEDataset, VideoReadError
+
+HEADER = 'clip_id,video,start_frame,end_frame,label\n'
+
+
+class Numbers(BaseTransform):
+    """What the frames say, and the clip's place in the file."""
+
+    def transform(self, results):
+        return dict(numbers=[read_number(image) for image in results['imgs']],
+                    clip_id=results['clip_id'], label=results['label'])
+
+
+def pipeline(clip_len=8, test_mode=True):
+    return [
+        dict(type='ClipDecordInit'),
+        dict(type='UniformSample', clip_len=clip_len, test_mode=test_mode),
+        dict(type='ClipDecordDecode'),
+        Numbers()
+    ]
+
+
+def make_dataset(folder, text, name='clips.csv', **changes):
+    init_default_scope('mmaction')
+    (folder / name).write_text(text)
+    cfg = dict(type='IMiGUEDataset', data_root=str(folder), ann_file=name,
+               data_prefix=dict(video=''), pipeline=pipeline(), test_mode=True)
+    return DATASETS.build(dict(cfg, **changes))
+
+
+@pytest.fixture(scope='module')
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('videos')
+    write_video(folder / '0001.mp4', 200)
+    return folder
+
+
+@pytest.fixture
+def folder(videos, tmp_path):
+    shutil.copy(videos / '0001.mp4', tmp_path)
+    return tmp_path
+
+
+def expected_numbers(start, end, clip_len=8):
+    segment = (end - start) / clip_len
+    return [start + int(np.round(segment * i)) + int(segment / 2) for i in range(clip_len)]
+
+
+@pytest.mark.parametrize('start, end', [(0, 199), (37, 92), (61, 61), (100, 104), (180, 199),
+                                        (199, 199)])
+def test_frames_of_the_range(folder, start, end):
+    dataset = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,{start},{end},3\n')
+    item = dataset[0]
+    assert item['numbers'] == expected_numbers(start, end)
+    assert (item['clip_id'], item['label']) == ('0001_0', 3)
+
+
+def test_random_sampling_stays_inside_the_range(folder):
+    dataset = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,50,80,3\n', test_mode=False,
+                           pipeline=pipeline(test_mode=False))
+    samples = [dataset[0]['numbers'] for _ in range(20)]
+    assert all(50 <= min(numbers) and max(numbers) <= 80 for numbers in samples)
+    assert all(numbers == sorted(numbers) for numbers in samples)
+    assert len(set(map(tuple, samples))) > 10
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_same_frames_in_workers(folder, workers):
+    rows = [f'0001_{k},0001.mp4,{7 * k},{7 * k + 30},{k}\n' for k in range(20)]
+    dataset = make_dataset(folder, HEADER + ''.join(rows))
+    loader = DataLoader(dataset, num_workers=workers, batch_size=None)
+    for k, item in enumerate(loader):
+        assert item['numbers'] == expected_numbers(7 * k, 7 * k + 30)
+
+
+def test_clip_list_is_the_whole_file(folder):
+    (folder / '0001.mp4').rename(folder / 'my clip_7.mp4')
+    text = 'my clip_7.mp4 31\n'
+    item = make_dataset(folder, text, 'list.txt')[0]
+    assert item['numbers'] == expected_numbers(0, 199)
+    assert (item['clip_id'], item['label']) == ('my clip_7', 31)
+    assert make_dataset(folder, 'a.mp4\n', 'list.txt').get_data_info(0)['label'] == -1
+
+
+def test_meta():
+    assert len(IMIGUE_CLASSES) == len(set(IMIGUE_CLASSES)) == 32
+    assert IMIGUE_CODES[30:] == (31, 99) and IMIGUE_CODES[0] == 1
+    assert IMiGUEDataset.METAINFO['classes'] == IMIGUE_CLASSES
+
+
+def test_own_classes_set_the_limit(folder):
+    text = f'{HEADER}0001_0,0001.mp4,0,9,40\n'
+    with pytest.raises(ValueError, match=r'0\.\.31.*got 40.*metainfo'):
+        make_dataset(folder, text)
+    names = [str(n) for n in range(41)]
+    assert make_dataset(folder, text, metainfo=dict(classes=names)).get_data_info(0)['label'] == 40
+
+
+@pytest.mark.parametrize('row, message', [
+    ('0001_0,0001.mp4,0,9', 'line 2.*5 columns.*has 4'),
+    ('0001_0,0001.mp4,0,x,1', "line 2.*end_frame must be an integer, but got 'x'"),
+    ('0001_0,0001.mp4,9,8,1', 'line 2.*start_frame <= end_frame.*9 and 8'),
+    ('0001_0,0001.mp4,-1,8,1', 'line 2.*0 <= start_frame.*-1 and 8'),
+    ('0001_0,0001.mp4,0,8,32', 'line 2.*got 32'),
+    ('0001_0,0001.mp4,0,8,-2', 'line 2.*got -2'),
+    ('0001_0,0001.mp4,0,8,1\n0001_0,0001.mp4,9,10,1', 'line 3.*already.*line 2'),
+    ('', 'holds no clip'),
+])
+def test_wrong_rows(folder, row, message):
+    with pytest.raises(ValueError, match=f'clips.csv.*{message}'):
+        make_dataset(folder, f'{HEADER}{row}\n')
+
+
+def test_missing_annotation_file(folder):
+    with pytest.raises(FileNotFoundError, match='nowhere.csv.*prepare_imigue.py'):
+        make_dataset(folder, HEADER, ann_file='nowhere.csv')
+
+
+@pytest.mark.parametrize('changes, error, message', [
+    (dict(on_error='ignore'), ValueError, "got 'ignore'"),
+    (dict(on_error='skip'), ValueError, 'training only'),
+    (dict(on_error='skip', test_mode=False, max_bad_share=1.), ValueError, r'\[0, 1\).*got 1'),
+    (dict(onerror='raise'), TypeError, 'onerror'),
+])
+def test_wrong_arguments(folder, changes, error, message):
+    with pytest.raises(error, match=message):
+        make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,9,3\n', **changes)
+
+
+def make_bad_files(folder):
+    """Clip id -> what is wrong with its file."""
+    data = (folder / '0001.mp4').read_bytes()
+    (folder / 'empty.mp4').write_bytes(b'')
+    (folder / 'cut.mp4').write_bytes(data[:len(data) // 2])
+    (folder / 'text.mp4').write_text('this is no video\n' * 50)
+    noise = np.random.default_rng(0).bytes(len(data) // 4)
+    middle = len(data) // 2
+    (folder / 'damaged.mp4').write_bytes(data[:middle] + noise + data[middle + len(noise):])
+    return {
+        'absent': 'no such file', 'empty': 'is empty', 'cut': 'no video or is damaged|decoding',
+        'text': 'no video or is damaged', 'damaged': 'decoding frames', '0001': 'outside its 200 frames'
+    }
+
+
+@pytest.mark.parametrize('name', ['absent', 'empty', 'cut', 'text', 'damaged', '0001'])
+def test_unreadable_clip_raises(folder, name):
+    reason = make_bad_files(folder)[name]
+    dataset = make_dataset(folder, f'{HEADER}bad_0,{name}.mp4,60,{199 + (name == "0001")},3\n')
+    start = time.time()
+    with pytest.raises(VideoReadError, match=f'clip bad_0 of .*{name}.mp4 .*({reason})'):
+        dataset[0]
+    assert time.time() - start < 10
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_skip_takes_another_clip_and_counts(folder, workers):
+    make_bad_files(folder)
+    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(18)]
+    rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n']
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.1)
+    for _ in range(2):
+        items = list(DataLoader(dataset, num_workers=workers, batch_size=None))
+        assert len(items) == 20 and all(item['clip_id'].startswith('good') for item in items)
+    assert dataset._bad.sum() == 2
+
+
+def test_skip_logs_once_a_file(folder, monkeypatch):
+    from gaie_mmaction.datasets import imigue_dataset
+    lines = []
+    monkeypatch.setattr(imigue_dataset, 'print_log', lambda message, **_: lines.append(message))
+    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(8)]
+    rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n', 'bad_2,absent.mp4,0,9,3\n']
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.5)
+    for index in (8, 9, 8, 10, 10):
+        dataset[index]
+    assert len(lines) == 2 and 'bad_0' in lines[0] and 'bad_2' in lines[1]
+    assert '1 of 11 clips' in lines[0] and '3 of 11 clips' in lines[1]
+
+
+def test_skip_fails_above_the_share(folder):
+    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(9)] + ['bad_0,no.mp4,0,9,3\n']
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.05)
+    with pytest.raises(RuntimeError, match='1 of 10 clips.*max_bad_share=0.05.*bad_0'):
+        dataset[9]
+
+
+def test_all_bad_ends(folder):
+    dataset = make_dataset(folder, f'{HEADER}bad_0,no.mp4,0,9,3\n', test_mode=False,
+                           on_error='skip', max_bad_share=.9)
+    with pytest.raises(RuntimeError, match='1 of 1 clips'):
+        dataset[0]
+
+
+def test_subtract_clip_mean():
+    from mmaction.registry import TRANSFORMS
+    transform = TRANSFORMS.build(dict(type='SubtractClipMean'))
+    frames = np.random.default_rng(0).integers(0, 256, (8, 5, 6, 3), dtype=np.uint8)
+    images = transform(dict(imgs=list(frames), clip_len=4))['imgs']
+    for view in range(2):
+        part = frames[4 * view:4 * view + 4].astype(float)
+        expected = np.clip(part - np.round(part.mean(0)) + 128, 0, 255)
+        np.testing.assert_array_equal(np.stack(images[4 * view:4 * view + 4]), expected)
+    assert images[0].dtype == np.uint8
