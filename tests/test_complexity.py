@@ -1,0 +1,90 @@
+"""Costs against the paper, thop, formulas and MMAction2's own tool."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from gaie_mmaction.analysis import build_recognizer, measure_complexity, measure_latency
+
+
+@pytest.mark.parametrize('config, paper, true', [('gaie_vitb_imigue', '65.820', '113.625'),
+                                                 ('vivit_vitb_imigue', '101.848', '180.345')])
+def test_published_figures(root, config, paper, true):
+    """The paper's Table 3 (published), and the true cost of the same networks."""
+    result = subprocess.run(
+        [sys.executable, 'tools/analysis/get_flops.py', f'configs/{config}.py'],
+        cwd=root, capture_output=True, text=True)
+    assert f'true:               {true} GMACs' in result.stdout, result.stderr
+    assert f'convention: {paper} GMACs' in result.stdout
+
+
+def test_shape_option(root):
+    cfg = Config.fromfile(root / 'configs/demo/vivit_demo.py')
+    model = build_recognizer(cfg, 'meta')
+    cost = measure_complexity(model, (3, 8, 64, 64))
+    tokens, dims, depth = 2 * 4 * 4, 96, 6
+    expected = tokens * dims * 3 * 4 * 16 * 16 + dims * 32
+    expected += depth * (12 * dims * dims * tokens + 2 * tokens * tokens * dims)
+    assert cost.true_macs == expected
+    assert sum(cost.true_groups.values()) == expected
+    assert cost.parameters == sum(p.numel() for p in model.parameters())
+
+
+def test_paper_convention_is_thops():
+    """thop itself, on a network of the layers that it knows."""
+    from thop import profile
+
+    class Net(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv3d(3, 8, (2, 4, 4), (2, 4, 4))
+            self.norm = nn.LayerNorm(8)
+            self.qkv = nn.Linear(8, 24, bias=False)
+            self.fc = nn.Linear(8, 5)
+
+        def forward(self, x, stage=None):
+            x = self.norm(self.conv(x.flatten(0, 1)).flatten(2).transpose(1, 2))
+            q, k, v = nn.functional.linear(x, self.qkv.weight).chunk(3, -1)
+            return self.fc((q @ k.transpose(1, 2)).softmax(-1) @ v)
+
+    net = Net().eval()
+    expected, _ = profile(net, (torch.zeros(1, 1, 3, 4, 16, 16), ), verbose=False)
+    for module in net.modules():
+        module._forward_hooks.clear()
+    assert measure_complexity(net, (3, 4, 16, 16)).paper_macs == expected
+
+
+@pytest.mark.parametrize('config', ['gaie_demo', 'vivit_demo'])
+def test_hosts_tool_does_not_leave_out_attention(root, config, tmp_path):
+    """MMAction2's get_flops agrees but for the norms that it counts besides."""
+    mim = Path(sys.executable).with_name('mim')
+    path = root / f'configs/demo/{config}.py'
+    result = subprocess.run([str(mim), 'run', 'mmaction', 'get_flops', str(path), '--shape', '1',
+                             '3', '16', '96', '96'], cwd=tmp_path, capture_output=True, text=True)
+    flops = float(re.search(r'Flops: ([\d.]+)G', result.stdout)[1]) * 1e9
+    cost = measure_complexity(build_recognizer(Config.fromfile(path), 'meta'), (3, 16, 96, 96))
+    assert cost.true_groups['attention products'] > .04 * cost.true_macs
+    assert flops == pytest.approx(cost.true_macs, rel=.02)
+
+
+def test_latency_runs_all_models_in_turn():
+    calls = []
+
+    class Recorder(nn.Module):
+
+        def forward(self, inputs, stage):
+            calls.append((self.name, stage))
+
+    models = {}
+    for name in 'ab':
+        models[name] = Recorder()
+        models[name].name = name
+    times = measure_latency(models, torch.zeros(4, 1), runs=3)
+    assert calls == [('a', 'head'), ('b', 'head')] * 5
+    assert set(times) == set('ab') and min(times.values()) > 0

@@ -1,0 +1,80 @@
+"""Every config parses, builds, and runs forward and backward at a reduced size."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.registry import DATASETS, MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+CONFIGS = sorted(
+    path.relative_to(Path(__file__).parents[1]).as_posix()
+    for path in (Path(__file__).parents[1] / 'configs').rglob('*.py') if '_base_' not in path.parts)
+
+
+def load_reduced(root, path):
+    """The config with a narrow backbone, small frames and no weights to fetch."""
+    cfg = Config.fromfile(root / path)
+    cfg.model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+    cfg.model.cls_head.in_channels = 24
+    return cfg
+
+
+def test_there_are_configs():
+    assert {'configs/gaie_vitb_imigue.py', 'configs/vivit_vitb_imigue.py',
+            'configs/demo/gaie_demo.py', 'configs/demo/vivit_demo.py'} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_forward_and_backward(root, path):
+    cfg = load_reduced(root, path)
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    samples = [ActionDataSample().set_gt_label(label) for label in (3, 31)]
+    clips = [torch.randint(0, 256, (1, 3, 8, 32, 32), dtype=torch.uint8) for _ in samples]
+    batch = model.data_preprocessor(dict(inputs=clips, data_samples=samples), training=True)
+    losses = model(**batch, mode='loss')
+    losses['loss_cls'].backward()
+    assert torch.isfinite(losses['loss_cls'])
+    assert all(p.grad is not None for p in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        results = model(**model.data_preprocessor(dict(inputs=clips, data_samples=samples)),
+                        mode='predict')
+    assert [result.pred_score.shape for result in results] == [(32, )] * 2
+    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+@pytest.mark.parametrize('part', ['train', 'val', 'test'])
+def test_datasets_build(root, path, part):
+    cfg = Config.fromfile(root / path)
+    init_default_scope('mmaction')
+    dataset = DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset, lazy_init=True))
+    assert len(dataset.metainfo['classes']) == cfg.model.cls_head.num_classes
+    assert dataset.test_mode == (part != 'train')
+
+
+def test_the_papers_recipe(root):
+    """DESIGN of the paper: numbers that a change must not move by accident."""
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    assert cfg.model.backbone.neck == dict(type='GAIENeck', token_keep_ratio=0.7)
+    assert cfg.model.backbone.merge_layers == (3, 6, 9)
+    assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=2e-5, weight_decay=0.05)
+    assert (cfg.param_scheduler.type, cfg.param_scheduler.eta_min) == ('CosineAnnealingLR', 2e-6)
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler.T_max == 30
+    assert cfg.train_dataloader.batch_size == 2 and cfg.auto_scale_lr.base_batch_size == 4
+    assert cfg.train_dataloader.dataset.ann_file == 'trainval.csv'
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert steps['Resize'].scale == (256, 256) and steps['RandomCrop'].size == 224
+    assert steps['UniformSample'].clip_len == 16
+    steps = {step.type: step for step in cfg.test_dataloader.dataset.pipeline}
+    assert steps['CenterCrop'].crop_size == 224 and steps['UniformSample'].test_mode
+
+
+def test_plain_differs_by_the_neck_alone(root):
+    gaie = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    plain = Config.fromfile(root / 'configs/vivit_vitb_imigue.py')
+    del gaie.model.backbone['neck'], gaie.model.backbone['merge_layers']
+    assert gaie.to_dict() == plain.to_dict()

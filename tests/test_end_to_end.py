@@ -1,0 +1,125 @@
+"""Train, kill, resume and test through mim, on real video files."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import make_demo_release
+import pytest
+
+MIM = str(Path(sys.executable).with_name('mim'))
+
+CONFIG = """
+_base_ = '{root}/configs/demo/gaie_demo.py'
+# nothing random but the order of the clips, which depends on seed and epoch alone
+train_dataloader = dict(
+    batch_size=4, num_workers=1,
+    dataset=dict(data_root='{data}', pipeline={{{{_base_.test_pipeline}}}}))
+val_dataloader = dict(num_workers=1, dataset=dict(data_root='{data}'))
+test_dataloader = dict(num_workers=1, dataset=dict(data_root='{data}'))
+test_evaluator = dict(out_file='{data}/prediction.csv')
+model = dict(
+    backbone=dict(embed_dims=24, num_heads=2, depth=3, neck=dict(prop_attn=True),
+                  merge_layers=(0, 1)),
+    cls_head=dict(in_channels=24))
+custom_hooks = [dict(type='TokenKeepRatioWarmupHook', end=2)]
+train_cfg = dict(max_epochs=4, val_interval=4)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=-1))
+"""
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory, request):
+    """A tiny release, prepared, and a config over it."""
+    root = Path(__file__).parents[1]
+    folder = tmp_path_factory.mktemp('end_to_end')
+    make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
+    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', folder / 'release',
+                    '--out', folder, '--test-labels', folder / 'release/test_answers.csv'], check=True)
+    (folder / 'config.py').write_text(CONFIG.format(root=root, data=folder))
+    return folder
+
+
+def train(data, work, *options):
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    return subprocess.Popen([MIM, 'train', 'mmaction', str(data / 'config.py'), '--gpus', '0',
+                             '--work-dir', str(data / work), *options], env=environment, cwd=data,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def losses(data, work):
+    """Loss by iteration; of one that was run twice the last."""
+    found = {}
+    for path in sorted((data / work).glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            if 'loss' in entry:
+                found[entry['iter']] = entry['loss']
+    return found
+
+
+@pytest.fixture(scope='module')
+def unbroken(data):
+    finish(train(data, 'unbroken'))
+    return losses(data, 'unbroken')
+
+
+def test_killed_and_resumed_run_continues(data, unbroken):
+    assert sorted(unbroken) == list(range(1, 17))
+    process = train(data, 'killed')
+    log = data / 'killed' / 'last_checkpoint'
+    start = time.time()
+    while not (log.exists() and log.read_text().endswith('epoch_2.pth')):
+        assert process.poll() is None and time.time() - start < 150, process.communicate()[0][-3000:]
+        time.sleep(.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (data / 'killed' / 'epoch_4.pth').exists()
+    output = finish(train(data, 'killed', '--resume'))
+    assert 'resumed epoch: 2' in output
+    resumed = losses(data, 'killed')
+    assert sorted(resumed) == list(range(1, 17))
+    for iteration, loss in unbroken.items():
+        assert resumed[iteration] == pytest.approx(loss, rel=2e-4), iteration
+
+
+def test_mim_test_writes_the_leaderboard_file(data, unbroken):
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    result = subprocess.run([MIM, 'test', 'mmaction', str(data / 'config.py'), '--checkpoint',
+                             str(data / 'unbroken' / 'epoch_4.pth'), '--gpus', '0', '--work-dir',
+                             str(data / 'test')], cwd=data, env=environment, capture_output=True,
+                            text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    metrics = json.loads(next((data / 'test').glob('*/*.json')).read_text())
+    rows = list(csv.DictReader(open(data / 'prediction.csv')))
+    answers = list(csv.DictReader(open(data / 'release' / 'test_answers.csv')))
+    assert [row['Id'] for row in rows] == [answer['clip_id'] for answer in answers]
+    hits = [row['Target'] == answer['label'] for row, answer in zip(rows, answers)]
+    assert metrics['acc/top1'] == pytest.approx(sum(hits) / len(hits))
+    assert 0 <= metrics['acc/top1'] <= metrics['acc/top5'] <= 1
+
+
+def test_picture(data, unbroken, root):
+    result = subprocess.run([sys.executable, str(root / 'tools/visualize/token_map.py'),
+                             str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
+                             '--clip-id', '0004_3', '--out', str(data / 'map.png')], cwd=data,
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.startswith('0004_3: predicted ')
+    assert (data / 'map.png').stat().st_size > 20000
+    missing = subprocess.run([sys.executable, str(root / 'tools/visualize/token_map.py'),
+                              str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
+                              '--clip-id', 'nothing', '--out', str(data / 'no.png')], cwd=data,
+                             capture_output=True, text=True)
+    assert missing.returncode == 1 and 'clip nothing is not in test.csv' in missing.stderr
