@@ -15,6 +15,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE, DATA, WORK = 'data/demo_release', 'data/demo', 'work_dirs/demo'
 MODELS = {'GAIE': 'gaie_demo', 'plain ViT': 'vivit_demo'}
+RUNS = 31
 console = Console()
 
 
@@ -61,9 +62,9 @@ def compare(metrics: Dict[str, Dict[str, float]]) -> None:
         load_checkpoint(models[name], checkpoint_of(config), map_location='cpu', strict=True)
         size = cfg.model.backbone.img_size
         costs[name] = measure_complexity(models[name], (3, 16, size, size))
-    milliseconds = measure_latency(models, torch.randn(8, 1, 3, 16, size, size))
+    milliseconds = measure_latency(models, torch.randn(8, 1, 3, 16, size, size), runs=RUNS)
     table = Table('model', title='Unseen subjects, 8 classes; speed with 8 clips at once, '
-                  f'float32, {torch.get_num_threads()} threads, median of 15 runs in turn')
+                  f'float32, {torch.get_num_threads()} threads, median of {RUNS} runs in turn')
     for column in ('Top-1 %', 'Top-5 %', 'mean class %', 'GMACs', 'ms per clip'):
         table.add_column(column, justify='right')
     for name in MODELS:
@@ -72,6 +73,8 @@ def compare(metrics: Dict[str, Dict[str, float]]) -> None:
                       f'{milliseconds[name]:.2f}')
     console.rule('Comparison')
     console.print(table)
+    console.print('With so few tokens merging costs as much time as it saves; at full size see '
+                  'tools/analysis/get_flops.py configs/gaie_vitb_imigue.py')
 
 
 def main() -> None:

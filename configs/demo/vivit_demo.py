@@ -43,12 +43,12 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=16, num_workers=2, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 
-train_cfg = dict(max_epochs=14, val_interval=14)
+train_cfg = dict(max_epochs=12, val_interval=12)
 optim_wrapper = dict(optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=1.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, end=2, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=2, T_max=12, end=14, by_epoch=True,
+    dict(type='CosineAnnealingLR', begin=2, T_max=10, end=12, by_epoch=True,
          convert_to_iter_based=True)
 ]
-default_hooks = dict(checkpoint=dict(interval=7, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=1))
 randomness = dict(seed=0)

@@ -1,5 +1,8 @@
 """The invented release: its layout, its determinism, and that nothing gives the class away."""
 import csv
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import decord
@@ -89,6 +92,42 @@ def test_regions_hold_the_movement(release):
         assert motion[inside].mean() > 1.15 * motion[~inside].mean(), code
 
 
+@pytest.mark.parametrize('name', sorted({'scratching neck', 'touching ear', 'rubbing hands',
+                                         'folding arms', 'shaking shoulders', 'illustrative'}))
+def test_regions_hold_most_of_what_changes(release, name):
+    """A box of the hands alone, without the arms, holds a fifth to two fifths of it."""
+    regions = {row[0]: list(map(int, row[1:])) for row in read(release / 'regions.csv')[1:]}
+    shares = []
+    for video_id in ('0001', '0002', '0003'):
+        video = decord.VideoReader(str(next(release.rglob(f'{video_id}.mp4'))))
+        for k, row in enumerate(read(next(release.rglob(f'{video_id}_label.csv')))):
+            code, start, end = map(int, row)
+            if code != demo.GESTURES[name]:
+                continue
+            frames = video.get_batch(np.linspace(start, end, 12).astype(int)).asnumpy()
+            frames = frames.astype(float).mean(-1)
+            changed = np.abs(frames[3:9] - frames[0]).max(0) > 20
+            x0, y0, x1, y1 = regions[f'{video_id}_{k}']
+            assert 0 <= x0 < x1 < demo.WIDTH and 0 <= y0 < y1 < demo.HEIGHT
+            shares.append(changed[y0:y1 + 1, x0:x1 + 1].sum() / changed.sum())
+    assert len(shares) == 3 and np.mean(shares) > .6, shares
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='MALLOC_PERTURB_ is of glibc')
+def test_frames_do_not_depend_on_what_the_memory_held(tmp_path):
+    """x264's macroblock tree reads memory that it has not written."""
+    code = ('import sys; from pathlib import Path; import make_demo_release as demo; '
+            'out = Path(sys.argv[1]); demo.make_video("0005", out / "v.mp4", out, False, 0, 1)')
+    videos = []
+    for fill in ('85', '170'):
+        out = tmp_path / fill
+        subprocess.run([sys.executable, '-c', code, str(out)], check=True,
+                       cwd=os.path.dirname(demo.__file__), env={**os.environ,
+                                                                'MALLOC_PERTURB_': fill})
+        videos.append((out / 'v.mp4').read_bytes())
+    assert videos[0] == videos[1]
+
+
 def test_same_seed_same_release(release, tmp_path):
     again = tmp_path / 'again'
     demo.make_release(again, seed=3, subjects=PARTS, clips_per_class=1, workers=1)
@@ -129,6 +168,39 @@ def test_first_frame_says_nothing_of_the_class():
                 np.testing.assert_allclose(point, rest[name], atol=1e-9)
 
 
+def nearest_other_subject(release, place):
+    """Share of clips whose class a nearest-neighbour probe finds on other subjects.
+
+    Args:
+        release (Path): The release.
+        place (float): Which frame it sees, 0 the first and 1 the last of a clip.
+
+    Returns:
+        float: Accuracy, [0, 1]; chance is 1/8.
+    """
+    pictures, codes, subjects = [], [], []
+    for path in label_files(release)[:3]:  # the test part's classes are placeholders
+        video_id = path.parent.name
+        video = decord.VideoReader(str(next(release.rglob(f'{video_id}.mp4'))))
+        rows = [tuple(map(int, row)) for row in read(path)]
+        frames = video.get_batch([int(a + place * (b - a)) for _, a, b in rows]).asnumpy()
+        small = frames.reshape(len(rows), demo.HEIGHT // 8, 8, demo.WIDTH // 8, 8, 3)
+        small = small.mean((2, 4, 5))
+        small -= small.mean(0)  # who it is, and where, is no help to the probe nor a burden
+        pictures += list(small / small.std())
+        codes += [code for code, _, _ in rows]
+        subjects += [video_id] * len(rows)
+    pictures, codes, subjects = map(np.array, (pictures, codes, subjects))
+    distance = ((pictures[:, None] - pictures[None])**2).sum((2, 3))
+    distance[subjects[:, None] == subjects] = np.inf
+    return float((codes[distance.argmin(1)] == codes).mean())
+
+
+def test_pictures_tell_the_class_in_the_middle_of_a_clip_only(release):
+    chance_at_most = 8 / 24  # 24 clips: 3 are chance, and 8 are 3 standard deviations above it
+    assert nearest_other_subject(release, 0.) <= chance_at_most < nearest_other_subject(release, .5)
+
+
 def test_gestures_move_only_a_small_region():
     """The middle of a gesture changes less than a third of the picture."""
     rng = np.random.default_rng(0)
@@ -156,3 +228,45 @@ def test_folder_is_guarded(tmp_path):
         demo.check_folder(tmp_path, overwrite=False)
     demo.check_folder(tmp_path, overwrite=True)
     demo.check_folder(tmp_path / 'new', overwrite=False)
+
+
+def test_nothing_is_left_of_a_failed_release(tmp_path, monkeypatch):
+    def fail(workers):
+        raise OSError('no more processes')
+
+    precious = tmp_path / 'release.partial' / 'precious.txt'
+    precious.parent.mkdir()
+    precious.write_text('x')
+    monkeypatch.setattr(demo, 'ProcessPoolExecutor', fail)
+    with pytest.raises(OSError, match='no more processes'):
+        demo.make_release(tmp_path / 'release', 0, PARTS, 1, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ['release.partial']
+    assert precious.read_text() == 'x'
+
+
+def test_overwrite_replaces_the_whole_release(tmp_path, monkeypatch):
+    def draw(root, *_):
+        root.mkdir(parents=True)
+        (root / demo.MARKER).write_text('new')
+        return 5
+
+    old = tmp_path / 'release'
+    old.mkdir()
+    (old / demo.MARKER).write_text('old')
+    (old / 'stale.csv').write_text('')
+    monkeypatch.setattr(demo, 'draw_release', draw)
+    assert demo.make_release(old, 0, PARTS, 1, 1) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ['release']
+    assert [path.name for path in old.iterdir()] == [demo.MARKER]
+    assert (old / demo.MARKER).read_text() == 'new'
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--seed', '-1'], 'must be at least 0, but got -1'),
+    (['--test-subjects', '0'], 'must be at least 1, but got 0'),
+])
+def test_command_line_limits(tmp_path, arguments, message):
+    result = subprocess.run([sys.executable, demo.__file__, str(tmp_path / 'out'), *arguments],
+                            capture_output=True, text=True)
+    assert result.returncode == 2 and message in result.stderr
+    assert not (tmp_path / 'out').exists()

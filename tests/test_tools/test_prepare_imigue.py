@@ -10,8 +10,10 @@ from numbered_video import write_video
 from gaie_mmaction.datasets.annotations import read_annotations
 
 LAYOUTS = {
-    'later': ('imigue_data_phase1/datasets/imigue_skeleton_{}/{}', 'imigue_data_phase2/imigue_skeleton_test/{}'),
-    '2023': ('imigue_data_phase1/imigue_skeleton_{}/{}', 'imigue_data_phase2/imigue_skeleton_test/{}'),
+    'later': ('imigue_data_phase1/datasets/imigue_skeleton_{}/{}',
+              'imigue_data_phase2/imigue_skeleton_test/{}'),
+    '2023': ('imigue_data_phase1/imigue_skeleton_{}/{}',
+             'imigue_data_phase2/imigue_skeleton_test/{}'),
     'one more level': ('a/b/datasets/imigue_skeleton_{}/x/{}', 'c/imigue_skeleton_test/y/{}'),
 }
 
@@ -19,9 +21,11 @@ LAYOUTS = {
 def make_release(root, layout='later', rows='17,0,9\n99,12,29\n'):
     """Three videos of 30 frames, one a part; test labels are a placeholder."""
     labelled, test = LAYOUTS[layout]
-    folders = {'0001': labelled.format('train', '0001'), '0011': labelled.format('validate', '0011'),
+    folders = {'0001': labelled.format('train', '0001'),
+               '0011': labelled.format('validate', '0011'),
                '0054': test.format('0054')}
-    videos = {'0001': 'imigue_rgb_phase1/train_data/0001', '0011': 'imigue_rgb_phase1/validation_data/0011',
+    videos = {'0001': 'imigue_rgb_phase1/train_data/0001',
+              '0011': 'imigue_rgb_phase1/validation_data/0011',
               '0054': 'imigue_rgb_phase2/z/0054'}
     for video_id, folder in folders.items():
         (root / folder).mkdir(parents=True)
@@ -90,14 +94,49 @@ def test_missing_video_is_reported(tmp_path):
     (lambda root: next(root.rglob('0001_label.csv')).write_text('1,2\n'), '0001_label.csv, line 1'),
     (lambda root: next(root.rglob('0001_label.csv')).write_text('1,2,3\na,2,3\n'), 'line 2.*three'),
     (lambda root: next(root.rglob('0001.mp4')).write_text('no video'), '0001.mp4 cannot be opened'),
-    (lambda root: [path.unlink() for path in root.rglob('*_label.csv')], 'no <VID>_label.csv below'),
+    (lambda root: [path.unlink() for path in root.rglob('*_label.csv')],
+     'no <VID>_label.csv below'),
     (lambda root: (root / '0001.mp4').write_text(''), 'video 0001 occurs twice'),
+    (lambda root: next(root.rglob('0001.mp4')).write_text(''), '0001.mp4 cannot be opened'),
+    (lambda root: [path.unlink() for path in root.rglob('*.mp4')], 'no <VID>.mp4 below'),
+    (lambda root: next(root.rglob('0001_label.csv')).write_bytes(b'PK\xff\xfe'),
+     '0001_label.csv cannot be read as a csv'),
+    (lambda root: (next(root.rglob('imigue_skeleton_test')) / '0001_label.csv').write_text('1,2,3'),
+     'video 0001 has two label files'),
 ])
 def test_bad_release(tmp_path, spoil, message):
     root = make_release(tmp_path)
     spoil(root)
     with pytest.raises(prepare.ReleaseError, match=message):
         prepare.prepare(root, None)
+
+
+def test_every_code_becomes_its_label(tmp_path):
+    codes = [*range(1, 32), 99]
+    rows = ''.join(f'{code},0,5\n' for code in codes)
+    parts, report = prepare.prepare(make_release(tmp_path, rows=rows), None)
+    assert [row[-1] for row in parts['train']] == list(range(32))
+    assert parts['train'][10][0] == '0001_10'  # in order of the rows, not of the letters
+    assert sum(report.clips_per_class['train'].values()) == 32 and not report.dropped
+
+
+@pytest.mark.parametrize('text, message', [
+    ('clip_id,label\n0054_0,5\n0054_1,32\n', r'line 3.*0\.\.31.*32'),
+    ('clip_id,label\n0054_0,5\n0054_1,-1\n', 'line 3.*-1'),
+    ('clip_id,label\n0054_0,x\n', 'line 2.*x'),
+    ('clip_id,label\n0054_0,5\n0054_0,6\n', 'line 3: clip 0054_0 was already given'),
+    ('id,target\n0054_0,5\n', 'header clip_id,label'),
+    ('', 'header clip_id,label, but has None'),
+])
+def test_bad_test_labels(tmp_path, text, message):
+    (tmp_path / 'answers.csv').write_text(text)
+    with pytest.raises(prepare.ReleaseError, match=f'answers.csv.*{message}'):
+        prepare.read_test_labels(tmp_path / 'answers.csv')
+
+
+def test_missing_test_labels(tmp_path):
+    with pytest.raises(prepare.ReleaseError, match='nowhere.csv cannot be read'):
+        prepare.read_test_labels(tmp_path / 'nowhere.csv')
 
 
 def test_command_line_errors(tmp_path):
