@@ -223,7 +223,8 @@ def import_mmcv_quietly() -> None:
     it. Delete when mmcv warns at use instead of at import.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+        warnings.filterwarnings(
+            'ignore', message='Fail to import ``MultiScaleDeformableAttention``')
         importlib.import_module('mmcv.cnn.bricks.transformer')
 
 

@@ -16,7 +16,8 @@ CONFIGS = sorted(
 def load_reduced(root, path):
     """The config with a narrow backbone, small frames and no weights to fetch."""
     cfg = Config.fromfile(root / path)
-    cfg.model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+    cfg.model.backbone.update(
+        embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
     cfg.model.cls_head.in_channels = 24
     return cfg
 

@@ -39,7 +39,8 @@ def data(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp('end_to_end')
     make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
     subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', folder / 'release',
-                    '--out', folder, '--test-labels', folder / 'release/test_answers.csv'], check=True)
+                    '--out', folder, '--test-labels', folder / 'release/test_answers.csv'],
+                   check=True)
     (folder / 'config.py').write_text(CONFIG.format(root=root, data=folder))
     return folder
 
@@ -81,7 +82,8 @@ def test_killed_and_resumed_run_continues(data, unbroken):
     log = data / 'killed' / 'last_checkpoint'
     start = time.time()
     while not (log.exists() and log.read_text().endswith('epoch_2.pth')):
-        assert process.poll() is None and time.time() - start < 150, process.communicate()[0][-3000:]
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.time() - start < 150
         time.sleep(.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def measure_latency(models: Dict[str, nn.Module], inputs: Tensor, runs: int = 15) -> Dict[str, float]:
+def measure_latency(models: Dict[str, nn.Module],
+                    inputs: Tensor,
+                    runs: int = 15) -> Dict[str, float]:
     """Median time of each model, in turn within each of the runs.
 
     Args:

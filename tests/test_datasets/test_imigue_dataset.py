@@ -150,7 +150,8 @@ def make_bad_files(folder):
     (folder / 'damaged.mp4').write_bytes(data[:middle] + noise + data[middle + len(noise):])
     return {
         'absent': 'no such file', 'empty': 'is empty', 'cut': 'no video or is damaged|decoding',
-        'text': 'no video or is damaged', 'damaged': 'decoding frames', '0001': 'outside its 200 frames'
+        'text': 'no video or is damaged', 'damaged': 'decoding frames',
+        '0001': 'outside its 200 frames'
     }
 
 

@@ -102,7 +102,7 @@ def test_autocast_leaves_the_dtype_alone():
     (dict(bias=torch.zeros(1, 4)), r'\(1, 5\)'),
 ])
 def test_wrong_arguments(change, message):
-    arguments = dict(q=torch.zeros(1, 2, 5, 8), k=torch.zeros(1, 2, 5, 8), v=torch.zeros(1, 2, 5, 8))
+    arguments = {name: torch.zeros(1, 2, 5, 8) for name in 'qkv'}
     arguments.update(change)
     with pytest.raises(ValueError, match=message):
         attention_with_importance(

@@ -4,8 +4,15 @@ import pytest
 import torch
 from reference import gaie_loops
 
-from gaie_mmaction.ops import (gather_tokens, match_tokens, merge_sizes, merge_source, merge_tokens,
-                               num_kept, select_tokens)
+from gaie_mmaction.ops import (
+    gather_tokens,
+    match_tokens,
+    merge_sizes,
+    merge_source,
+    merge_tokens,
+    num_kept,
+    select_tokens,
+)
 
 RATIOS = ['0.05', '0.3', '0.5', '0.55', '0.7', '0.9', '1']
 

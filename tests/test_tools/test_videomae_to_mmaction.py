@@ -25,7 +25,8 @@ def official_weights():
     }
     shapes = {
         'norm1.weight': (DIMS, ), 'norm1.bias': (DIMS, ), 'attn.q_bias': (DIMS, ),
-        'attn.v_bias': (DIMS, ), 'attn.qkv.weight': (3 * DIMS, DIMS), 'attn.proj.weight': (DIMS, DIMS),
+        'attn.v_bias': (DIMS, ), 'attn.qkv.weight': (3 * DIMS, DIMS),
+        'attn.proj.weight': (DIMS, DIMS),
         'attn.proj.bias': (DIMS, ), 'norm2.weight': (DIMS, ), 'norm2.bias': (DIMS, ),
         'mlp.fc1.weight': (4 * DIMS, DIMS), 'mlp.fc1.bias': (4 * DIMS, ),
         'mlp.fc2.weight': (DIMS, 4 * DIMS), 'mlp.fc2.bias': (DIMS, )
@@ -38,7 +39,8 @@ def official_weights():
 
 def official_forward(w, clips):
     """The finetuned VideoMAE network, written from its description."""
-    x = F.conv3d(clips, w['patch_embed.proj.weight'], w['patch_embed.proj.bias'], stride=(2, 16, 16))
+    x = F.conv3d(
+        clips, w['patch_embed.proj.weight'], w['patch_embed.proj.bias'], stride=(2, 16, 16))
     x = x.flatten(2).transpose(1, 2)
     place = torch.arange(TOKENS, dtype=torch.float64)[:, None]
     angle = place / 10000**(2 * (torch.arange(DIMS) // 2) / DIMS)[None]

@@ -33,7 +33,8 @@ def main() -> None:
     cfg.merge_from_dict(args.cfg_options or {})
     backbone = cfg.model.backbone
     if args.shape is None and not {'num_frames', 'img_size'} <= set(backbone):
-        parser.error(f'the backbone of {args.config} names no num_frames and img_size: give --shape')
+        parser.error(f'the backbone of {args.config} names no num_frames and img_size: '
+                     'give --shape')
     shape = args.shape or (3, backbone.num_frames, backbone.img_size, backbone.img_size)
     complexity = measure_complexity(build_recognizer(cfg, device='meta'), shape)
     console = Console()

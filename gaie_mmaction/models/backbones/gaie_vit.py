@@ -160,7 +160,8 @@ class Block(BaseModule):
             state (TokenState): N tokens.
             reducer (TokenReducer, optional): Called between attention and MLP. Defaults to None.
             size (Tensor, optional): ``(B, N)`` for proportional attention. Defaults to None.
-            history (list, optional): Gets the states before and after the reducer. Defaults to None.
+            history (list, optional): Gets the states before and after the reducer.
+                Defaults to None.
 
         Returns:
             TokenState: N tokens, or what the reducer left of them.

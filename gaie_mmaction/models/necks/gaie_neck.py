@@ -1,8 +1,15 @@
 """Global-aware importance estimation: keep the attended tokens, merge the rest."""
 from mmaction.registry import MODELS
 
-from ...ops import (gather_tokens, match_tokens, merge_sizes, merge_source, merge_tokens, num_kept,
-                    select_tokens)
+from ...ops import (
+    gather_tokens,
+    match_tokens,
+    merge_sizes,
+    merge_source,
+    merge_tokens,
+    num_kept,
+    select_tokens,
+)
 from .token_reducer import TokenReducer, TokenState
 
 METRICS = ('token', 'key')
