@@ -1,8 +1,9 @@
 """iMiGUE's RGB clips, and any other set of clips in the same form."""
 import logging
 import os
-from typing import Callable, List, Optional, Union
+from typing import Callable, List, Optional, Sequence, Union
 
+import numpy as np
 import torch
 from mmaction.datasets.base import BaseActionDataset
 from mmaction.registry import DATASETS
@@ -28,15 +29,16 @@ class IMiGUEDataset(BaseActionDataset):
     Args:
         ann_file (str): Path of the annotation file.
         pipeline (list[dict or Callable]): Data transforms.
-        data_prefix (dict): ``video`` is the folder that the videos' paths start
-            from. Defaults to ``dict(video='')``.
+        data_prefix (dict, optional): ``video`` is the folder that the videos' paths
+            start from. Defaults to None, the same as ``dict(video='')``.
         data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults to ''.
         metainfo (dict, optional): ``classes`` of your own data, a list of names
             whose length is the limit of the labels. Defaults to None, iMiGUE's 32.
         test_mode (bool): Whether for validation or test. Defaults to False.
         on_error (str): ``'raise'`` stops at a clip that cannot be read, ``'skip'``
             takes another one at random (training only), counts the loss and logs it once
-            a file. Defaults to ``'raise'``.
+            a file. Each process of a distributed run counts for itself, together with its
+            workers. Defaults to ``'raise'``.
         max_bad_share (float): With ``'skip'``, the share of the clips, in [0, 1),
             that may be bad before the run fails. Defaults to 0.05.
         indices (int or Sequence[int], optional): Only the first few, or these clips.
@@ -56,13 +58,13 @@ class IMiGUEDataset(BaseActionDataset):
                  *,
                  ann_file: str,
                  pipeline: List[Union[dict, Callable]],
-                 data_prefix: ConfigType = dict(video=''),
+                 data_prefix: Optional[ConfigType] = None,
                  data_root: str = '',
                  metainfo: Optional[dict] = None,
                  test_mode: bool = False,
                  on_error: str = 'raise',
                  max_bad_share: float = 0.05,
-                 indices=None,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
                  serialize_data: bool = True,
                  lazy_init: bool = False) -> None:
         if on_error not in ON_ERROR:
@@ -78,13 +80,15 @@ class IMiGUEDataset(BaseActionDataset):
         super().__init__(
             ann_file=ann_file,
             pipeline=pipeline,
-            data_prefix=data_prefix,
+            data_prefix=dict(video='') if data_prefix is None else data_prefix,
             data_root=data_root,
             metainfo=metainfo,
             test_mode=test_mode,
             indices=indices,
             serialize_data=serialize_data,
             lazy_init=lazy_init)
+        if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
+            del self._metainfo['codes']  # they are those of iMiGUE's classes
 
     def load_data_list(self) -> List[dict]:
         """Read the annotation file.
@@ -99,8 +103,34 @@ class IMiGUEDataset(BaseActionDataset):
 
     def full_init(self) -> None:
         """Read the annotations and set up the count of bad clips."""
-        super().full_init()
-        if self._bad is None and self.on_error == 'skip':
+        if not self._fully_initialized:
+            super().full_init()
+            self._reset_bad()
+
+    def get_subset_(self, indices: Union[Sequence[int], int]) -> None:
+        """Keep only some clips; bad ones are counted anew.
+
+        Args:
+            indices (int or Sequence[int]): As in mmengine's ``BaseDataset``.
+        """
+        super().get_subset_(indices)
+        self._reset_bad()
+
+    def get_subset(self, indices: Union[Sequence[int], int]) -> 'IMiGUEDataset':
+        """A new dataset of some clips, which counts its own bad ones.
+
+        Args:
+            indices (int or Sequence[int]): As in mmengine's ``BaseDataset``.
+
+        Returns:
+            IMiGUEDataset: The subset.
+        """
+        subset = super().get_subset(indices)
+        subset._reset_bad()
+        return subset
+
+    def _reset_bad(self) -> None:
+        if self.on_error == 'skip':
             # in shared memory, so that all DataLoader workers count together
             self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
@@ -125,23 +155,34 @@ class IMiGUEDataset(BaseActionDataset):
             self._note_bad(idx, error)
             return None
 
+    def _rand_another(self) -> int:
+        if self._bad is None:
+            return super()._rand_another()
+        # never one that is known to be bad: each try finds a good or a new bad clip, so it ends
+        return int(np.random.choice(np.flatnonzero(~self._known_bad())))
+
+    def _known_bad(self) -> np.ndarray:
+        # a copy: nonzero() of memory that another worker writes to meanwhile crashes the process
+        return self._bad.numpy().copy()
+
     def _note_bad(self, idx: int, error: VideoReadError) -> None:
-        if self._bad[idx]:
-            return
-        self._bad[idx] = True
-        filename = self.get_data_info(idx)['filename']
-        same_file = [
-            other for other in self._bad.nonzero().flatten().tolist()
-            if self.get_data_info(other)['filename'] == filename
-        ]
-        num_bad, num_clips = int(self._bad.sum()), len(self)
-        if len(same_file) == 1:
-            print_log(
-                f'{error}. Skipped; {num_bad} of {num_clips} clips so far. Further clips of this '
-                'file are skipped without a line',
-                logger='current',
-                level=logging.WARNING)
+        if not self._bad[idx]:
+            self._bad[idx] = True
+            self._log_first_of_file(idx, error)
+        num_bad, num_clips = int(self._known_bad().sum()), len(self)
         if num_bad > self.max_bad_share * num_clips:
             raise RuntimeError(
                 f'{num_bad} of {num_clips} clips of {self.ann_file} cannot be read, more than '
                 f'max_bad_share={self.max_bad_share}. The last one: {error}') from error
+
+    def _log_first_of_file(self, idx: int, error: VideoReadError) -> None:
+        bad = np.flatnonzero(self._known_bad())
+        filename = self.get_data_info(idx)['filename']
+        if any(other != idx % len(self) and self.get_data_info(other)['filename'] == filename
+               for other in bad):
+            return
+        print_log(
+            f'{error}. Skipped; {len(bad)} of {len(self)} clips so far. Further clips of this '
+            'file are skipped without a line',
+            logger='current',
+            level=logging.WARNING)

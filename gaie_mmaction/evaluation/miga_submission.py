@@ -1,6 +1,8 @@
 """The leaderboard's metric and its file."""
 import csv
 import os
+import re
+from collections import Counter
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
@@ -17,6 +19,7 @@ class MiGASubmission(BaseMetric):
     last is the mean over the classes that occur in the labels. Of an unlabelled
     part (label -1) no accuracy is given. The file has the header ``Id,Target``
     and a row a clip, in order of video id, then row number (challenge of 2025).
+    A file of the same name is only replaced by a complete one.
 
     Args:
         out_file (str, optional): Where the file goes, from the current folder.
@@ -55,6 +58,18 @@ class MiGASubmission(BaseMetric):
                     scores=sample['pred_score'].float().cpu().numpy(),
                     label=int(sample['gt_label'])))
 
+    def evaluate(self, size: int) -> Dict[str, float]:
+        """Check that no clip is missing, then evaluate.
+
+        Args:
+            size (int): Number of clips of the dataset.
+
+        Returns:
+            dict[str, float]: As :meth:`compute_metrics`, names with the prefix.
+        """
+        self._size = size
+        return super().evaluate(size)
+
     def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
         """Accuracy, and the file if one is wanted.
 
@@ -65,28 +80,34 @@ class MiGASubmission(BaseMetric):
             dict[str, float]: ``top1``, ``top5`` and ``mean1``, or nothing if unlabelled.
 
         Raises:
-            ValueError: If a clip occurs twice, or only some clips have a label.
+            ValueError: If a clip is missing or occurs twice, or only some clips have a
+                label. No file is written then.
         """
         ids = [result['clip_id'] for result in results]
-        repeated = sorted({clip_id for clip_id in ids if ids.count(clip_id) > 1}) \
-            if len(set(ids)) < len(ids) else []
+        repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
         if repeated:
             raise ValueError(f'{len(repeated)} clips occur more than once, e.g. {repeated[:5]}; '
-                             'nothing was written')
+                             f'{self._not_written()}')
+        if len(ids) != self._size:
+            raise ValueError(f'there are predictions of {len(ids)} clips, but the dataset has '
+                             f'{self._size}; {self._not_written()}')
         scores = np.stack([result['scores'] for result in results])
         labels = np.array([result['label'] for result in results])
+        unlabelled = int((labels < 0).sum())
+        if 0 < unlabelled < len(labels):
+            raise ValueError(f'{unlabelled} of {len(labels)} clips have no label (-1): evaluate '
+                             f'labelled and unlabelled clips apart; {self._not_written()}')
         if self.out_file is not None:
             write_submission(self.out_file, ids, scores.argmax(axis=1))
             print_log(
                 f'{len(ids)} predictions are written to {os.path.abspath(self.out_file)}',
                 logger='current')
-        unlabelled = int((labels < 0).sum())
-        if unlabelled == len(labels):
-            return {}
-        if unlabelled:
-            raise ValueError(f'{unlabelled} of {len(labels)} clips have no label (-1): evaluate '
-                             'labelled and unlabelled clips apart')
-        return accuracy(scores, labels)
+        return {} if unlabelled else accuracy(scores, labels)
+
+    def _not_written(self) -> str:
+        if self.out_file is None or not os.path.exists(self.out_file):
+            return 'nothing was written'
+        return f'nothing was written, and {self.out_file} is left from an earlier run'
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
@@ -110,9 +131,9 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
 
 
 def submission_order(clip_id: str) -> tuple:
-    """Sort key: video id, then row number as a number; other ids as text behind them."""
-    video, _, row = clip_id.rpartition('_')
-    return (0, video, int(row)) if video and row.isdigit() else (1, clip_id, 0)
+    """Sort key: ``<VID>_<k>`` by its two numbers; other ids as text, behind them."""
+    numbers = re.fullmatch('([0-9]+)_([0-9]+)', clip_id)
+    return (0, int(numbers[1]), int(numbers[2]), clip_id) if numbers else (1, 0, 0, clip_id)
 
 
 def write_submission(out_file: str, clip_ids: Sequence[str], targets: Sequence[int]) -> None:

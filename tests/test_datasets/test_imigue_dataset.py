@@ -1,6 +1,8 @@
 """The dataset: right frames, right errors, right counts."""
+import multiprocessing
 import shutil
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -94,6 +96,15 @@ def test_clip_list_is_the_whole_file(folder):
     assert make_dataset(folder, 'a.mp4\n', 'list.txt').get_data_info(0)['label'] == -1
 
 
+def test_clip_list_equals_segments(folder):
+    write_video(folder / '0002_3.mp4', 40)
+    rows = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,199,5\n0002_3,0002_3.mp4,0,39,-1\n')
+    clips = make_dataset(folder, '0001.mp4 5\n0002_3.mp4\n', 'list.txt')
+    for k, clip_id in enumerate(('0001', '0002_3')):
+        assert clips[k]['numbers'] == rows[k]['numbers']
+        assert (clips[k]['clip_id'], clips[k]['label']) == (clip_id, rows[k]['label'])
+
+
 def test_meta():
     assert len(IMIGUE_CLASSES) == len(set(IMIGUE_CLASSES)) == 32
     assert IMIGUE_CODES[30:] == (31, 99) and IMIGUE_CODES[0] == 1
@@ -105,7 +116,9 @@ def test_own_classes_set_the_limit(folder):
     with pytest.raises(ValueError, match=r'0\.\.31.*got 40.*metainfo'):
         make_dataset(folder, text)
     names = [str(n) for n in range(41)]
-    assert make_dataset(folder, text, metainfo=dict(classes=names)).get_data_info(0)['label'] == 40
+    dataset = make_dataset(folder, text, metainfo=dict(classes=names))
+    assert dataset.get_data_info(0)['label'] == 40
+    assert dataset.metainfo == dict(classes=names)  # iMiGUE's codes say nothing about them
 
 
 @pytest.mark.parametrize('row, message', [
@@ -149,7 +162,7 @@ def make_bad_files(folder):
     middle = len(data) // 2
     (folder / 'damaged.mp4').write_bytes(data[:middle] + noise + data[middle + len(noise):])
     return {
-        'absent': 'no such file', 'empty': 'is empty', 'cut': 'no video or is damaged|decoding',
+        'absent': 'no such file', 'empty': 'is empty', 'cut': 'is incomplete',
         'text': 'no video or is damaged', 'damaged': 'decoding frames',
         '0001': 'outside its 200 frames'
     }
@@ -165,15 +178,18 @@ def test_unreadable_clip_raises(folder, name):
     assert time.time() - start < 10
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_skip_takes_another_clip_and_counts(folder, workers):
+@pytest.mark.parametrize('context', [None, 'fork', 'spawn'])
+def test_skip_takes_another_clip_and_counts(folder, context):
     make_bad_files(folder)
+    # one worker where starting one takes seconds: the counts are shared with this process too
+    workers = {None: 0, 'fork': 2, 'spawn': 1}[context]
+    arguments = dict(num_workers=workers, multiprocessing_context=context)
     rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(18)]
     rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n']
     dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
                            max_bad_share=.1)
-    for _ in range(2):
-        items = list(DataLoader(dataset, num_workers=workers, batch_size=None))
+    for _ in range(1 if context == 'spawn' else 2):
+        items = list(DataLoader(dataset, batch_size=None, **arguments))
         assert len(items) == 20 and all(item['clip_id'].startswith('good') for item in items)
     assert dataset._bad.sum() == 2
 
@@ -186,6 +202,7 @@ def test_skip_logs_once_a_file(folder, monkeypatch):
     rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n', 'bad_2,absent.mp4,0,9,3\n']
     dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
                            max_bad_share=.5)
+    monkeypatch.setattr(dataset, '_rand_another', lambda: 0)
     for index in (8, 9, 8, 10, 10):
         dataset[index]
     assert len(lines) == 2 and 'bad_0' in lines[0] and 'bad_2' in lines[1]
@@ -200,11 +217,110 @@ def test_skip_fails_above_the_share(folder):
         dataset[9]
 
 
-def test_all_bad_ends(folder):
-    dataset = make_dataset(folder, f'{HEADER}bad_0,no.mp4,0,9,3\n', test_mode=False,
-                           on_error='skip', max_bad_share=.9)
-    with pytest.raises(RuntimeError, match='1 of 1 clips'):
+@pytest.mark.parametrize('clips', [1, 100])
+def test_all_bad_ends(folder, clips):
+    rows = [f'bad_{k},no.mp4,0,9,3\n' for k in range(clips)]
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.99)
+    with pytest.raises(RuntimeError, match=f'[0-9]+ of {clips} clips.*max_bad_share=0.99'):
         dataset[0]
+    assert int(dataset._bad.sum()) == clips  # 99 of 100 are no more than the share yet
+
+
+def run_processes(*functions):
+    """Exit codes of functions that run at once, each in a process of its own."""
+    processes = [multiprocessing.get_context('fork').Process(target=function)
+                 for function in functions]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    return [process.exitcode for process in processes]
+
+
+def test_processes_count_together(folder):
+    rows = [f'bad_{k},{k % 5}.mp4,0,9,3\n' for k in range(200)]
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.99)
+
+    def read(start):
+        np.random.seed(start)
+        with pytest.raises(RuntimeError, match='of 200 clips'):
+            dataset[start]
+
+    assert run_processes(*(partial(read, k) for k in range(3))) == [0] * 3
+    assert int(dataset._bad.sum()) >= 198
+
+
+def test_the_shared_count_may_change_at_any_time(folder):
+    """torch's nonzero() crashes on memory that another process writes to meanwhile."""
+    rows = [f'bad_{k},no.mp4,0,9,3\n' for k in range(5000)]
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip')
+    end = time.time() + 2
+
+    def write():
+        while time.time() < end:
+            dataset._bad.zero_()
+            dataset._bad[::3] = True
+            dataset._bad.fill_(True)
+
+    def read():
+        while time.time() < end:
+            dataset._log_first_of_file(0, VideoReadError('no.mp4'))
+
+    assert run_processes(write, read) == [0, 0]
+
+
+def test_another_clip_is_not_one_known_to_be_bad(folder):
+    rows = [f'{"good" if k == 7 else "bad"}_{k},{"0001" if k == 7 else "no"}.mp4,0,9,3\n'
+            for k in range(50)]
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.98)
+    dataset._bad[[k for k in range(50) if k != 7]] = True
+    assert {dataset._rand_another() for _ in range(20)} == {7}
+    assert dataset[0]['clip_id'] == 'good_7'
+
+
+def test_log_from_workers(folder, tmp_path):
+    from mmengine.logging import MMLogger
+    log = tmp_path / 'run.log'
+    MMLogger.get_instance('test_log_from_workers', log_file=str(log))
+    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(8)]
+    rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n']
+    (folder / 'empty.mp4').write_bytes(b'')
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.5)
+    list(DataLoader(dataset, num_workers=1, batch_size=None))
+    lines = [line for line in log.read_text().splitlines() if 'Skipped' in line]
+    assert len(lines) == 1 and 'empty.mp4' in lines[0] and '1 of 10 clips' in lines[0]
+
+
+def test_only_read_errors_are_caught(folder):
+
+    class Broken(BaseTransform):
+
+        def transform(self, results):
+            raise RuntimeError('a bug in a transform')
+
+    dataset = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,9,3\n', test_mode=False,
+                           on_error='skip', pipeline=[Broken()])
+    with pytest.raises(RuntimeError, match='a bug in a transform'):
+        dataset[0]
+    assert not dataset._bad.any()
+
+
+def test_subsets_count_their_own(folder):
+    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(9)] + ['bad_0,no.mp4,0,9,3\n']
+    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                           max_bad_share=.4)
+    dataset[9]
+    subset = dataset.get_subset([0, 9])
+    assert subset._bad.tolist() == [False, False]
+    with pytest.raises(RuntimeError, match='1 of 2 clips'):
+        subset[1]
+    assert int(dataset._bad.sum()) == 1
+    dataset.get_subset_([0, 1, 9])
+    assert dataset._bad.tolist() == [False] * 3 and dataset._bad.is_shared()
 
 
 def test_subtract_clip_mean():

@@ -3,12 +3,30 @@
 MMAction2's ``DecordInit`` reads the whole file into memory and takes all of it
 for the clip. These two leave ``total_frames`` and ``start_index`` to the range,
 so that the host's ``UniformSample`` and ``SampleFrames`` sample inside it.
-"""
-import os
 
+Decord 0.6.0 counts the frames that come out of the decoder instead of looking
+at their time stamps, and says nothing when the count is wrong. A file whose
+packets cannot be counted so is refused: see :func:`find_stream_fault`.
+"""
+import functools
+import os
+from typing import Optional
+
+import av
 import decord
+import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
+
+# DECORDLimitReachedError is no DECORDError, and a file that cannot be opened is a RuntimeError
+DECORD_ERRORS = (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError)
+
+# The share of frames that decord may replace by copies of others. 0 means any number to it; so
+# small a share becomes a limit of 0 frames, and the first copy is an error.
+NO_COPIES = 1e-9
+
+REMEDY = ('re-encode it: ffmpeg -i IN.mp4 -fps_mode passthrough -c:v libx264 -crf 18 '
+          '-x264-params open-gop=0 OUT.mp4')
 
 
 class VideoReadError(Exception):
@@ -18,6 +36,59 @@ class VideoReadError(Exception):
 def _error(results: dict, reason: str) -> VideoReadError:
     return VideoReadError(
         f'clip {results["clip_id"]} of {results["filename"]} cannot be read: {reason}')
+
+
+def find_stream_fault(filename: str) -> Optional[str]:
+    """Tell why decord's frame numbers cannot be trusted for a file.
+
+    Packets are read, none is decoded. A process looks at a file once, as long
+    as its size and time of change stay the same.
+
+    Decord takes the place of a key frame among the packets for its number, so
+    they have to agree (an open GOP breaks it), and each packet has to give one
+    frame (hidden packets of an edit list, a stream that starts between key
+    frames and an incomplete last packet do not).
+
+    Args:
+        filename (str): Path of a video that FFmpeg can open.
+
+    Returns:
+        str or None: The fault, or None if there is none.
+    """
+    status = os.stat(filename)
+    return _find_stream_fault(filename, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _find_stream_fault(filename: str, size: int, changed_ns: int) -> Optional[str]:
+    times, keys, hidden = [], [], 0
+    try:
+        with av.open(filename) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if packet.size == 0:  # ends the stream
+                    continue
+                if packet.is_corrupt:
+                    return 'it is incomplete: its last packet is cut off'
+                if packet.pts is None:
+                    return f'its frames have no time stamps; {REMEDY}'
+                if packet.is_keyframe:
+                    keys.append(len(times))
+                hidden += packet.is_discard
+                times.append(packet.pts)
+    except (av.FFmpegError, IndexError) as error:
+        return f'it is no video or is damaged ({_first_line(error)})'
+    # place in the order of display, by place among the packets
+    order = np.argsort(np.argsort(times, kind='stable'), kind='stable')
+    if hidden:
+        return f'{hidden} of its frames are hidden by an edit list; {REMEDY}'
+    if len(set(times)) < len(times):
+        return f'some of its frames have the same time stamp; {REMEDY}'
+    if not keys or keys[0] != 0:
+        return 'it does not start at a key frame: its first frames cannot be decoded'
+    if (order[keys] != keys).any():
+        return ('its key frames are not where decord 0.6.0 looks for them (open GOP), and it would '
+                f'return wrong frames; {REMEDY}')
+    return None
 
 
 @TRANSFORMS.register_module()
@@ -48,18 +119,22 @@ class ClipDecordInit(BaseTransform):
             dict: With the added keys.
 
         Raises:
-            VideoReadError: If the file is missing, empty, no video or damaged, or
-                the range goes beyond its last frame.
+            VideoReadError: If the file is missing, empty, no video or damaged, if
+                decord cannot number its frames, or if the range goes beyond its
+                last frame.
         """
         filename = results['filename']
         if not os.path.isfile(filename):
             raise _error(results, 'there is no such file')
         if os.path.getsize(filename) == 0:
             raise _error(results, 'the file is empty')
+        fault = find_stream_fault(filename)
+        if fault is not None:
+            raise _error(results, fault)
         try:
-            reader = decord.VideoReader(filename, num_threads=self.num_threads)
-        # decord's binding raises a bare RuntimeError when it cannot open a file
-        except (decord.DECORDError, RuntimeError) as error:
+            reader = decord.VideoReader(
+                filename, num_threads=self.num_threads, fault_tol=NO_COPIES)
+        except DECORD_ERRORS as error:
             raise _error(results, f'it is no video or is damaged ({_first_line(error)})') from error
         num_frames = len(reader)
         start = results['start_frame']
@@ -82,6 +157,11 @@ class ClipDecordInit(BaseTransform):
 class ClipDecordDecode(BaseTransform):
     """Decode the sampled frames.
 
+    The frames of an intact file that :class:`ClipDecordInit` opened are the ones
+    asked for. Damage inside the compressed data is reported where decord notices
+    it; it does not notice all: a few wrong bytes can give a distorted or a
+    neighbouring frame.
+
     Required keys: ``video_reader``, ``frame_inds``, ``filename``, ``clip_id``.
 
     Added keys: ``imgs`` (list of ``(H, W, 3)`` uint8, RGB, in the order of
@@ -98,13 +178,14 @@ class ClipDecordDecode(BaseTransform):
             dict: With the added keys and without the reader.
 
         Raises:
-            VideoReadError: If the stream is damaged on the way to a frame.
+            VideoReadError: If decord finds the stream damaged on the way to a frame,
+                or would put a copy of another frame in place of a lost one.
         """
         reader = results.pop('video_reader')
         frame_inds = results['frame_inds'].reshape(-1)
         try:
             imgs = reader.get_batch(frame_inds).asnumpy()
-        except (decord.DECORDError, RuntimeError, IndexError) as error:
+        except DECORD_ERRORS as error:
             raise _error(
                 results, f'decoding frames {frame_inds.min()}..{frame_inds.max()} failed '
                 f'({_first_line(error)})') from error
