@@ -13,9 +13,9 @@ model = dict(
     data_preprocessor=dict(mean=[128., 128., 128.], std=[29., 29., 29.]))
 
 train_pipeline = [
-    dict(type='ClipDecordInit'),
+    dict(type='ClipInit'),
     dict(type='UniformSample', clip_len=16),
-    dict(type='ClipDecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='Resize', scale=(-1, 104)),
     dict(type='CenterCrop', crop_size=(112, 104)),
     dict(type='RandomCrop', size=96),
@@ -25,9 +25,9 @@ train_pipeline = [
     dict(type='PackActionInputs', meta_keys=meta_keys)
 ]
 test_pipeline = [
-    dict(type='ClipDecordInit'),
+    dict(type='ClipInit'),
     dict(type='UniformSample', clip_len=16, test_mode=True),
-    dict(type='ClipDecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='Resize', scale=(-1, 104)),
     dict(type='CenterCrop', crop_size=96),
     dict(type='SubtractClipMean'),

@@ -24,7 +24,7 @@ class IMiGUEDataset(BaseActionDataset):
     The annotation file is a segment csv (``clip_id,video,start_frame,end_frame,
     label``; frames from 0, end inclusive) or MMAction2's clip list
     (``0004_0.mp4 31``): see :func:`~gaie_mmaction.datasets.annotations.read_annotations`.
-    Use ``ClipDecordInit`` and ``ClipDecordDecode`` in the pipeline.
+    Use ``ClipInit`` and ``ClipDecode`` in the pipeline.
 
     Args:
         ann_file (str): Path of the annotation file.

@@ -27,9 +27,9 @@ class Numbers(BaseTransform):
 
 def pipeline(clip_len=8, test_mode=True):
     return [
-        dict(type='ClipDecordInit'),
+        dict(type='ClipInit'),
         dict(type='UniformSample', clip_len=clip_len, test_mode=test_mode),
-        dict(type='ClipDecordDecode'),
+        dict(type='ClipDecode'),
         Numbers()
     ]
 

@@ -19,14 +19,14 @@ def build(**cfg):
 
 
 def open_clip(path, start=0, end=-1):
-    return build(type='ClipDecordInit').transform(
+    return build(type='ClipInit').transform(
         dict(filename=str(path), clip_id='c', start_frame=start, end_frame=end, start_index=0))
 
 
 def read(path, frame_inds):
     results = open_clip(path)
     results['frame_inds'] = np.array(frame_inds)
-    return build(type='ClipDecordDecode').transform(results)
+    return build(type='ClipDecode').transform(results)
 
 
 def remux(source, target, keep=lambda k: True, shift=0, **options):

@@ -3,18 +3,18 @@ data_root = 'data/imigue'
 meta_keys = ('img_shape', 'clip_id', 'filename', 'start_frame', 'end_frame')
 
 train_pipeline = [
-    dict(type='ClipDecordInit'),
+    dict(type='ClipInit'),
     dict(type='UniformSample', clip_len=16),
-    dict(type='ClipDecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='Resize', scale=(256, 256), keep_ratio=False),
     dict(type='RandomCrop', size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs', meta_keys=meta_keys)
 ]
 test_pipeline = [
-    dict(type='ClipDecordInit'),
+    dict(type='ClipInit'),
     dict(type='UniformSample', clip_len=16, test_mode=True),
-    dict(type='ClipDecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='Resize', scale=(256, 256), keep_ratio=False),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),

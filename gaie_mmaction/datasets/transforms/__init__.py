@@ -1,5 +1,5 @@
 """Data transforms."""
-from .loading import ClipDecordDecode, ClipDecordInit, VideoReadError
+from .loading import ClipDecode, ClipInit, VideoReadError
 from .static_background import SubtractClipMean
 
-__all__ = ['ClipDecordDecode', 'ClipDecordInit', 'SubtractClipMean', 'VideoReadError']
+__all__ = ['ClipDecode', 'ClipInit', 'SubtractClipMean', 'VideoReadError']

@@ -92,7 +92,7 @@ def _find_stream_fault(filename: str, size: int, changed_ns: int) -> Optional[st
 
 
 @TRANSFORMS.register_module()
-class ClipDecordInit(BaseTransform):
+class ClipInit(BaseTransform):
     """Open a video and find the frames of a clip in it.
 
     Required keys: ``filename``, ``clip_id``, ``start_frame``, ``end_frame``.
@@ -154,10 +154,10 @@ class ClipDecordInit(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class ClipDecordDecode(BaseTransform):
+class ClipDecode(BaseTransform):
     """Decode the sampled frames.
 
-    The frames of an intact file that :class:`ClipDecordInit` opened are the ones
+    The frames of an intact file that :class:`ClipInit` opened are the ones
     asked for. Damage inside the compressed data is reported where decord notices
     it; it does not notice all: a few wrong bytes can give a distorted or a
     neighbouring frame.

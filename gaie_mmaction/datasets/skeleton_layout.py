@@ -1,0 +1,24 @@
+"""The 22 joints of iMiGUE's skeletons, their tree and their mirror image.
+
+Eight joints of the upper body, four of the face and the ten fingertips: what the
+challenge's own kit takes from OpenPose's joints.
+"""
+
+JOINTS = ('nose', 'neck', 'right shoulder', 'right elbow', 'right wrist', 'left shoulder',
+          'left elbow', 'left wrist', 'right eye', 'left eye', 'right ear', 'left ear',
+          'left thumb tip', 'left index tip', 'left middle tip', 'left ring tip',
+          'left little tip', 'right thumb tip', 'right index tip', 'right middle tip',
+          'right ring tip', 'right little tip')
+
+CENTER = 1
+
+# (joint, its parent), from the outside towards the centre
+EDGES = ((0, 1), (2, 1), (3, 2), (4, 3), (5, 1), (6, 5), (7, 6), (8, 0), (9, 0), (10, 8), (11, 9),
+         *((tip, 7) for tip in range(12, 17)), *((tip, 4) for tip in range(17, 22)))
+
+# joints of the person's right and left side, in pairs: Flip(left_kp=LEFT, right_kp=RIGHT)
+RIGHT = (2, 3, 4, 8, 10, 17, 18, 19, 20, 21)
+LEFT = (5, 6, 7, 9, 11, 12, 13, 14, 15, 16)
+
+LEFT_WRIST, RIGHT_WRIST = 7, 4
+LEFT_TIPS, RIGHT_TIPS = tuple(range(12, 17)), tuple(range(17, 22))
