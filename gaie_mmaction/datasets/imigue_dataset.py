@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 
 from .annotations import read_annotations
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
-from .transforms import VideoReadError
+from .video_file import VideoReadError
 
 ON_ERROR = ('raise', 'skip')
 

@@ -162,7 +162,7 @@ def make_bad_files(folder):
     middle = len(data) // 2
     (folder / 'damaged.mp4').write_bytes(data[:middle] + noise + data[middle + len(noise):])
     return {
-        'absent': 'no such file', 'empty': 'is empty', 'cut': 'is incomplete',
+        'absent': 'No such file', 'empty': 'is empty', 'cut': 'is incomplete',
         'text': 'no video or is damaged', 'damaged': 'decoding frames',
         '0001': 'outside its 200 frames'
     }

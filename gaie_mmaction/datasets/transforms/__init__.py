@@ -1,5 +1,5 @@
 """Data transforms."""
-from .loading import ClipDecode, ClipInit, VideoReadError
+from .loading import ClipDecode, ClipInit
 from .static_background import SubtractClipMean
 
-__all__ = ['ClipDecode', 'ClipInit', 'SubtractClipMean', 'VideoReadError']
+__all__ = ['ClipDecode', 'ClipInit', 'SubtractClipMean']

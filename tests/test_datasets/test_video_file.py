@@ -1,0 +1,185 @@
+"""Frames by number: the frames asked for, or an error."""
+import time
+
+import numpy as np
+import pytest
+from numbered_video import HEIGHT, WIDTH, draw_number, read_number, remux, rotate, write_video
+
+from gaie_mmaction.datasets import VideoFile, VideoReadError, video_file
+
+# name of the file, how it is written, its frames
+STREAMS = {
+    'groups of 60.mp4': dict(num_frames=1200),
+    'one group, 8 B-frames.mp4': dict(num_frames=600, key_frames=9999, b_frames=8),
+    'every frame a key.mp4': dict(num_frames=600, key_frames=1),
+    'no B-frames.mkv': dict(num_frames=600, b_frames=0),
+    'open groups.mp4': dict(num_frames=1200, **{
+        'x264-params': 'open-gop=1:keyint=30:bframes=3:b-adapt=0:scenecut=0'}),
+    'no index, B-frames.ts': dict(num_frames=600),
+    'variable rate.mp4': dict(num_frames=1200, times='variable'),
+    'mpeg4.avi': dict(num_frames=300, codec='mpeg4', b_frames=0, qscale='2'),
+    'hevc.mp4': dict(num_frames=300, codec='libx265', **{
+        'x265-params': 'log-level=none:pools=none'}),
+}
+
+
+@pytest.fixture(scope='module')
+def streams(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('streams')
+    gaps = np.random.default_rng(0).choice([1, 20, 40, 700], 1200, p=[.1, .4, .45, .05])
+    for name, how in STREAMS.items():
+        how = dict(how)
+        if how.get('times') == 'variable':
+            how['times'] = np.cumsum(gaps)
+        write_video(folder / name, **how)
+    remux(folder / 'groups of 60.mp4', folder / 'edit list.mp4', shift=50,
+          avoid_negative_ts='disabled', use_editlist='1')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def video(streams):
+    """200 frames in groups of 60; the index stands in front."""
+    write_video(streams / 'v.mp4', 200)
+    data = (streams / 'v.mp4').read_bytes()
+    assert data.index(b'moov') < data.index(b'mdat')
+    return streams / 'v.mp4'
+
+
+def read(path, frame_inds):
+    with VideoFile(path) as reader:
+        return reader.read(frame_inds)
+
+
+def test_ten_thousand_frames(streams):
+    """Random ranges, sampled as for training, and the last frames, of every kind of stream."""
+    rng = np.random.default_rng(0)
+    checked = 0
+    for name in (*STREAMS, 'edit list.mp4'):
+        first = 50 if name == 'edit list.mp4' else 0  # frames that players do not show
+        path = streams / name
+        with VideoFile(path) as reader:
+            num_frames = len(reader)
+        assert num_frames == STREAMS.get(name, dict(num_frames=1150))['num_frames']
+        ranges = [(num_frames - 1, num_frames - 1), (num_frames - 40, num_frames - 1), (0, 15)]
+        while len(ranges) < 52:
+            start, length = int(rng.integers(num_frames)), int(rng.integers(1, 80))
+            ranges.append((start, min(start + length, num_frames) - 1))
+        for start, end in ranges:
+            inds = np.unique(rng.integers(start, end + 1, 40))
+            numbers = [read_number(image) for image in read(path, inds)]
+            assert numbers == (inds + first).tolist(), name
+            checked += len(inds)
+    assert checked >= 10000
+
+
+@pytest.mark.parametrize('frame_inds', [[199], [5, 5, 5], [150, 3, 199, 3, 61, 60, 59], [119, 120]])
+def test_any_order_and_repeats(video, frame_inds):
+    images = read(video, np.array(frame_inds))
+    assert [read_number(image) for image in images] == frame_inds
+    assert {(image.shape, image.dtype) for image in images} == {((HEIGHT, WIDTH, 3), np.dtype('u1'))}
+
+
+def test_reads_again_and_nothing(video):
+    with VideoFile(video) as reader:
+        assert reader.fps == 25 and len(reader) == 200
+        for number in (199, 0, 100):
+            assert [read_number(image) for image in reader.read([number])] == [number]
+        assert reader.read([]) == []
+        with pytest.raises(IndexError, match=r'frames 3\.\.200 are outside the 200 frames'):
+            reader.read([200, 3])
+        with pytest.raises(IndexError, match='outside'):
+            reader.read([-1])
+
+
+def test_same_pixels_as_decord(video):
+    import decord
+    inds = np.linspace(0, 199, 16).astype(int)
+    images = decord.VideoReader(str(video), num_threads=1).get_batch(inds).asnumpy()
+    assert np.array_equal(images, np.stack(read(video, inds)))
+
+
+@pytest.mark.parametrize('quarters', [1, 2, 3])
+def test_rotated_for_display(tmp_path, quarters):
+    write_video(tmp_path / 'v.mp4', 3, qp='1')
+    rotate(tmp_path / 'v.mp4', quarters)
+    image = read(tmp_path / 'v.mp4', [2])[0]
+    upright = draw_number(2, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    clockwise = np.rot90(upright, -quarters)
+    assert image.shape == clockwise.shape
+    assert np.array_equal(image > 128, clockwise > 128)
+
+
+@pytest.mark.parametrize('share', [.2, .5, .95, -1])
+def test_truncated(video, tmp_path, share):
+    """The index stands in front, so that such a file opens and looks whole."""
+    data = video.read_bytes()
+    (tmp_path / 'v.mp4').write_bytes(data[:-1] if share == -1 else data[:int(len(data) * share)])
+    with pytest.raises(VideoReadError, match='incomplete'):
+        VideoFile(tmp_path / 'v.mp4')
+
+
+def test_what_is_no_video(tmp_path):
+    (tmp_path / 'empty.mp4').touch()
+    (tmp_path / 'text.mp4').write_text('no video\n' * 1000)
+    for name, reason in (('empty.mp4', 'is empty'), ('text.mp4', 'no video or is damaged'),
+                         ('none.mp4', 'cannot be opened .No such file'), ('.', 'no video')):
+        with pytest.raises(VideoReadError, match=reason):
+            VideoFile(tmp_path / name)
+
+
+def test_streams_without_a_number_for_each_frame(video, tmp_path):
+    remux(video, tmp_path / 'headless.mp4', keep=lambda k: k >= 10)
+    with pytest.raises(VideoReadError, match='does not start at a key frame'):
+        VideoFile(tmp_path / 'headless.mp4')
+    write_video(tmp_path / 'bare.h264', 30)
+    with pytest.raises(VideoReadError, match='no time stamps; re-encode it: ffmpeg -i'):
+        VideoFile(tmp_path / 'bare.h264')
+
+
+@pytest.mark.parametrize('filling', ['noise', 'zeros'])
+def test_a_lost_disk_sector_is_an_error_or_without_effect(video, tmp_path, filling):
+    data = video.read_bytes()
+    start, size = data.index(b'mdat') + 4, 4096
+    rng = np.random.default_rng(0)
+    inds = np.linspace(0, 199, 16).astype(int)
+    refused = 0
+    for _ in range(40):
+        place = int(rng.integers(start, len(data) - size))
+        path = tmp_path / 'damaged.mp4'
+        sector = rng.bytes(size) if filling == 'noise' else bytes(size)
+        path.write_bytes(data[:place] + sector + data[place + size:])
+        before = time.time()
+        try:
+            numbers = [read_number(image) for image in read(path, inds)]
+        except VideoReadError:
+            refused += 1
+        else:
+            assert numbers == inds.tolist()
+        assert time.time() - before < 5
+    assert refused > 30
+
+
+def test_what_lies_before_the_damage_is_right(video, tmp_path):
+    data = video.read_bytes()
+    middle = data.index(b'mdat') + (len(data) - data.index(b'mdat')) // 2
+    path = tmp_path / 'damaged.mp4'
+    path.write_bytes(data[:middle] + np.random.default_rng(0).bytes(4000) + data[middle + 4000:])
+    with pytest.raises(VideoReadError, match=r'decoding frames 0\.\.199 failed'):
+        read(path, [0, 50, 100, 150, 199])
+    assert [read_number(image) for image in read(path, [0, 20, 40])] == [0, 20, 40]
+
+
+def test_packets_are_scanned_once_and_again_after_a_change(video, tmp_path, monkeypatch):
+    scans = []
+    scan = video_file._scan
+    monkeypatch.setattr(video_file, '_scan', lambda container: scans.append(1) or scan(container))
+    path = tmp_path / 'v.mp4'
+    path.write_bytes(video.read_bytes())
+    for _ in range(3):
+        VideoFile(path).close()
+    assert len(scans) == 1
+    write_video(path, 20)
+    with VideoFile(path) as reader:
+        assert len(reader) == 20
+    assert len(scans) == 2
