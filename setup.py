@@ -42,14 +42,16 @@ setup(
     python_requires='>=3.10,<3.13',
     install_requires=[
         'av>=12',
-        'decord>=0.6.0',
         'importlib_metadata',  # mmaction2 needs it and does not say so
         'matplotlib>=3.7',
         'mmaction2>=1.2.0,<1.3',
         'mmengine>=0.10.7,<1',
         'numpy>=1.24',
         'openmim>=0.3.9',
+        'pandas>=2.2',
+        'python-calamine>=0.4',
         'rich>=13',
+        'scikit-learn>=1.3',
         'setuptools<81',  # mim imports pkg_resources
         'torch>=2.6',
         'tqdm',

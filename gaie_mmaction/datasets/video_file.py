@@ -127,27 +127,30 @@ class VideoFile:
             IndexError, VideoReadError: As :meth:`read`.
         """
         numbers = np.unique(np.asarray(frame_inds, dtype=np.int64))
-        if len(numbers) and not 0 <= numbers[0] <= numbers[-1] < len(self):
+        if len(numbers) == 0:
+            return
+        if not 0 <= numbers[0] <= numbers[-1] < len(self):
             raise IndexError(f'frames {numbers[0]}..{numbers[-1]} are outside the {len(self)} '
                              f'frames of {self.filename}')
-        wanted = dict(zip(self._table.times[numbers].tolist(), numbers.tolist()))
-        try:
-            yield from self._decode(wanted)
-        except av.FFmpegError as error:
-            raise VideoReadError(f'decoding frames {numbers[0]}..{numbers[-1]} failed '
-                                 f'({_first_line(error)})') from error
-        if wanted:
-            raise VideoReadError(f'{len(wanted)} of the {len(numbers)} frames '
-                                 f'{numbers[0]}..{numbers[-1]} could not be decoded')
-
-    def _decode(self, wanted: dict) -> Iterator[Tuple[int, av.VideoFrame]]:
-        """Yield the wanted frames, given as number by time stamp, and take them out of it."""
-        if not wanted:
-            return
-        keys, context = self._table.keys, self._stream.codec_context
+        times = self._table.times[numbers]
         # frames shown before a key frame may need earlier ones, those after it do not
-        key = np.searchsorted(keys[:, 0], min(wanted), side='right') - 1
-        key_time, key_dts, start_time = keys[key].tolist()
+        keys = np.searchsorted(self._table.keys[:, 0], times, side='right') - 1
+        # where whole groups of pictures lie between two frames, go to the next one directly
+        for part in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(keys) > 1) + 1):
+            wanted = dict(zip(times[part].tolist(), numbers[part].tolist()))
+            try:
+                yield from self._decode(wanted, int(keys[part[0]]))
+            except av.FFmpegError as error:
+                raise VideoReadError(f'decoding frames {numbers[0]}..{numbers[-1]} failed '
+                                     f'({_first_line(error)})') from error
+            if wanted:
+                raise VideoReadError(f'{len(wanted)} of the {len(numbers)} frames '
+                                     f'{numbers[0]}..{numbers[-1]} could not be decoded')
+
+    def _decode(self, wanted: dict, key: int) -> Iterator[Tuple[int, av.VideoFrame]]:
+        """Yield frames, given as number by time stamp, from a key frame on; take them out."""
+        context = self._stream.codec_context
+        key_time, key_dts, start_time = self._table.keys[key].tolist()
         for packet in self._packets_from(start_time, key_dts):
             # a frame that is neither asked for nor predicted from needs no decoding
             skip = packet.size > 0 and packet.pts not in wanted
@@ -238,4 +241,5 @@ def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = getattr(error, 'strerror', None) or str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

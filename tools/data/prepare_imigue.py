@@ -1,282 +1,234 @@
-"""Turn a release of iMiGUE into the annotation files that the dataset reads.
+"""Turn a release of iMiGUE into the files that the datasets read.
 
-ROOT is the folder with the unpacked challenge zips. The parts are found by
-what they contain: a ``<VID>_label.csv`` below a folder named after train,
-validation or test, and a ``<VID>.mp4`` anywhere below ROOT. Writes ``train.csv``,
-``val.csv``, ``test.csv``, ``trainval.csv``, ``label_map.txt``, a report, and the link
-``videos`` to ROOT, where the configs look for the videos.
+ROOT is the folder with the challenge's zips, as they are or unpacked, or with the
+licensed release. The parts are found by what the folders contain; zips are unpacked
+beside themselves. A second run does only what is missing.
+
+OUT gets train.csv, val.csv, test.csv and trainval.csv (segments of whole videos),
+holdout_train.csv and holdout_val.csv (a validation part of other people, or without
+--subjects of other videos), with subjects xsub_train.csv and xsub_test.csv (the paper's
+cross-subject protocol), each also as a clip list (.txt) for cut clips, skeleton.pkl,
+label_map.txt, report.txt, report.json, classes.png, and the link videos to ROOT,
+where the configs look for the videos.
 """
 import argparse
 import csv
 import io
-import json
+import multiprocessing
 import os
-import re
+import pickle
 import sys
+import threading
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
-import decord
 from tqdm import tqdm
 
+from gaie_mmaction.atomic_file import atomic_file, remove_partial_files
 from gaie_mmaction.datasets.annotations import SEGMENT_HEADER
-from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
+from gaie_mmaction.release.archives import unpack_archives
+from gaie_mmaction.release.cutting import cut_clips
+from gaie_mmaction.release.examination import Facts, examine
+from gaie_mmaction.release.labels import (
+    LicensedTable,
+    read_label_file,
+    read_licensed_csv,
+    read_test_labels,
+)
+from gaie_mmaction.release.layout import PARTS, Layout, find_layout
+from gaie_mmaction.release.report import ReleaseError, Report
+from gaie_mmaction.release.segments import (
+    Row,
+    cross_subject,
+    hold_out,
+    make_rows,
+    skeleton_clips,
+)
 
-LABEL_OF_CODE = {code: label for label, code in enumerate(IMIGUE_CODES)}
-PUBLISHED_CLIPS = dict(train=12893, val=777, test=4562)
-# read against each folder's name on the way up from a label file; the nearest one decides
-PART_PATTERNS = (('train', re.compile('train', re.I)), ('val', re.compile('valid', re.I)),
-                 ('test', re.compile('test', re.I)))
-
-
-class ReleaseError(Exception):
-    """The release cannot be read; the message names the file and the way out."""
-
-
-@dataclass
-class Report:
-    """What was found, and every deviation."""
-    videos: Dict[str, int] = field(default_factory=dict)
-    clips: Dict[str, int] = field(default_factory=dict)
-    published_clips: Dict[str, int] = field(default_factory=lambda: dict(PUBLISHED_CLIPS))
-    clips_per_class: Dict[str, Dict[str, int]] = field(default_factory=dict)
-    resolutions: Dict[str, int] = field(default_factory=dict)
-    frame_rates: Dict[str, int] = field(default_factory=dict)
-    clamped: List[str] = field(default_factory=list)
-    dropped: List[str] = field(default_factory=list)
-    missing_videos: List[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        """For people."""
-        lines = ['part    videos   clips   published']
-        for part, number in self.clips.items():
-            published = self.published_clips[part]
-            mark = '' if number == published else f'   differs by {number - published:+d}'
-            lines.append(f'{part:<6} {self.videos[part]:>7} {number:>7} {published:>11}{mark}')
-        for part, counts in self.clips_per_class.items():
-            lines.append(f'\nclips per class, {part}:')
-            lines += [f'  {name}: {number}' for name, number in counts.items()]
-        for title in ('resolutions', 'frame_rates'):
-            found = ', '.join(f'{name} ({n} videos)' for name, n in getattr(self, title).items())
-            lines.append(f'\n{title.replace("_", " ")}: {found}')
-        for title in ('clamped', 'dropped', 'missing_videos'):
-            entries = getattr(self, title)
-            lines.append(f'\n{title.replace("_", " ")}: {len(entries)}')
-            lines += [f'  {entry}' for entry in entries]
-        return '\n'.join(lines) + '\n'
+CLIPS_A_TASK = 16
 
 
-def part_of(label_file: Path, root: Path) -> str:
-    """Part that a label file belongs to, by the nearest folder that names one."""
-    for folder in label_file.relative_to(root).parents:
-        for part, pattern in PART_PATTERNS:
-            if pattern.search(folder.name):
-                return part
-    raise ReleaseError(f'{label_file}: no folder above it is named after train, validation or '
-                       'test, so its part is unknown; keep the folders of the zips')
+def _end_with_parent() -> None:
+    """Workers must not live on, and write on, when the tool itself is killed."""
+
+    def watch() -> None:
+        wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def find_label_files(root: Path) -> Dict[str, List[Tuple[str, Path]]]:
-    """Label files by part, as (video id, path) in order of video id."""
-    parts = {part: {} for part in PUBLISHED_CLIPS}
-    known = {}
-    for path in sorted(root.rglob('*_label.csv')):
-        video_id = path.name[:-len('_label.csv')]
-        # within a part, too: clip ids are made of the video's id and must be unique
-        if video_id in known:
-            raise ReleaseError(f'video {video_id} has two label files, {known[video_id]} and '
-                               f'{path}: remove one')
-        known[video_id] = parts[part_of(path, root)][video_id] = path
-    if not known:
-        raise ReleaseError(f'no <VID>_label.csv below {root}: give the folder into which the '
-                           'imigue_skeleton zips were unpacked')
-    return {part: sorted(files.items()) for part, files in parts.items()}
+def in_parallel(function: Callable, jobs: Dict[object, tuple], workers: int, title: str, unit: str,
+                weight: Callable[[object], int] = lambda key: 1) -> Iterable[Tuple[object, object]]:
+    """Run jobs in processes, with a progress bar.
 
+    Args:
+        function (Callable): Of the jobs' arguments.
+        jobs (dict): Arguments by key.
+        workers (int): Processes.
+        title, unit (str): Of the progress bar.
+        weight (Callable): How much of the bar a key stands for.
 
-def find_videos(root: Path) -> Dict[str, Path]:
-    """Whole videos by video id (the file's name)."""
-    videos = {}
-    for path in sorted(root.rglob('*.mp4')):
-        if path.stem in videos:
-            raise ReleaseError(f'video {path.stem} occurs twice, {videos[path.stem]} and {path}: '
-                               'remove one')
-        videos[path.stem] = path
-    if not videos:
-        raise ReleaseError(f'no <VID>.mp4 below {root}: unpack the imigue_rgb zips there, too')
-    return videos
-
-
-def read_rows(path: Path) -> List[Tuple[int, List[str]]]:
-    """Line numbers and fields of the lines of a csv that are not empty."""
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            return [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
-
-
-def read_label_file(path: Path) -> List[Tuple[int, int, int]]:
-    """Rows ``class, start_frame, end_frame`` of a label file.
-
-    Raises:
-        ReleaseError: With file and line, if a row is not three integers.
+    Yields:
+        tuple: Key and result, as they come.
     """
-    rows = []
-    for number, row in read_rows(path):
+    with tqdm(total=sum(map(weight, jobs)), desc=title, unit=unit, smoothing=.05) as bar, \
+            ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
+        futures = {pool.submit(function, *arguments): key for key, arguments in jobs.items()}
         try:
-            code, start, end = (int(text) for text in row)
-        except ValueError:
-            raise ReleaseError(f'{path}, line {number}: needs the three integers '
-                               f'class,start_frame,end_frame, but got {row}') from None
-        rows.append((code, start, end))
-    return rows
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+                bar.update(weight(futures[future]))
+        except BrokenProcessPool:
+            raise ReleaseError(f'a process of the step "{title}" died (killed, or out of memory): '
+                               'run again, perhaps with fewer --workers; what is done is '
+                               'kept') from None
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error, do not begin the others
 
 
-def read_test_labels(path: Path) -> Dict[str, int]:
-    """Model labels by clip id, from a csv with the header ``clip_id,label``.
+def examine_all(layout: Layout, root: Path, cache: Path, workers: int,
+                report: Report) -> Dict[str, Facts]:
+    """Look at every video and skeleton; unreadable videos are listed and left out."""
+    jobs = {video_id: (video_id, layout.videos[video_id], layout.skeletons.get(video_id), cache)
+            for video_id in sorted(layout.part_of) if video_id in layout.videos}
+    found = dict(in_parallel(examine, jobs, workers, 'videos', 'video'))
+    facts = {}
+    for video_id in jobs:
+        seen = found[video_id]
+        for note in seen.skeleton_notes:
+            report.add('skeletons', layout.skeletons[video_id].relative_to(root), note)
+        if layout.skeletons and video_id not in layout.skeletons:
+            report.add('skeletons', layout.videos[video_id].relative_to(root),
+                       'has no skeleton file; its clips have no joints')
+        if seen.fault:
+            report.add('videos that cannot be read', layout.videos[video_id].relative_to(root),
+                       f'{seen.fault}; its clips are left out: fetch the file again')
+        else:
+            facts[video_id] = seen
+    sizes = Counter(f'{seen.width}x{seen.height}' for seen in facts.values())
+    rates = Counter(f'{seen.fps:.2f} frames/s' for seen in facts.values())
+    states = Counter(seen.skeleton for seen in facts.values())
+    report.resolutions, report.frame_rates, report.skeletons = (
+        dict(counts.most_common()) for counts in (sizes, rates, states))
+    return facts
 
-    Raises:
-        ReleaseError: With file and line, if a label is none of the model's, or a clip
-            occurs twice.
-    """
-    lines = read_rows(path)
-    header = lines[0][1] if lines else None
-    if header != ['clip_id', 'label']:
-        raise ReleaseError(f'{path}: needs the header clip_id,label, but has {header}')
-    labels = {}
-    limit = len(IMIGUE_CLASSES) - 1
-    for number, row in lines[1:]:
-        if len(row) != 2 or not row[1].strip().isdecimal() or int(row[1]) > limit:
-            raise ReleaseError(f'{path}, line {number}: needs a clip id and a label in 0..{limit}, '
-                               f'but got {row}')
-        if row[0] in labels:
-            raise ReleaseError(f'{path}, line {number}: clip {row[0]} was already given: remove '
-                               'one of the lines')
-        labels[row[0]] = int(row[1])
-    return labels
 
-
-def make_segments(video_id: str, rows: List[Tuple[int, int, int]], num_frames: int, video: str,
-                  labelled: bool, report: Report) -> List[tuple]:
-    """Rows of the segment csv for one video; ranges are clamped to the stream.
-
-    Args:
-        video_id (str): Name of the video; clip k is ``<VID>_<k>``.
-        rows (list): Of the label file.
-        num_frames (int): Frames of the stream.
-        video (str): Path that goes into the csv.
-        labelled (bool): Whether the classes mean something (they do not in the test part).
-        report (Report): Gets what was clamped or dropped.
-
-    Returns:
-        list[tuple]: As ``SEGMENT_HEADER``.
-    """
-    segments = []
-    for k, (code, start, end) in enumerate(rows):
-        clip_id = f'{video_id}_{k}'
-        reason = None
-        if labelled and code not in LABEL_OF_CODE:
-            reason = f'class {code} is none of 1..31 and 99'
-        elif start >= num_frames:
-            reason = f'starts at frame {start}, the video has {num_frames}'
-        elif end < max(start, 0):
-            reason = f'ends at frame {end}, before its start {start}'
-        if reason:
-            report.dropped.append(f'{clip_id}: {reason}')
+def make_parts(layout: Layout, root: Path, facts: Dict[str, Facts],
+               licensed: Optional[LicensedTable], report: Report) -> Dict[str, List[Row]]:
+    """Rows of ``train``, ``val`` and ``test``."""
+    parts: Dict[str, List[Row]] = {part: [] for part in PARTS}
+    report.videos = dict.fromkeys(PARTS, 0)
+    for video_id, path in layout.label_files.items():
+        if video_id not in layout.videos:
+            report.add('labels without a video', path.relative_to(root),
+                       f'there is no usable {video_id}.mp4; its clips are left out')
+    for video_id in sorted(facts):
+        part, video = layout.part_of[video_id], layout.videos[video_id].relative_to(root)
+        if video_id in layout.label_files:
+            source = layout.label_files[video_id].relative_to(root)
+            label_rows = read_label_file(root / source, source, report)
+        elif licensed and video_id in licensed.rows:
+            source, label_rows = video, licensed.rows[video_id]
+        else:
+            report.add('videos without labels', video, f'there is no usable {video_id}_label.csv; '
+                       'not used')
             continue
-        first, last = max(start, 0), min(end, num_frames - 1)
-        if (first, last) != (start, end):
-            report.clamped.append(f'{clip_id}: {start}..{end} to {first}..{last}, the video has '
-                                  f'{num_frames} frames')
-        segments.append(
-            (clip_id, video, first, last, LABEL_OF_CODE[code] if labelled else -1))
-    return segments
+        report.videos[part] += 1
+        parts[part] += make_rows(video_id, label_rows, facts[video_id], video.as_posix(), source,
+                                 part != 'test', report)
+    return parts
 
 
-def probe_video(path: Path) -> Tuple[int, str, str]:
-    """Frames, resolution and frame rate of a video, by the reader that training uses.
+def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: Dict[str, Facts],
+               licensed: Optional[LicensedTable], report: Report) -> Dict[str, List[Row]]:
+    """The parts and the splits made of them."""
+    splits = dict(parts, trainval=parts['train'] + parts['val'])
+    subjects = licensed.subjects if licensed else {}
+    splits.update(hold_out(splits['trainval'], subjects))
+    if 'holdout_val' in splits:
+        report.splits['holdout_train, holdout_val'] = (
+            f'{len(splits["holdout_train"])} and {len(splits["holdout_val"])} clips of train and '
+            f'validation part; no {"subject" if subjects else "video"} is in both')
+    if subjects:
+        rows: List[Row] = []
+        for video_id in sorted(facts):
+            if video_id in subjects:
+                video = layout.videos[video_id].relative_to(root).as_posix()
+                # what deviates is in the report already, for the parts
+                rows += make_rows(video_id, licensed.rows[video_id], facts[video_id], video, video,
+                                  True, Report())
+        splits.update(cross_subject(rows, subjects))
+        report.splits['xsub_train, xsub_test'] = (
+            f'{len(splits["xsub_train"])} and {len(splits["xsub_test"])} clips (published: 13936 '
+            'and 4563), the cross-subject protocol')
+        unknown = sorted(set(facts) - set(subjects))
+        if unknown:
+            report.add('videos without a subject', 'subjects',
+                       f'{len(unknown)} videos are in no cross-subject split: {", ".join(unknown)}')
+    return splits
+
+
+def label_test_part(rows: List[Row], path: Path) -> List[Row]:
+    """Give the test part labels that the user has.
 
     Raises:
-        ReleaseError: If it cannot be opened, or its first frame cannot be decoded.
+        ReleaseError: If a clip has none.
     """
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        height, width, _ = reader[0].shape
-    except (decord.DECORDError, RuntimeError, IndexError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ReleaseError(f'{path} cannot be opened as a video ({reason}): unpack it '
-                           'again') from error
-    return len(reader), f'{width}x{height}', f'{reader.get_avg_fps():.2f} frames/s'
+    answers = read_test_labels(path)
+    for row in rows:
+        if row[0] not in answers:
+            raise ReleaseError(f'{path} has no label for clip {row[0]} of the test part')
+    return [(*row[:-1], answers[row[0]]) for row in rows]
 
 
-def prepare(root: Path, test_labels: Optional[Path]) -> Tuple[Dict[str, List[tuple]], Report]:
-    """Segments of all parts, and the report.
-
-    Args:
-        root (Path): The unpacked release.
-        test_labels (Path, optional): Labels of the test part where they are known.
+def cut_all(rows: List[Row], root: Path, out: Path, workers: int, report: Report) -> int:
+    """Cut every clip that is not there yet.
 
     Returns:
-        tuple: Segments by part (``train``, ``val``, ``test``), and the report.
-
-    Raises:
-        ReleaseError: If the release cannot be read.
+        int: How many were written.
     """
-    labels = find_label_files(root)
-    videos = find_videos(root)
-    answers = None if test_labels is None else read_test_labels(test_labels)
-    report = Report()
-    resolutions, frame_rates = Counter(), Counter()
-    parts = {}
-    progress = tqdm(total=sum(map(len, labels.values())), desc='videos', unit='video')
-    for part, files in labels.items():
-        parts[part] = []
-        report.videos[part] = 0
-        for video_id, label_file in files:
-            progress.update()
-            if video_id not in videos:
-                report.missing_videos.append(f'{video_id} ({part}): no {video_id}.mp4 below {root}')
-                continue
-            path = videos[video_id]
-            num_frames, resolution, frame_rate = probe_video(path)
-            resolutions[resolution] += 1
-            frame_rates[frame_rate] += 1
-            report.videos[part] += 1
-            parts[part] += make_segments(video_id, read_label_file(label_file), num_frames,
-                                         path.relative_to(root).as_posix(), part != 'test', report)
-    progress.close()
-    if answers is not None:
-        parts['test'] = [label_test_clip(row, answers, test_labels) for row in parts['test']]
-    for part, rows in parts.items():
-        report.clips[part] = len(rows)
-        counts = Counter(row[-1] for row in rows)
-        report.clips_per_class[part] = {
-            'unlabelled' if label < 0 else f'{label} {IMIGUE_CLASSES[label]}': number
-            for label, number in sorted(counts.items())
-        }
-    report.resolutions, report.frame_rates = dict(resolutions), dict(frame_rates)
-    return parts, report
-
-
-def label_test_clip(row: tuple, answers: Dict[str, int], path: Path) -> tuple:
-    if row[0] not in answers:
-        raise ReleaseError(f'{path} has no label for clip {row[0]} of the test part')
-    return (*row[:-1], answers[row[0]])
+    clips = out / 'clips'
+    clips.mkdir(exist_ok=True)
+    remove_partial_files(clips)
+    by_video: Dict[str, List[Row]] = {}
+    for row in rows:
+        by_video.setdefault(row[1], []).append(row)
+    jobs = {(video, start): (root / video, video, own[start:start + CLIPS_A_TASK], clips)
+            for video, own in by_video.items() for start in range(0, len(own), CLIPS_A_TASK)}
+    results = dict(in_parallel(cut_clips, jobs, workers, 'cutting', 'clip',
+                               lambda key: len(jobs[key][2])))
+    remove_partial_files(clips)
+    for (video, _), (_, faults) in sorted(results.items()):
+        for fault in faults:
+            report.add('clips that could not be cut', video, fault)
+    return sum(written for written, _ in results.values())
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that appears only when it is complete."""
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding='utf-8')
 
 
-def write_segments(path: Path, rows: List[tuple]) -> None:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator='\n').writerows([SEGMENT_HEADER, *rows])
-    write_text(path, buffer.getvalue())
+def write_annotations(out: Path, splits: Dict[str, List[Row]]) -> None:
+    """Segment csv and clip list of every split."""
+    for name, rows in splits.items():
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator='\n').writerows([SEGMENT_HEADER, *rows])
+        write_text(out / f'{name}.csv', buffer.getvalue())
+        write_text(out / f'{name}.txt', ''.join(f'{row[0]}.mp4 {row[-1]}\n' for row in rows))
+
+
+def write_report(out: Path, report: Report) -> None:
+    write_text(out / 'report.txt', report.text())
+    write_text(out / 'report.json', report.json())
+    with atomic_file(out / 'classes.png') as partial:
+        report.plot_classes(partial)
 
 
 def link_videos(out: Path, root: Path) -> None:
@@ -285,37 +237,95 @@ def link_videos(out: Path, root: Path) -> None:
     if link.exists() and not link.is_symlink():
         raise ReleaseError(f'{link} exists and is no link: move it away, the link to {root} goes '
                            'there')
-    partial = out / 'videos.partial'
+    partial = out / '.videos.partial'
     partial.unlink(missing_ok=True)
     partial.symlink_to(root.resolve(), target_is_directory=True)
     os.replace(partial, link)
 
 
+def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
+            test_labels: Optional[Path] = None, cut: bool = False, workers: int = 1) -> Report:
+    """Do the whole job; see the module's text.
+
+    Args:
+        root (Path): The release.
+        out (Path): Folder for the result.
+        subjects (Path, optional): The licensed release's table, where it is not below ``root``.
+        test_labels (Path, optional): Labels of the test part where they are known.
+        cut (bool): Also cut clips. Defaults to False.
+        workers (int): Processes. Defaults to 1.
+
+    Returns:
+        Report: As written.
+
+    Raises:
+        ReleaseError: If the release cannot be prepared.
+        OSError: If the target is full or cannot be written to.
+    """
+    report, cache = Report(), out / 'cache'
+    cache.mkdir(parents=True, exist_ok=True)
+    for folder in (out, cache):
+        remove_partial_files(folder)
+    link_videos(out, root)
+    unpack_archives(root, out, report)
+    layout = find_layout(root, out, report)
+    table = subjects or layout.licensed_csv
+    licensed = read_licensed_csv(table, table.name, report) if table else None
+
+    facts = examine_all(layout, root, cache, workers, report)
+    parts = make_parts(layout, root, facts, licensed, report)
+    if test_labels is not None:
+        parts['test'] = label_test_part(parts['test'], test_labels)
+    report.count_clips(parts)
+    splits = add_splits(parts, layout, root, facts, licensed, report)
+
+    write_annotations(out, splits)
+    if layout.skeletons:
+        clips = skeleton_clips(splits, facts, cache)
+        with atomic_file(out / 'skeleton.pkl') as partial, open(partial, 'wb') as file:
+            pickle.dump(clips, file, protocol=4)
+    write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
+    write_report(out, report)
+    if cut:
+        written = cut_all([row for part in PARTS for row in parts[part]], root, out, workers,
+                          report)
+        write_report(out, report)
+        print(f'{written} clips were cut into {out / "clips"}, the others were there')
+    return report
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('root', type=Path, help='folder with the unpacked release')
+    parser.add_argument('root', type=Path, help='folder with the release')
     parser.add_argument('--out', type=Path, default=Path('data/imigue'),
-                        help='folder of the annotation files (default: data/imigue)')
-    parser.add_argument('--test-labels', type=Path,
+                        help='folder of the result (default: data/imigue)')
+    parser.add_argument('--subjects', type=Path, metavar='CSV',
+                        help='labels_20200831.csv of the licensed release, for splits by subject '
+                        '(found by itself where it is below ROOT)')
+    parser.add_argument('--test-labels', type=Path, metavar='CSV',
                         help='csv clip_id,label with the labels of the test part, if you have them')
+    parser.add_argument('--cut', action='store_true',
+                        help='also cut every clip into a short video, OUT/clips/<clip_id>.mp4, '
+                        'which loads faster')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(),
+                        help='processes (default: as many as there are processors)')
     args = parser.parse_args()
     if not args.root.is_dir():
-        sys.exit(f'{args.root} is no folder: give the one with the unpacked release')
+        sys.exit(f'{args.root} is no folder: give the one with the release')
+    if args.workers < 1:
+        sys.exit(f'--workers must be at least 1, but got {args.workers}')
     try:
-        parts, report = prepare(args.root, args.test_labels)
-        args.out.mkdir(parents=True, exist_ok=True)
-        link_videos(args.out, args.root)
+        report = prepare(args.root, args.out, args.subjects, args.test_labels, args.cut,
+                         args.workers)
     except ReleaseError as error:
         sys.exit(str(error))
-    for part, rows in parts.items():
-        write_segments(args.out / f'{part}.csv', rows)
-    write_segments(args.out / 'trainval.csv', parts['train'] + parts['val'])
-    write_text(args.out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
-    write_text(args.out / 'report.txt', report.text())
-    write_text(args.out / 'report.json', json.dumps(asdict(report), indent=2) + '\n')
+    except OSError as error:
+        sys.exit(f'{error.filename or args.out} cannot be written: {error.strerror}. Nothing '
+                 'half-written is left under a final name; mend it and run again, which does only '
+                 'what is missing')
     print(report.text())
-    print(f'Annotation files, report.txt and the link to the videos are in {args.out}')
+    print(f'Annotation files, report.txt, classes.png and the link to the videos are in {args.out}')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,182 @@
+"""Reading label files; what cannot be read is listed and costs one row."""
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from ..datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from .layout import LICENSED_COLUMNS
+from .report import ReleaseError, Report
+
+LABEL_OF_CODE = {code: label for label, code in enumerate(IMIGUE_CODES)}
+FORM = 'form of label files'
+ROWS = 'label rows that cannot be read'
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A clip as the label file has it.
+
+    Attributes:
+        k (int): Number of the row in its video, from 0: the clip is ``<VID>_<k>``.
+        code (str): Class, as text: it means nothing in the test part.
+        frames (tuple[int, int], optional): First and last frame; None if unreadable.
+        fault (str): Why ``frames`` is None.
+    """
+    k: int
+    code: str
+    frames: Optional[tuple]
+    fault: str = ''
+
+
+def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
+    """Read ``class,start_frame,end_frame`` rows.
+
+    Args:
+        path (Path): ``<VID>_label.csv``.
+        name (Path): How the report calls it.
+        report (Report): Gets what is unusual about the form.
+
+    Returns:
+        list[LabelRow]: Every row but blank ones and a header.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode('utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        report.add(ROWS, name, f'cannot be read as text ({error}); its clips are left out')
+        return []
+    unusual = []
+    if text.startswith('\ufeff'):
+        unusual.append('a byte order mark')
+        text = text[1:]
+    if '\r' in text:
+        unusual.append('Windows line ends')
+    rows, blank, spaces = [], 0, False
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip(' \t,'):
+            blank += 1
+            continue
+        fields = line.split(',')
+        spaces |= any(field != field.strip() for field in fields)
+        fields = [field.strip() for field in fields]
+        if not rows and not any(_is_integer(field) for field in fields):
+            unusual.append(f'a header ({line.strip()!r})')
+            continue
+        rows.append(_label_row(len(rows), fields, f'line {number} ({line.strip()!r})'))
+    if blank:
+        unusual.append(f'{blank} blank lines')
+    if spaces:
+        unusual.append('blanks around values')
+    if unusual:
+        report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
+    if not rows:
+        report.add(ROWS, name, 'holds no clip')
+    return rows
+
+
+def _is_integer(text: str) -> bool:
+    return text.lstrip('+-').isdecimal()
+
+
+def _label_row(k: int, fields: List[str], where: str) -> LabelRow:
+    if len(fields) != 3:
+        return LabelRow(k, '', None, f'{where} has {len(fields)} fields instead of class,'
+                        'start_frame,end_frame')
+    code, start, end = fields
+    if not (_is_integer(start) and _is_integer(end)):
+        return LabelRow(k, code, None, f'{where}: start_frame and end_frame are no integers')
+    return LabelRow(k, code, (int(start), int(end)))
+
+
+def label_of(code: str) -> Optional[int]:
+    """Model label of a file's class, None if it is none of 1..31 and 99."""
+    return LABEL_OF_CODE.get(int(code)) if _is_integer(code) else None
+
+
+@dataclass
+class LicensedTable:
+    """``labels_20200831.csv``: rows by video id, and who is seen in a video.
+
+    Attributes:
+        rows (dict[str, list[LabelRow]]): In the order of the file.
+        subjects (dict[str, int]): Subject by video id; empty without a column ``subject_id``.
+    """
+    rows: Dict[str, List[LabelRow]]
+    subjects: Dict[str, int]
+
+
+def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable:
+    """Read the licensed release's table of labels.
+
+    Args:
+        path (Path): The csv, with a header that has at least the columns ``video_id``,
+            ``class``, ``start_frame`` and ``end_frame``.
+        name (object): How the report calls it.
+        report (Report): Gets rows whose video or subject cannot be read.
+
+    Returns:
+        LicensedTable: Video ids with four digits.
+
+    Raises:
+        ReleaseError: If it is no such file.
+    """
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
+    header = [field.strip() for field in lines[0]] if lines else []
+    missing = [column for column in LICENSED_COLUMNS if column not in header]
+    if missing:
+        raise ReleaseError(f'{path}: the header lacks {", ".join(missing)}; give the '
+                           f'labels_20200831.csv of the licensed release (its header is {header})')
+    table = LicensedTable({}, {})
+    for number, line in enumerate(lines[1:], 2):
+        if not any(field.strip() for field in line):
+            continue
+        row = {column: field.strip() for column, field in zip(header, line)}
+        if not row.get('video_id', '').isdecimal():
+            report.add(ROWS, name, f'line {number}: video_id is no number; left out')
+            continue
+        video_id = f'{int(row["video_id"]):04d}'
+        rows = table.rows.setdefault(video_id, [])
+        fields = [row.get(column, '') for column in LICENSED_COLUMNS[1:]]
+        rows.append(_label_row(len(rows), fields, f'{name}, line {number} ({",".join(line)!r})'))
+        subject = row.get('subject_id', '')
+        if 'subject_id' in header and not subject.isdecimal():
+            report.add(ROWS, name, f'line {number}: subject_id is no number')
+        elif subject:
+            known = table.subjects.setdefault(video_id, int(subject))
+            if known != int(subject):
+                report.add(ROWS, name, f'line {number}: video {video_id} has subject {subject}, '
+                           f'but {known} above; {known} is used')
+    return table
+
+
+def read_test_labels(path: Path) -> Dict[str, int]:
+    """Model labels by clip id, from a csv with the header ``clip_id,label``.
+
+    Raises:
+        ReleaseError: With file and line, if a label is none of the model's, or a clip
+            occurs twice.
+    """
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
+    header = lines[0][1] if lines else None
+    if header != ['clip_id', 'label']:
+        raise ReleaseError(f'{path}: needs the header clip_id,label, but has {header}')
+    labels = {}
+    limit = len(IMIGUE_CLASSES) - 1
+    for number, row in lines[1:]:
+        if len(row) != 2 or not row[1].strip().isdecimal() or int(row[1]) > limit:
+            raise ReleaseError(f'{path}, line {number}: needs a clip id and a label in 0..{limit}, '
+                               f'but got {row}')
+        if row[0] in labels:
+            raise ReleaseError(f'{path}, line {number}: clip {row[0]} was already given: remove '
+                               'one of the lines')
+        labels[row[0]] = int(row[1])
+    return labels

@@ -1,0 +1,157 @@
+"""Skeleton files of one video, to 22 joints a frame.
+
+Letters: T frames, V = 22 joints.
+"""
+from pathlib import Path
+from typing import List, Tuple
+
+import numpy as np
+import pandas as pd
+from python_calamine import CalamineError
+
+from ..datasets.skeleton_layout import JOINTS, LEFT_TIPS, LEFT_WRIST, RIGHT_TIPS, RIGHT_WRIST
+
+# Columns of x, y and score are three a joint. Of OpenPose's 25 body joints the upper body and
+# the face, then the fingertips from thumb to little finger, left hand first.
+BODY = (*range(8), *range(15, 19))
+FROM_LIGHT_HAND = (*BODY, *range(25, 35))
+FROM_OPENPOSE = (*BODY, 99, 103, 107, 111, 115, 120, 124, 128, 132, 136)
+LIGHT_HAND_JOINTS, OPENPOSE_JOINTS = 35, 137
+
+
+class SkeletonError(Exception):
+    """A skeleton file cannot be used."""
+
+
+def read_skeleton(path: Path, num_frames: int) -> Tuple[np.ndarray, List[str]]:
+    """Read the skeleton of a video.
+
+    Args:
+        path (Path): ``<VID>_light_hand.csv`` (a header, an index and 35 joints), or
+            ``<VID>_openpose.xlsx`` or ``<VID>_2.xlsx`` (137 joints, no header, no index).
+        num_frames (int): T, frames of the video.
+
+    Returns:
+        tuple[np.ndarray, list[str]]: ``(T, V, 3)`` float32, x and y in pixels of the
+        video and the score in [0, 1]; zeros where a joint is missing. And what
+        deviates, with what was done about it.
+
+    Raises:
+        SkeletonError: If the file has other columns, or cannot be read.
+    """
+    light_hand = path.suffix.lower() == '.csv'
+    try:
+        table = (_read_csv(path) if light_hand else
+                 pd.read_excel(path, header=None, engine='calamine'))
+    except (OSError, ValueError, KeyError, CalamineError) as error:  # pandas' own are ValueErrors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SkeletonError(f'cannot be read ({reason})') from error
+    deviations: List[str] = []
+    values = _numbers(table, deviations)
+    num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS
+    columns = 3 * num_joints + light_hand
+    if values.shape[1] != columns:
+        raise SkeletonError(f'has {values.shape[1]} columns instead of {columns}')
+    places = np.arange(len(values))
+    if light_hand:
+        if not table.attrs['header']:
+            deviations.append('has no header row; all rows are taken for frames')
+        places = _places(values[:, 0], num_frames, deviations)
+        values = values[:, 1:]
+    joints = values.reshape(len(values), num_joints, 3)
+    joints = joints[:, FROM_LIGHT_HAND if light_hand else FROM_OPENPOSE]
+    if len(joints) != num_frames:
+        change = 'the rest is left out' if len(joints) > num_frames else 'the others are missing'
+        deviations.append(f'has {len(joints)} rows for {num_frames} frames; {change}')
+    skeleton = np.zeros((num_frames, len(JOINTS), 3), np.float32)
+    inside = (places >= 0) & (places < num_frames)
+    skeleton[places[inside]] = joints[inside]
+    if not skeleton.any():
+        deviations.append('is empty: no joint in any frame')
+    elif hands_swapped(skeleton):
+        deviations.append('seems to have left and right hand swapped: its left fingertips are '
+                          'nearer to the right wrist; left as it is')
+    return skeleton, deviations
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Table without its header row; whether there is one is in ``attrs['header']``."""
+    with open(path, encoding='utf-8-sig') as file:
+        first, second = file.readline(), file.readline()
+    if not first.strip():
+        raise ValueError('the file is empty')
+    header = _is_header(first.strip().split(','))
+    if header and not second.strip():
+        table = pd.DataFrame(np.empty((0, len(first.split(',')))))
+    else:
+        table = pd.read_csv(path, header=None, skiprows=int(header), encoding='utf-8-sig',
+                            low_memory=False)
+    table.attrs['header'] = header
+    return table
+
+
+def _is_header(fields: List[str]) -> bool:
+    """Names of columns, or their numbers, as pandas writes them; a frame's row is neither."""
+    numbers = pd.to_numeric(pd.Series(fields), errors='coerce').to_numpy(np.float64)
+    return bool(np.isnan(numbers[0]) or np.isnan(numbers).all()
+                or len(numbers) > 2 and (np.diff(numbers) == 1).all())
+
+
+def _numbers(table: pd.DataFrame, deviations: List[str]) -> np.ndarray:
+    """Values as float32, 0 for what is no finite number."""
+    values = np.zeros(table.shape, np.float64)
+    bad = np.zeros(table.shape, bool)
+    for place, (_, column) in enumerate(table.items()):
+        if column.dtype == object:
+            numbers = pd.to_numeric(column, errors='coerce').to_numpy(np.float64)
+        else:
+            numbers = column.to_numpy(np.float64)
+        bad[:, place] = ~np.isfinite(numbers)
+        values[:, place] = np.where(bad[:, place], 0, numbers)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        deviations.append(
+            f'{int(bad.sum())} values are no numbers, the first one '
+            f'({str(table.iat[row, column])!r}) in row {row + 1} of the data, column {column + 1}; '
+            'taken for missing')
+    return values.astype(np.float32)
+
+
+def _places(index: np.ndarray, num_frames: int, deviations: List[str]) -> np.ndarray:
+    """Frame of each row by its index column."""
+    rows = np.arange(len(index))
+    if len(index) == 0 or np.array_equal(index, rows):
+        return rows
+    if np.array_equal(index, rows + 1):
+        if len(index) < num_frames:
+            deviations.append('begins one frame late: its first row has the index 1, frame 0 is '
+                              'missing')
+            return rows + 1
+        deviations.append('its index begins at 1; its first row is taken for frame 0')
+    else:
+        deviations.append('its index does not count the frames; rows are taken in their order')
+    return rows
+
+
+def hands_swapped(skeleton: np.ndarray) -> bool:
+    """Whether the left fingertips lie nearer to the right wrist than to the left one.
+
+    Args:
+        skeleton (np.ndarray): ``(T, V, 3)``.
+
+    Returns:
+        bool: By the mean over all frames and fingertips that are there, for either
+        hand; False where nothing can be compared.
+    """
+    own, other = [], []
+    for tips, wrist, far in ((LEFT_TIPS, LEFT_WRIST, RIGHT_WRIST),
+                             (RIGHT_TIPS, RIGHT_WRIST, LEFT_WRIST)):
+        there = skeleton[:, [wrist, far], :2].any(axis=2).all(axis=1)  # (T,)
+        frames = skeleton[there]
+        points = frames[:, tips, :2]
+        seen = points.any(axis=2)  # (T, 5)
+        for joint, distances in ((wrist, own), (far, other)):
+            away = np.linalg.norm(points - frames[:, joint, None, :2], axis=2)
+            distances.append(away[seen])
+    own, other = np.concatenate(own), np.concatenate(other)
+    return bool(len(own)) and float(own.mean()) > float(other.mean())

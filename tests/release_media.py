@@ -1,0 +1,183 @@
+"""Videos and skeleton tables of an invented release, written fast.
+
+Frame n of a video shows n as a grid of black and white cells, in a colour of the video's own. In a
+skeleton row the nose's x says n (:func:`nose_x`). So a reader that is one frame late, or takes
+the wrong video, can be caught.
+"""
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+from typing import List, Sequence, Tuple
+
+import av
+import numpy as np
+
+CELL, BITS = 16, 12  # a picture of 12 cells of 16 x 16 pixels
+LANDSCAPE, PORTRAIT = (64, 48), (48, 64)  # width, height
+BLACK, WHITE = 40, 200
+# deterministic and quick: one thread, and neither B-frames nor a look at later frames
+ENCODER = {'preset': 'ultrafast', 'tune': 'zerolatency', 'g': '60', 'threads': '1'}
+PHASES = 32  # poses prepared as text; the rows of a file go round them
+
+# BODY_25 in shares of width and height; (0, 0) is a joint that was not found
+BODY = np.array([
+    (.50, .25), (.50, .40), (.35, .42), (.30, .60), (.36, .74), (.65, .42), (.70, .60), (.64, .74),
+    (.50, .85), (.43, .85), (0, 0), (0, 0), (.57, .85), (0, 0), (0, 0), (.47, .22), (.53, .22),
+    (.43, .24), (.57, .24)] + 6 * [(0, 0)])
+RIGHT_WRIST, LEFT_WRIST = 4, 7
+TIPS = np.array([(-.05, .01), (-.025, .05), (0, .06), (.025, .05), (.045, .03)])  # from the wrist
+# where the tips are among the 21 points of a hand, and the three tables of the 137 points
+TIP_POINTS = (4, 8, 12, 16, 20)
+FACE_POINTS, HAND_POINTS = 70, 21
+
+
+def pictures(frames: int, colour: Tuple[int, int], size: Tuple[int, int]) -> np.ndarray:
+    """All frames of a video, ``(frames, height * 3 / 2, width)`` uint8, planes Y, U, V."""
+    width, height = size
+    if not 0 < frames <= 1 << BITS:
+        raise ValueError(f'a video has 1 to {1 << BITS} frames, but got {frames}')
+    lit = (np.arange(frames)[:, None] >> np.arange(BITS) & 1).astype(np.uint8)
+    cells = (BLACK + (WHITE - BLACK) * lit).reshape(frames, height // CELL, width // CELL)
+    planes = np.empty((frames, height * 3 // 2, width), np.uint8)
+    planes[:, :height] = cells.repeat(CELL, 1).repeat(CELL, 2)
+    planes[:, height:height * 5 // 4] = colour[0]
+    planes[:, height * 5 // 4:] = colour[1]
+    return planes
+
+
+def read_number(image: np.ndarray) -> int:
+    """Number that a decoded frame shows, ``(H, W, 3)`` or ``(H, W)``."""
+    grey = image if image.ndim == 2 else image.mean(-1)
+    lit = grey[CELL // 2::CELL, CELL // 2::CELL].ravel() > (BLACK + WHITE) / 2
+    return int((lit * (1 << np.arange(BITS))).sum())
+
+
+def write_video(path: Path, frames: int, colour: Tuple[int, int],
+                size: Tuple[int, int] = LANDSCAPE, *, faststart: bool = False,
+                variable_rate: bool = False) -> None:
+    """Write H.264 of 30 frames/s in mp4.
+
+    Args:
+        path (Path): File; its folder is made.
+        frames (int): Number of frames, 1 to 4096.
+        colour (tuple): U and V of the whole video.
+        size (tuple): Width and height in pixels, 12 cells. Defaults to ``LANDSCAPE``.
+        faststart (bool): The index before the packets rather than at the end.
+        variable_rate (bool): Every third frame is shown for twice as long.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = dict(movflags='faststart') if faststart else {}
+    with av.open(str(path), 'w', options=options) as container:
+        stream = container.add_stream('libx264', rate=30, options=ENCODER)
+        stream.width, stream.height = size
+        stream.pix_fmt = 'yuv420p'
+        stream.codec_context.thread_count = 1
+        for number, planes in enumerate(pictures(frames, colour, size)):
+            frame = av.VideoFrame.from_ndarray(planes, format='yuv420p')
+            frame.time_base = Fraction(1, 30)
+            frame.pts = number + (number + 2) // 3 if variable_rate else number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def nose_x(number: int, width: int) -> float:
+    """x of the nose in the skeleton row of a frame, pixels."""
+    return number * width / (1 << BITS)
+
+
+def poses(size: Tuple[int, int]) -> np.ndarray:
+    """BODY_25 and ten fingertips, left hand first, ``(PHASES, 35, 3)``: x, y, score."""
+    angle = 2 * np.pi * np.arange(PHASES) / PHASES
+    sway = .02 * np.stack([np.cos(angle), np.sin(angle)], -1)
+    points = np.repeat(np.concatenate([BODY, TIPS, TIPS])[None], PHASES, 0)
+    for wrist, sign in ((RIGHT_WRIST, 1), (LEFT_WRIST, -1)):
+        points[:, wrist] += sign * sway
+    points[:, 25:30] += points[:, LEFT_WRIST, None]
+    points[:, 30:35] += points[:, RIGHT_WRIST, None]
+    score = np.where((points == 0).all(-1), 0, .9)[..., None]
+    return np.concatenate([points * size, score], -1)
+
+
+def number_text(values: np.ndarray) -> List[str]:
+    return [f'{value:.5g}' for value in values]
+
+
+def skeleton_lines(frames: int, size: Tuple[int, int], offset: int = 0) -> List[str]:
+    """Lines of a ``<VID>_light_hand.csv``: a header as pandas writes it, then a row a frame."""
+    bodies = [','.join(number_text(pose.ravel()[1:])) for pose in poses(size)]
+    header = ','.join(['', *map(str, range(105))])
+    return [header] + [f'{number},{nose_x(number, size[0])},{bodies[(number + offset) % PHASES]}'
+                       for number in range(frames)]
+
+
+def full_poses(size: Tuple[int, int]) -> np.ndarray:
+    """The same poses as OpenPose's 137 joints, ``(PHASES, 137, 3)``."""
+    light = poses(size)
+    angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], -1) * .05 * np.array(size)
+    face = np.concatenate([light[:, :1, :2] + ring, np.full((PHASES, FACE_POINTS, 1), .8)], -1)
+    hands = []
+    for wrist, tips in ((LEFT_WRIST, light[:, 25:30]), (RIGHT_WRIST, light[:, 30:35])):
+        hand = np.repeat(light[:, wrist, None], HAND_POINTS, 1)
+        hand[:, TIP_POINTS] = tips
+        hands.append(hand)
+    return np.concatenate([light[:, :25], face, *hands], 1)
+
+
+def column_name(index: int) -> str:
+    """0 -> A, 26 -> AA."""
+    name = ''
+    index += 1
+    while index:
+        index, letter = divmod(index - 1, 26)
+        name = chr(ord('A') + letter) + name
+    return name
+
+
+XLSX_PARTS = {
+    '[Content_Types].xml':
+        '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Override PartName="/xl/workbook.xml" ContentType="application/'
+        'vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>'
+        '<Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/'
+        'vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>',
+    '_rels/.rels':
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
+        'relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    'xl/workbook.xml':
+        '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
+        'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>'
+        '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
+    'xl/_rels/workbook.xml.rels':
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
+        'relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+}
+
+
+def write_xlsx(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Write numbers, given as text, into the one sheet of a workbook."""
+    names = [column_name(index) for index in range(max(map(len, rows)))]
+    sheet = ['<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+             '<sheetData>']
+    for number, row in enumerate(rows, 1):
+        cells = ''.join(f'<c r="{name}{number}"><v>{value}</v></c>'
+                        for name, value in zip(names, row, strict=False))
+        sheet.append(f'<row r="{number}">{cells}</row>')
+    sheet.append('</sheetData></worksheet>')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    declaration = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, text in {**XLSX_PARTS, 'xl/worksheets/sheet1.xml': ''.join(sheet)}.items():
+            # a date of its own, so that the same seed gives the same bytes
+            archive.writestr(zipfile.ZipInfo(name), declaration + text, zipfile.ZIP_DEFLATED, 1)
+
+
+def write_openpose(path: Path, frames: int, size: Tuple[int, int], offset: int = 0) -> None:
+    """Write the 137 joints a frame as a workbook of 411 columns, no header, no index."""
+    bodies = [number_text(pose.ravel()[1:]) for pose in full_poses(size)]
+    write_xlsx(path, [[str(nose_x(number, size[0])), *bodies[(number + offset) % PHASES]]
+                      for number in range(frames)])
