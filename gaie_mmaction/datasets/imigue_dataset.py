@@ -34,7 +34,8 @@ class IMiGUEDataset(BaseActionDataset):
         data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults to ''.
         metainfo (dict, optional): ``classes`` of your own data, a list of names
             whose length is the limit of the labels. Defaults to None, iMiGUE's 32.
-        test_mode (bool): Whether for validation or test. Defaults to False.
+        test_mode (bool): Whether for validation or test; then ``metainfo`` also tells
+            ``ann_file``. Defaults to False.
         on_error (str): ``'raise'`` stops at a clip that cannot be read, ``'skip'``
             takes another one at random (training only), counts the loss and logs it once
             a file. Each process of a distributed run counts for itself, together with its
@@ -89,6 +90,8 @@ class IMiGUEDataset(BaseActionDataset):
             lazy_init=lazy_init)
         if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
             del self._metainfo['codes']  # they are those of iMiGUE's classes
+        if test_mode:  # a metric finds the clips there; of training it would enter checkpoints
+            self._metainfo['ann_file'] = self.ann_file
 
     def load_data_list(self) -> List[dict]:
         """Read the annotation file.

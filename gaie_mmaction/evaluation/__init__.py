@@ -1,4 +1,10 @@
 """Metrics."""
-from .miga_submission import MiGASubmission, accuracy, write_submission
+from .class_report import draw_confusion_matrix, write_class_report
+from .miga_submission import MiGASubmission, accuracy
+from .submission_check import check_submission
+from .submission_file import write_submission
 
-__all__ = ['MiGASubmission', 'accuracy', 'write_submission']
+__all__ = [
+    'MiGASubmission', 'accuracy', 'check_submission', 'draw_confusion_matrix',
+    'write_class_report', 'write_submission'
+]

@@ -1,41 +1,69 @@
-"""The leaderboard's metric and its file."""
-import csv
+"""The leaderboard's metric."""
+import logging
 import os
-import re
 from collections import Counter
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ..datasets.annotations import read_annotations
+from .class_report import write_class_report
+from .replacing import require_writable
+from .submission_file import examples, require_format, submission_order, write_submission
+
 
 @METRICS.register_module()
 class MiGASubmission(BaseMetric):
-    """Accuracy where there are labels, and the MiGA challenge's csv file.
+    """Accuracy where there are labels, and the MiGA challenge's leaderboard file.
 
     Labelled clips give ``acc/top1``, ``acc/top5`` and ``acc/mean1``, each in [0, 1]; the
     last is the mean over the classes that occur in the labels. Of an unlabelled
-    part (label -1) no accuracy is given. The file has the header ``Id,Target``
-    and a row a clip, in order of video id, then row number (challenge of 2025).
-    A file of the same name is only replaced by a complete one.
+    part (label -1) no accuracy is given. The leaderboard file has a row a clip, in
+    order of video id, then row number.
+
+    A file is only written when it is complete: one prediction of each clip of the
+    dataset's annotation file, which is read again for it (of a dataset that does not
+    name one in its metainfo, of as many clips as it has). Until then a file of the same
+    name stays as it is.
 
     Args:
         out_file (str, optional): Where the file goes, from the current folder.
             Defaults to None, no file.
+        format (str or int): ``'2025'`` (also of 2026): header ``Id,Target``; a csv, or a zip
+            with ``prediction.csv`` if ``out_file`` ends in ``.zip``. ``'2023'``: a zip with
+            ``Submission.csv``, no header. Defaults to ``'2025'``.
+        out_dir (str, optional): Folder for ``confusion_matrix.csv``,
+            ``confusion_matrix.png`` and ``recall.csv`` of a labelled part. Defaults to None,
+            nothing is written.
         collect_device (str): ``'cpu'`` or ``'gpu'``, for distributed runs. Defaults to ``'cpu'``.
         prefix (str, optional): Replaces ``acc`` in the names. Defaults to None.
+
+    Raises:
+        ValueError: If there is no such format, or its files end otherwise.
+        OSError: If ``out_file`` or ``out_dir`` cannot be written to.
     """
 
     default_prefix = 'acc'
 
     def __init__(self,
                  out_file: Optional[str] = None,
+                 format: Union[str, int] = '2025',
+                 out_dir: Optional[str] = None,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_file = out_file
+        self.format = str(format)  # a number when it comes from --cfg-options
+        self.out_dir = out_dir
+        require_format(out_file, self.format)
+        # now, and not after the whole test
+        if out_file is not None:
+            require_writable(out_file)
+        if out_dir is not None:
+            require_writable(os.path.join(out_dir, 'recall.csv'))
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Keep the clip id, the scores and the label of each clip.
@@ -47,22 +75,26 @@ class MiGASubmission(BaseMetric):
 
         Raises:
             KeyError: If the clips have no id.
+            ValueError: If the scores of a clip's views are not averaged.
         """
         for sample in data_samples:
             if 'clip_id' not in sample:
                 raise KeyError("MiGASubmission needs the clips' ids: add 'clip_id' to meta_keys of "
                                'PackActionInputs in the test pipeline')
+            scores = sample['pred_score'].float().cpu().numpy()
+            if scores.ndim != 1:
+                raise ValueError(f'MiGASubmission needs a score a class, but clip '
+                                 f'{sample["clip_id"]} has scores of shape {scores.shape}: set '
+                                 "average_clips='prob' of the head")
             self.results.append(
-                dict(
-                    clip_id=sample['clip_id'],
-                    scores=sample['pred_score'].float().cpu().numpy(),
-                    label=int(sample['gt_label'])))
+                dict(clip_id=sample['clip_id'], scores=scores, label=int(sample['gt_label'])))
 
     def evaluate(self, size: int) -> Dict[str, float]:
-        """Check that no clip is missing, then evaluate.
+        """Gather the results of all processes, check and evaluate them.
 
         Args:
-            size (int): Number of clips of the dataset.
+            size (int): Number of clips of the dataset. mmengine drops what lies behind
+                it: the clips that its sampler repeated, to give each process as many.
 
         Returns:
             dict[str, float]: As :meth:`compute_metrics`, names with the prefix.
@@ -71,7 +103,7 @@ class MiGASubmission(BaseMetric):
         return super().evaluate(size)
 
     def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
-        """Accuracy, and the file if one is wanted.
+        """Accuracy, and the files that are wanted.
 
         Args:
             results (list[dict]): What :meth:`process` kept, of all processes.
@@ -80,29 +112,88 @@ class MiGASubmission(BaseMetric):
             dict[str, float]: ``top1``, ``top5`` and ``mean1``, or nothing if unlabelled.
 
         Raises:
-            ValueError: If a clip is missing or occurs twice, or only some clips have a
-                label. No file is written then.
+            ValueError: If a clip is missing or occurs twice, or is not in the annotation
+                file, if only some clips have a label, or if scores are not finite or not as
+                many as classes. No file is written then.
+            OSError: If a file cannot be written.
         """
         ids = [result['clip_id'] for result in results]
-        repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
-        if repeated:
-            raise ValueError(f'{len(repeated)} clips occur more than once, e.g. {repeated[:5]}; '
-                             f'{self._not_written()}')
-        if len(ids) != self._size:
-            raise ValueError(f'there are predictions of {len(ids)} clips, but the dataset has '
-                             f'{self._size}; {self._not_written()}')
+        self._check_number(ids)
         scores = np.stack([result['scores'] for result in results])
+        self._check_scores(ids, scores)
         labels = np.array([result['label'] for result in results])
         unlabelled = int((labels < 0).sum())
         if 0 < unlabelled < len(labels):
             raise ValueError(f'{unlabelled} of {len(labels)} clips have no label (-1): evaluate '
                              f'labelled and unlabelled clips apart; {self._not_written()}')
+        predicted = scores.argmax(axis=1)
         if self.out_file is not None:
-            write_submission(self.out_file, ids, scores.argmax(axis=1))
-            print_log(
-                f'{len(ids)} predictions are written to {os.path.abspath(self.out_file)}',
-                logger='current')
-        return {} if unlabelled else accuracy(scores, labels)
+            self._submit(ids, predicted, labelled=not unlabelled)
+        if unlabelled:
+            print_log('the clips have no labels: no accuracy and no confusion matrix',
+                      logger='current')
+            return {}
+        if self.out_dir is not None:
+            classes = self._meta('classes') or [str(label) for label in range(scores.shape[1])]
+            write_class_report(self.out_dir, predicted, labels, classes)
+            print_log(f'confusion matrix and recall are written to '
+                      f'{os.path.abspath(self.out_dir)}', logger='current')
+        return accuracy(scores, labels)
+
+    def _meta(self, key: str):
+        return (self.dataset_meta or {}).get(key)
+
+    def _check_number(self, ids: List[str]) -> None:
+        repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
+        if repeated:
+            raise ValueError(f'{len(repeated)} clips occur more than once, e.g. '
+                             f'{examples(repeated)}; {self._not_written()}')
+        if len(ids) != self._size:
+            raise ValueError(f'there are predictions of {len(ids)} clips, but the dataset has '
+                             f'{self._size}; {self._not_written()}')
+
+    def _check_scores(self, ids: List[str], scores: np.ndarray) -> None:
+        classes = self._meta('classes')
+        if classes is not None and scores.shape[1] != len(classes):
+            raise ValueError(f'the model has {scores.shape[1]} classes, but the dataset '
+                             f'{len(classes)}: set model.cls_head.num_classes; '
+                             f'{self._not_written()}')
+        broken = [clip_id for clip_id, finite in zip(ids, np.isfinite(scores).all(axis=1))
+                  if not finite]
+        if broken:
+            raise ValueError(f'the scores of {len(broken)} clips are not finite, e.g. '
+                             f'{examples(broken)}: the training diverged, or their input is '
+                             f'broken; {self._not_written()}')
+
+    def _submit(self, ids: List[str], predicted: np.ndarray, labelled: bool) -> None:
+        """Write the leaderboard file, if the clips are those of the annotation file."""
+        ann_file = self._meta('ann_file')
+        if ann_file is not None:
+            expected = {clip['clip_id'] for clip in
+                        read_annotations(ann_file, len(self._meta('classes')))}
+            unknown = sorted(set(ids) - expected, key=submission_order)
+            if unknown:
+                raise ValueError(f'{len(unknown)} clips are not in {ann_file}, e.g. '
+                                 f'{examples(unknown)}; {self._not_written()}')
+            missing = sorted(expected - set(ids), key=submission_order)
+            message = (f'{len(missing)} of {len(expected)} clips of {ann_file} have no prediction, '
+                       f'e.g. {examples(missing)}: a leaderboard file needs the whole part, '
+                       f'without indices; {self._not_written()}')
+            if missing and not labelled:
+                raise ValueError(message)
+            if missing:  # a labelled part may be evaluated in pieces
+                print_log(message, logger='current', level=logging.WARNING)
+                return
+        try:
+            write_submission(self.out_file, ids, predicted, self.format)
+        except OSError as error:
+            raise OSError(
+                f'{self.out_file} cannot be written: {error}; {self._not_written()}. With `--dump '
+                'scores.pkl --cfg-options test_evaluator.0.out_file=None` the test keeps the '
+                'scores of all clips, and `mim run mmaction eval_metric CONFIG scores.pkl` makes '
+                'the leaderboard file of them') from error
+        print_log(f'{len(ids)} predictions are written to {os.path.abspath(self.out_file)}',
+                  logger='current')
 
     def _not_written(self) -> str:
         if self.out_file is None or not os.path.exists(self.out_file):
@@ -128,30 +219,3 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
         top1=float(hit.mean()),
         top5=float((ranked[:, :5] == labels[:, None]).any(axis=1).mean()),
         mean1=float(np.mean(recalls)))
-
-
-def submission_order(clip_id: str) -> tuple:
-    """Sort key: ``<VID>_<k>`` by its two numbers; other ids as text, behind them."""
-    numbers = re.fullmatch('([0-9]+)_([0-9]+)', clip_id)
-    return (0, int(numbers[1]), int(numbers[2]), clip_id) if numbers else (1, 0, 0, clip_id)
-
-
-def write_submission(out_file: str, clip_ids: Sequence[str], targets: Sequence[int]) -> None:
-    """Write ``Id,Target`` rows in the leaderboard's order.
-
-    The file appears only when it is complete.
-
-    Args:
-        out_file (str): Path; missing folders are made.
-        clip_ids (Sequence[str]): ``<VID>_<k>`` each.
-        targets (Sequence[int]): Predicted class of each, 0..31.
-    """
-    out_file = os.path.abspath(out_file)
-    os.makedirs(os.path.dirname(out_file), exist_ok=True)
-    rows = sorted(zip(clip_ids, targets), key=lambda row: submission_order(row[0]))
-    partial = f'{out_file}.partial'
-    with open(partial, 'w', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(('Id', 'Target'))
-        writer.writerows((clip_id, int(target)) for clip_id, target in rows)
-    os.replace(partial, out_file)

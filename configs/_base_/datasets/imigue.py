@@ -58,5 +58,6 @@ test_dataloader = dict(
         pipeline=test_pipeline,
         test_mode=True))
 
+# out_dir='folder' adds the recall of each class and a confusion matrix of a labelled part
 val_evaluator = dict(type='MiGASubmission')
 test_evaluator = dict(type='MiGASubmission', out_file='prediction.csv')

@@ -1,0 +1,157 @@
+"""Checking a leaderboard file, whoever wrote it."""
+import csv
+import io
+import os
+import re
+import zipfile
+import zlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Dict, List, Sequence, Set, Tuple
+
+from .submission_file import FORMATS, HEADER, examples, submission_order
+
+FORMAT_OF_MEMBER = {specification.member: name for name, specification in FORMATS.items()}
+LONGEST = 80  # characters of a faulty line that are shown
+
+
+@dataclass
+class SubmissionReport:
+    """What :func:`check_submission` found."""
+    format: str
+    container: str  # 'csv' or 'zip'
+    num_rows: int = 0
+    targets: Dict[str, int] = field(default_factory=dict)  # class by clip id, where it is valid
+    faults: Dict[str, List[str]] = field(  # every case by kind
+        default_factory=lambda: defaultdict(list))
+
+
+def check_submission(path: str, clip_ids: Sequence[str], num_classes: int) -> SubmissionReport:
+    """Check a leaderboard file of any format against the clips of the test part.
+
+    The format is recognised by the content.
+
+    Args:
+        path (str): The file.
+        clip_ids (Sequence[str]): Ids of all clips of the test part, in any order.
+        num_classes (int): Targets must be below it.
+
+    Returns:
+        SubmissionReport: The rows, and the faults of every kind; none if the file is right.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it has no rows to check: a damaged zip, a zip that does not hold
+            exactly the one file that it must, or no text.
+    """
+    with open(path, 'rb') as file:
+        content = file.read()
+    zipped = content.startswith(b'PK')
+    member, content = _unpack(path, content) if zipped else (FORMATS['2025'].member, content)
+    report = SubmissionReport(FORMAT_OF_MEMBER[member], 'zip' if zipped else 'csv')
+    ending = os.path.splitext(path)[1]
+    if ending != f'.{report.container}':
+        report.faults['ending that does not fit'].append(
+            f'the content is a {report.container}, but the name ends in {ending!r}')
+    known = set(clip_ids)
+    rows = _skip_header(_read_lines(path, content, report), known, report)
+    given = _check_rows(rows, known, num_classes, report)
+    missing = sorted(known - given, key=submission_order)
+    if missing:
+        report.faults['missing clips'] += missing
+    return report
+
+
+def _unpack(path: str, content: bytes) -> Tuple[str, bytes]:
+    """Name and content of the one file in a zip."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            if len(names) != 1 or names[0] not in FORMAT_OF_MEMBER:
+                raise ValueError(
+                    f'{path} must hold one file, {" or ".join(FORMAT_OF_MEMBER)}, and nothing '
+                    f'else, but holds {len(names)}: {examples(names)}')
+            return names[0], archive.read(names[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f'{path} is a damaged or incomplete zip: {error}') from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, an unknown compression
+        raise ValueError(f'{path} cannot be unpacked: {error}') from error
+
+
+def _read_lines(path: str, content: bytes, report: SubmissionReport) -> List[Tuple[int, str]]:
+    """Line numbers and lines; what is wrong with their form goes into the report."""
+    try:
+        text = content.decode('utf-8')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is no csv in UTF-8: {error}') from error
+    if text.startswith('\ufeff'):
+        report.faults['byte order mark (BOM)'].append('before line 1')
+        text = text[1:]
+    lines = []
+    for number, line in enumerate(text.removesuffix('\n').split('\n'), start=1):
+        if '\r' in line:
+            report.faults['carriage returns (Windows line ends)'].append(f'line {number}')
+            line = line.replace('\r', '')
+        if line.strip():
+            lines.append((number, line))
+        else:
+            report.faults['blank lines'].append(f'line {number}')
+    return lines
+
+
+def _split(line: str) -> List[str]:
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:  # a field beyond the module's limit of 131,072 characters
+        return [line]
+
+
+def _is_integer(text: str) -> bool:
+    return re.fullmatch('[0-9]{1,9}', text) is not None
+
+
+def _skip_header(lines: List[Tuple[int, str]], known: Set[str],
+                 report: SubmissionReport) -> List[Tuple[int, str]]:
+    if not lines:
+        return lines
+    number, line = lines[0]
+    fields = _split(line)
+    is_row = fields[0] in known or (len(fields) == 2 and _is_integer(fields[1]))
+    wanted = ','.join(HEADER) if FORMATS[report.format].header else None
+    found = None if is_row else line
+    if found != wanted:
+        report.faults[f'header that is not {wanted}' if wanted else 'header where none must be'
+                      ].append(f'line {number}: {line[:LONGEST]!r}')
+    return lines if is_row else lines[1:]
+
+
+def _check_rows(lines: List[Tuple[int, str]], known: Set[str], num_classes: int,
+                report: SubmissionReport) -> Set[str]:
+    """Clips that have a row."""
+    line_of, highest = {}, None
+    for number, line in lines:
+        report.num_rows += 1
+        fields = _split(line)
+        if len(fields) != 2:
+            report.faults['rows without exactly two columns'].append(
+                f'line {number}: {line[:LONGEST]!r}')
+            continue
+        clip_id, target = fields
+        if not (_is_integer(target) and int(target) < num_classes):
+            report.faults[f'targets that are no integer in 0..{num_classes - 1}'].append(
+                f'line {number}: {target[:LONGEST]!r}')
+        else:
+            report.targets.setdefault(clip_id, int(target))
+        if clip_id in line_of:
+            report.faults['repeated clips'].append(
+                f'line {number}: {clip_id[:LONGEST]} as in line {line_of[clip_id]}')
+            continue
+        line_of[clip_id] = number
+        if clip_id not in known:
+            report.faults['unknown clips'].append(f'line {number}: {clip_id[:LONGEST]!r}')
+        elif highest is not None and submission_order(clip_id) < submission_order(highest):
+            report.faults['rows out of order (video id, then row number)'].append(
+                f'line {number}: {clip_id} after {highest}')
+        else:
+            highest = clip_id
+    return set(line_of)

@@ -1,0 +1,78 @@
+"""Scores of all classes, kept by `mim test --dump`, and what can be made of them."""
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import mmaction
+import mmengine
+import numpy as np
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from numbered_video import write_video
+
+from gaie_mmaction.datasets.annotations import read_annotations
+from gaie_mmaction.evaluation import check_submission
+
+MIM = str(Path(sys.executable).with_name('mim'))
+CONFIG = """
+_base_ = '{root}/configs/demo/gaie_demo.py'
+model = dict(backbone=dict(embed_dims=24, num_heads=2, depth=2, merge_layers=(0, )),
+             cls_head=dict(in_channels=24))
+test_dataloader = dict(batch_size=2, num_workers=0,
+                       dataset=dict(data_root='{data}', data_prefix=dict(video='')))
+"""
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Five clips without labels, tested with random weights."""
+    from conftest import ROOT
+    folder = tmp_path_factory.mktemp('dump')
+    write_video(folder / '0054.mp4', 120)
+    rows = ''.join(f'0054_{k},0054.mp4,{20 * k},{20 * k + 30},-1\n' for k in range(5))
+    (folder / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    (folder / 'config.py').write_text(CONFIG.format(root=ROOT, data=folder))
+    init_default_scope('mmaction')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(folder / 'config.py').model)
+    torch.nn.init.normal_(model.cls_head.fc_cls.weight, std=3)  # so that the classes differ
+    torch.save(dict(state_dict=model.state_dict()), folder / 'random.pth')
+    # with --dump the evaluators are a list, so the metric has a number
+    result = subprocess.run([MIM, 'test', 'mmaction', 'config.py', '--checkpoint', 'random.pth',
+                             '--gpus', '0', '--work-dir', 'work', '--dump', 'scores.pkl',
+                             '--cfg-options', 'test_evaluator.0.out_file=out/Submission.zip',
+                             'test_evaluator.0.format=2023'], cwd=folder, capture_output=True,
+                            text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+def test_dump_holds_id_and_all_scores(folder):
+    samples = mmengine.load(str(folder / 'scores.pkl'))
+    assert [sample['clip_id'] for sample in samples] == [f'0054_{k}' for k in range(5)]
+    scores = torch.stack([sample['pred_score'] for sample in samples])
+    assert scores.shape == (5, 32) and scores.dtype == torch.float32
+    torch.testing.assert_close(scores.sum(dim=1), torch.ones(5))
+    assert len(torch.unique(scores)) > 100
+    ids = [clip['clip_id'] for clip in read_annotations(str(folder / 'test.csv'), 32)]
+    report = check_submission(str(folder / 'out' / 'Submission.zip'), ids, 32)
+    assert report.faults == {} and report.format == '2023'
+    assert list(report.targets.values()) == scores.argmax(dim=1).tolist()
+    assert not (folder / 'prediction.csv').exists()
+
+
+def test_leaderboard_file_from_a_dump(folder, monkeypatch):
+    """The way out that the metric names where it cannot write: `mim run mmaction eval_metric`."""
+    script = Path(mmaction.__file__).parent / '.mim/tools/analysis_tools/eval_metric.py'
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, 'argv', [str(script), 'config.py', 'scores.pkl', '--cfg-options',
+                                      'test_evaluator.out_file=later.csv'])
+    runpy.run_path(str(script), run_name='__main__')
+    rows = (folder / 'later.csv').read_text().splitlines()[1:]
+    scores = [sample['pred_score'].numpy() for sample in mmengine.load(folder / 'scores.pkl')]
+    assert rows == [f'0054_{k},{np.argmax(score)}' for k, score in enumerate(scores)]
