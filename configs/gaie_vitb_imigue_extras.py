@@ -21,14 +21,14 @@ train_pipeline = [
     dict(type='UniformSample', clip_len=16),
     dict(type='ClipDecode'),
     dict(type='Resize', scale=(256, 256), keep_ratio=False),
-    # two versions of the same 16 frames: 2 x batch_size clips at once, twice the time of an epoch
+    # two versions of the same 16 frames: memory and work of 2 x batch_size clips
     dict(
         type='RepeatAugment',
         num_repeats=2,
         transforms=[
             dict(type='RandomCrop', size=224),
-            # Labels stay: no class of iMiGUE names a side. The joints, which matter for skeletons
-            # alone, are LEFT and RIGHT of gaie_mmaction/datasets/skeleton_layout.py.
+            # As VideoMAE's on Kinetics. Labels stay: no class of iMiGUE names a side. The joints,
+            # for skeletons alone, are LEFT and RIGHT of gaie_mmaction/datasets/skeleton_layout.py.
             dict(
                 type='Flip',
                 flip_ratio=0.5,
