@@ -52,9 +52,14 @@ def test_forward_and_backward(root, path):
 def test_datasets_build(root, path, part):
     cfg = Config.fromfile(root / path)
     init_default_scope('mmaction')
-    dataset = DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset, lazy_init=True))
+    outer = inner = cfg[f'{part}_dataloader'].dataset
+    outer.lazy_init = True
+    while 'dataset' in inner:  # of a wrapper
+        inner = inner.dataset
+        inner.lazy_init = True
+    dataset = DATASETS.build(outer)
     assert len(dataset.metainfo['classes']) == cfg.model.cls_head.num_classes
-    assert dataset.test_mode == (part != 'train')
+    assert getattr(dataset, 'dataset', dataset).test_mode == (part != 'train')
 
 
 def test_the_papers_recipe(root):

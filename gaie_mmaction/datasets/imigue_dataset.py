@@ -104,6 +104,18 @@ class IMiGUEDataset(BaseActionDataset):
             clip['filename'] = os.path.join(self.data_prefix.get('video', ''), clip.pop('video'))
         return clips
 
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Class of a clip, for mmengine's ``ClassBalancedDataset``.
+
+        Args:
+            idx (int): Place of the clip.
+
+        Returns:
+            list[int]: The label, or nothing if the clip is unlabelled.
+        """
+        label = self.get_data_info(idx)['label']
+        return [] if label == -1 else [label]
+
     def full_init(self) -> None:
         """Read the annotations and set up the count of bad clips."""
         if not self._fully_initialized:

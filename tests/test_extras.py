@@ -1,0 +1,522 @@
+"""The extras of training do what they say, each alone and all together."""
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import make_demo_release
+import numpy as np
+import pytest
+import torch
+from mmaction.registry import DATASETS, MODELS, TRANSFORMS
+from mmaction.structures import ActionDataSample
+from mmcv.transforms import BaseTransform
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import FUNCTIONS, PARAM_SCHEDULERS, init_default_scope
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
+from numbered_video import read_number, write_video
+from torch.utils.data import DataLoader
+
+from gaie_mmaction.datasets import skeleton_layout
+
+HEADER = 'clip_id,video,start_frame,end_frame,label\n'
+MIM = str(Path(sys.executable).with_name('mim'))
+
+# Clips of each class in the training and validation part of the challenge, as the label file that
+# the organisers publish with their ST-GCN baseline has them (mikecheninoulu/SMG)
+IMIGUE_COUNTS = (10, 418, 39, 207, 80, 23, 64, 858, 87, 3, 302, 154, 97, 41, 28, 27, 322, 83, 2,
+                 942, 170, 373, 657, 700, 11, 287, 87, 60, 1237, 6, 2272, 4023)
+
+
+@pytest.fixture
+def cfg(root):
+    init_default_scope('mmaction')
+    return Config.fromfile(root / 'configs/gaie_vitb_imigue_extras.py')
+
+
+def small_model(cfg, **backbone):
+    """The config's model, narrow, for 8 frames of 32x32, without weights to fetch."""
+    cfg.model.backbone.update(
+        dict(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None, **backbone))
+    cfg.model.cls_head.in_channels = 24
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    return model
+
+
+def test_without_the_extras_it_is_the_papers(cfg, root):
+    paper = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    cfg.pop('custom_hooks')
+    del cfg.optim_wrapper['constructor'], cfg.optim_wrapper['paramwise_cfg']
+    del cfg.model.backbone['drop_path_rate'], cfg.model.cls_head['label_smooth_eps']
+    del cfg.model.data_preprocessor['blending'], cfg.train_dataloader['collate_fn']
+    assert cfg.param_scheduler.pop('eta_min_ratio') == .1
+    cfg.param_scheduler.eta_min = paper.param_scheduler.eta_min
+    cfg.train_dataloader.dataset = cfg.train_dataloader.dataset.dataset
+    *steps, repeat = cfg.train_dataloader.dataset.pipeline
+    steps += [step for step in repeat.transforms if step.type != 'Flip']
+    cfg.train_dataloader.dataset.pipeline = cfg.train_pipeline = steps
+    assert cfg.to_dict() == paper.to_dict()
+
+
+# Class-balanced sampling
+
+
+def write_counts(path, counts):
+    rows = [f'{label}_{k},v.mp4,{k},{k},{label}\n'
+            for label, count in enumerate(counts) for k in range(count)]
+    path.write_text(HEADER + ''.join(rows))
+
+
+def test_balance_of_the_real_counts(cfg, tmp_path):
+    write_counts(tmp_path / 'trainval.csv', IMIGUE_COUNTS)
+    dataset_cfg = cfg.train_dataloader.dataset
+    dataset_cfg.dataset.data_root = str(tmp_path)
+    dataset = DATASETS.build(dataset_cfg)
+    seen = Counter(dataset.get_data_info(k)['label'] for k in range(len(dataset)))
+    total = sum(IMIGUE_COUNTS)
+    for label, count in enumerate(IMIGUE_COUNTS):
+        repeats = math.ceil(max(1, math.sqrt(dataset_cfg.oversample_thr * total / count)))
+        assert seen[label] == repeats * count, label
+    # what the config's comment says
+    assert (total, len(dataset)) == (13670, 17333)
+    assert max(IMIGUE_COUNTS) / total == pytest.approx(.294, abs=5e-4)
+    assert seen[31] / len(dataset) == pytest.approx(.232, abs=5e-4)
+    assert seen[18] == min(seen.values()) == 30
+
+
+def test_balance_of_unread_annotations(cfg, tmp_path):
+    dataset_cfg = cfg.train_dataloader.dataset
+    dataset_cfg.update(lazy_init=True, oversample_thr=.4)
+    dataset_cfg.dataset.update(lazy_init=True, data_root=str(tmp_path))
+    dataset = DATASETS.build(dataset_cfg)
+    write_counts(tmp_path / 'trainval.csv', [90, 9])
+    with open(tmp_path / 'trainval.csv', 'a') as file:
+        file.write('unlabelled,v.mp4,0,0,-1\n')
+    dataset.full_init()
+    labels = [dataset.get_data_info(k)['label'] for k in range(len(dataset))]
+    # sqrt(0.4 / 0.09) = 2.1; without a label a clip belongs to no class, however few they are
+    assert Counter(labels) == {0: 90, 1: 3 * 9, -1: 1}
+
+
+class Packed(BaseTransform):
+    """What the frames say, the random numbers, and the clip's name."""
+
+    def transform(self, results):
+        numbers = [read_number(image) for image in results['imgs']]
+        return dict(numbers=np.array(numbers), random=np.array(results['random']),
+                    clip_id=results['clip_id'])
+
+
+class Random(BaseTransform):
+    """Adds a random number, and counts its calls."""
+
+    calls = 0
+
+    def transform(self, results):
+        Random.calls += 1
+        results['random'] = results.get('random', ()) + (np.random.rand(), )
+        return results
+
+
+def pipeline(num_repeats=2):
+    return [
+        dict(type='ClipInit'), dict(type='UniformSample', clip_len=8), dict(type='ClipDecode'),
+        Random(),
+        dict(type='RepeatAugment', num_repeats=num_repeats, transforms=[Random(), Packed()])
+    ]
+
+
+@pytest.fixture(scope='module')
+def videos(tmp_path_factory):
+    """12 clips of class 0, 3 of class 1, one of them in a file that cannot be read."""
+    folder = tmp_path_factory.mktemp('videos')
+    write_video(folder / '0001.mp4', 160)
+    (folder / 'bad.mp4').write_bytes(b'')
+    rows = [f'many_{k},0001.mp4,{10 * k},{10 * k + 9},0\n' for k in range(12)]
+    rows += [f'few_{k},0001.mp4,{10 * k},{10 * k + 9},1\n' for k in (12, 13)]
+    (folder / 'clips.csv').write_text(HEADER + ''.join(rows) + 'bad_15,bad.mp4,150,159,1\n')
+    return folder
+
+
+def balanced_dataset(cfg, folder, **changes):
+    inner = dict(cfg.train_dataloader.dataset.dataset, data_root=str(folder), ann_file='clips.csv',
+                 data_prefix=dict(video=''), pipeline=pipeline(), **changes)
+    return DATASETS.build(dict(cfg.train_dataloader.dataset, dataset=inner, oversample_thr=.5))
+
+
+@pytest.mark.parametrize('context', [None, 'fork', 'spawn'])
+def test_balanced_and_repeated_in_workers(cfg, videos, context):
+    dataset = balanced_dataset(cfg, videos, on_error='skip', max_bad_share=.1)
+    assert len(dataset) == 12 + 2 * 3  # sqrt(0.5 / 0.2) = 1.6
+    loader = DataLoader(
+        dataset, batch_size=5, num_workers={None: 0, 'fork': 2, 'spawn': 1}[context],
+        multiprocessing_context=context,
+        collate_fn=FUNCTIONS.get(cfg.train_dataloader.collate_fn.type))
+    names = []
+    for batch in loader:
+        assert len(batch['clip_id']) in (2 * 5, 2 * 3)
+        versions = list(zip(batch['clip_id'], batch['numbers'], batch['random']))
+        for (name, frames, random), (same_name, same_frames, other) in zip(
+                versions[::2], versions[1::2], strict=True):
+            start = 10 * int(name.split('_')[1])
+            assert name == same_name and start <= frames.min() <= frames.max() <= start + 9
+            np.testing.assert_array_equal(frames, same_frames)
+            assert random[0] == other[0] and random[1] != other[1]
+            names.append(name)
+    assert len(names) == 18 and all(names.count(f'few_{k}') >= 2 for k in (12, 13))
+    assert all(names.count(f'many_{k}') >= 1 for k in range(12))
+    # two visits of the bad clip gave another clip each, and counted it once
+    assert not any(name.startswith('bad') for name in names)
+    assert dataset.dataset._bad.sum() == 1
+
+
+# Repeated augmentation
+
+
+def test_repeats_are_those_of_a_plain_loop():
+    init_default_scope('mmaction')
+    steps = [dict(type='RandomCrop', size=20), dict(type='Flip', flip_ratio=.5)]
+    frames = np.random.default_rng(0).integers(0, 256, (4, 32, 40, 3), dtype=np.uint8)
+
+    def clip():
+        return dict(imgs=list(frames.copy()), img_shape=(32, 40), modality='RGB')
+
+    given = clip()
+    np.random.seed(3)
+    versions = TRANSFORMS.build(
+        dict(type='RepeatAugment', num_repeats=5, transforms=steps))(given)
+    np.random.seed(3)
+    for version in versions:
+        expected = clip()
+        for step in steps:
+            expected = TRANSFORMS.build(step)(expected)
+        np.testing.assert_array_equal(version['imgs'], expected['imgs'])
+    assert {version['flip'] for version in versions} == {True, False}
+    np.testing.assert_array_equal(given['imgs'], frames)  # Flip wrote into copies alone
+
+
+def test_the_clip_is_decoded_once(cfg, videos):
+    dataset = balanced_dataset(cfg, videos)
+    dataset.dataset.pipeline = type(dataset.dataset.pipeline)(pipeline(num_repeats=4))
+    Random.calls = 0
+    assert len(dataset[0]) == 4 and Random.calls == 1 + 4
+
+
+def test_repeat_augment_asks_for_another_clip():
+    transform = TRANSFORMS.build(dict(type='RepeatAugment', transforms=[lambda results: None]))
+    assert transform(dict(imgs=[])) is None
+
+
+def test_repeat_augment_at_a_wrong_place():
+    with pytest.raises(ValueError, match='at least 1, but got 0'):
+        TRANSFORMS.build(dict(type='RepeatAugment', transforms=[], num_repeats=0))
+    with pytest.raises(ValueError, match=r"only \['filename'\]: put it behind the decoding"):
+        TRANSFORMS.build(dict(type='RepeatAugment', transforms=[]))(dict(filename='a.mp4'))
+
+
+# Mirror
+
+
+@pytest.mark.parametrize('with_keypoints', [True, False])
+def test_mirror(cfg, with_keypoints):
+    steps = cfg.train_dataloader.dataset.dataset.pipeline[-1].transforms
+    flip = dict(next(step for step in steps if step.type == 'Flip'), flip_ratio=1.)
+    assert tuple(flip['left_kp']) == skeleton_layout.LEFT
+    assert tuple(flip['right_kp']) == skeleton_layout.RIGHT
+    rng = np.random.default_rng(0)
+    width, num_joints = 64, len(skeleton_layout.JOINTS)
+    frames = rng.integers(0, 256, (3, 48, width, 3), dtype=np.uint8)
+    points = rng.uniform(1, width - 1, (1, 3, num_joints, 2)).astype(np.float32)
+    points[0, 1, skeleton_layout.LEFT_WRIST] = 0  # missing
+    scores = rng.uniform(size=(1, 3, num_joints)).astype(np.float32)
+    results = dict(imgs=list(frames.copy()), img_shape=(48, width), modality='RGB', label=7)
+    if with_keypoints:
+        results.update(keypoint=points.copy(), keypoint_score=scores.copy())
+    results = TRANSFORMS.build(flip)(results)
+    np.testing.assert_array_equal(results['imgs'], frames[:, :, ::-1])
+    assert results['label'] == 7
+    if not with_keypoints:
+        return
+    for joint, name in enumerate(skeleton_layout.JOINTS):
+        swap = dict(left='right', right='left')
+        other = ' '.join(swap.get(word, word) for word in name.split())
+        source = skeleton_layout.JOINTS.index(other)
+        x, y = np.moveaxis(points[:, :, source], -1, 0)
+        # MMAction2 measures from the picture's edge, so that x' = W - x, and leaves missing ones
+        expected = np.stack([np.where(x == 0, 0, width - x), y], axis=-1)
+        np.testing.assert_allclose(results['keypoint'][:, :, joint], expected, rtol=1e-6)
+        np.testing.assert_array_equal(results['keypoint_score'][:, :, joint], scores[:, :, source])
+    assert (results['keypoint'][0, 1, skeleton_layout.RIGHT_WRIST] == 0).all()
+
+
+# Layer-wise learning rates
+
+
+def depth_of(name, depth):
+    """0 for the embedding, i + 1 for block i, depth + 1 for what follows the blocks."""
+    if name.startswith('backbone.patch_embed.'):
+        return 0
+    if name.startswith('backbone.blocks.'):
+        return 1 + int(name.split('.')[2])
+    assert name.startswith(('backbone.fc_norm.', 'cls_head.')), name
+    return depth + 1
+
+
+def test_layer_decay(cfg):
+    model = small_model(cfg, init_values=.1)
+    depth = len(model.backbone.blocks)
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    groups = optim_wrapper.optimizer.param_groups
+    group_of = {id(p): group for group in groups for p in group['params']}
+    assert sum(len(group['params']) for group in groups) == len(group_of)
+    assert len(group_of) == len(list(model.parameters()))
+    assert depth == 12
+    plain = {'bias', 'q_bias', 'v_bias', 'gamma_1', 'gamma_2'}
+    for name, parameter in model.named_parameters():
+        group = group_of[id(parameter)]
+        assert group['lr'] == pytest.approx(2e-5 * .75**(13 - depth_of(name, depth))), name
+        bare = name.split('.')[-1] in plain or 'norm' in name
+        assert group['weight_decay'] == (0 if bare else .05), name
+    rates = {group['lr'] for group in groups}
+    assert max(rates) == 2e-5 and min(rates) < 2e-6 and len(rates) == 14
+
+
+@pytest.mark.parametrize('own', [True, False])
+def test_every_rate_falls_to_a_tenth(cfg, root, own):
+    """And by the paper's absolute 2e-6 some would rise instead."""
+    model = small_model(cfg)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    start = [group['lr'] for group in optimizer.param_groups]
+    paper = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    scheduler = PARAM_SCHEDULERS.build(
+        dict(cfg.param_scheduler if own else paper.param_scheduler),
+        default_args=dict(optimizer=optimizer, epoch_length=100))
+    optimizer.step()
+    for _ in range(30 * 100):
+        scheduler.step()
+    ratios = [group['lr'] / lr for group, lr in zip(optimizer.param_groups, start)]
+    if own:
+        assert ratios == pytest.approx([.1] * len(start), rel=1e-3)
+    else:
+        assert min(ratios) == pytest.approx(.1, rel=1e-3) and max(ratios) > 4
+
+
+# Mixup and cutmix with soft targets
+
+
+def plain_clips(labels):
+    """Clips ``(1, 3, 8, 32, 32)`` whose pixels all have the value of their class."""
+    samples = [ActionDataSample().set_gt_label(label) for label in labels]
+    return dict(inputs=[torch.full((1, 3, 8, 32, 32), 8 * label, dtype=torch.uint8)
+                        for label in labels], data_samples=samples)
+
+
+@pytest.mark.parametrize('labels', [(5, ), (3, 31, 17), (0, 9, 9, 25)])
+def test_blended_pixels_and_targets_agree(cfg, labels):
+    preprocess = MODELS.build(dict(cfg.model.data_preprocessor, mean=[0] * 3, std=[1] * 3))
+    seen = set()
+    for seed in range(30):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        batch = preprocess(plain_clips(labels), training=True)
+        inputs = batch['inputs']
+        targets = torch.stack([sample.gt_label for sample in batch['data_samples']])
+        assert inputs.shape == (len(labels), 1, 3, 8, 32, 32) and targets.shape[1] == 32
+        torch.testing.assert_close(targets.sum(dim=1), torch.ones(len(labels)))
+        # the mean pixel is the mean of the classes' pixels, weighted as the target is
+        torch.testing.assert_close(inputs.mean(dim=(1, 2, 3, 4, 5)),
+                                   targets @ (8. * torch.arange(32)), rtol=1e-4, atol=1e-3)
+        uniform = (inputs == inputs[..., :1, :1]).flatten(1).all(dim=1)
+        mixed = (targets > 0).sum(dim=1) == 2
+        seen |= {('mixup' if same else 'cutmix') for same in uniform[mixed].tolist()}
+        assert (inputs == inputs[:, :, :1, :1]).all()  # the same box in all frames
+    assert seen == (set() if len(labels) == 1 else {'mixup', 'cutmix'})
+    untouched = preprocess(plain_clips(labels), training=False)
+    assert [int(sample.gt_label) for sample in untouched['data_samples']] == list(labels)
+
+
+@pytest.mark.parametrize('blending', [True, False])
+@pytest.mark.parametrize('labels', [(5, ), (3, 31, 17)])
+def test_loss_of_smoothed_targets(cfg, labels, blending):
+    if not blending:
+        cfg.model.data_preprocessor.blending = None
+    model = small_model(cfg).eval()  # without drop path; the loss is the same function
+    batch = model.data_preprocessor(plain_clips(labels), training=True)
+    hard = torch.nn.functional.one_hot(torch.tensor(labels), 32).float()
+    targets = [sample.gt_label for sample in batch['data_samples']]
+    targets = .9 * (torch.stack(targets) if blending else hard) + .1 / 32
+    losses = model(**batch, mode='loss')
+    scores = model.cls_head(model.backbone(batch['inputs'].squeeze(1)))
+    expected = -(targets * scores.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(losses['loss_cls'], expected, rtol=1e-4, atol=1e-5)
+    # a hit has no meaning for a mixed clip, so the log has none
+    assert set(losses) - {'loss_cls'} == (set() if blending else {'top1_acc', 'top5_acc'})
+    losses['loss_cls'].backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+# Averaged weights
+
+
+class Recorder(Hook):
+    """Weights after each training step and during validation."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, name):
+        self.name = name
+        self.trained, self.validated, self.ratios = [], [], []
+
+    def weight(self, runner):
+        return runner.model.get_parameter(self.name).detach().clone()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.trained.append(self.weight(runner))
+        self.ratios.append(runner.model.backbone.neck.token_keep_ratio)
+        assert torch.isfinite(outputs['loss'])
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        self.validated.append(self.weight(runner))
+
+
+def make_runner(cfg, work_dir, recorder, **changes):
+    cfg = cfg.copy()
+    small_model(cfg, depth=3, drop_path_rate=0., merge_layers=(0, 1))
+    cfg.model.data_preprocessor.blending = None  # nothing is random but the order of the clips
+    rng = np.random.default_rng(0)
+    clips = [dict(inputs=torch.from_numpy(rng.integers(0, 256, (1, 3, 8, 32, 32), dtype=np.uint8)),
+                  data_samples=ActionDataSample().set_gt_label(label)) for label in range(5)]
+
+    def loader(shuffle):
+        return dict(dataset=clips, batch_size=2, num_workers=0,
+                    sampler=dict(type='DefaultSampler', shuffle=shuffle),
+                    collate_fn=dict(type=pseudo_collate))
+
+    return Runner(
+        cfg.model, str(work_dir), experiment_name=str(work_dir), default_scope='mmaction',
+        train_dataloader=loader(True), val_dataloader=loader(False),
+        train_cfg=dict(by_epoch=True, max_epochs=4), val_cfg=dict(),
+        val_evaluator=dict(type='AccMetric'),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
+        custom_hooks=[dict(cfg.custom_hooks[0], momentum=.1), recorder,
+                      dict(type='TokenKeepRatioWarmupHook', end=2)],
+        randomness=dict(seed=0), log_level='ERROR', **changes)
+
+
+def test_averaged_weights_and_resuming(cfg, tmp_path):
+    name = 'backbone.blocks.1.mlp.layers.1.weight'
+    whole = Recorder(name)
+    make_runner(cfg, tmp_path / 'whole', whole).train()
+    averages = []
+    for weight in whole.trained:
+        averages.append(weight if not averages else .9 * averages[-1] + .1 * weight)
+    assert len(averages) == 4 * 3 and (averages[-1] - whole.trained[-1]).abs().max() > 1e-4
+    for epoch, validated in enumerate(whole.validated[::3]):  # of 3 batches
+        torch.testing.assert_close(validated, averages[3 * epoch + 2])
+    assert whole.ratios == pytest.approx([1.] * 3 + [.85] * 3 + [.7] * 6)
+
+    # loaded as everything is: weights_only
+    saved = CheckpointLoader.load_checkpoint(str(tmp_path / 'whole' / 'epoch_4.pth'))
+    torch.testing.assert_close(saved['state_dict'][name], averages[-1])
+    torch.testing.assert_close(saved['ema_state_dict'][f'module.{name}'], whole.trained[-1])
+    assert saved['ema_state_dict']['steps'] == 12
+
+    rest = Recorder(name)
+    make_runner(cfg, tmp_path / 'rest', rest, resume=True,
+                load_from=str(tmp_path / 'whole' / 'epoch_2.pth')).train()
+    torch.testing.assert_close(rest.trained, whole.trained[6:])
+    torch.testing.assert_close(rest.validated, whole.validated[6:])
+    again = CheckpointLoader.load_checkpoint(str(tmp_path / 'rest' / 'epoch_4.pth'))
+    torch.testing.assert_close(again['state_dict'], saved['state_dict'])
+    torch.testing.assert_close(again['ema_state_dict'], saved['ema_state_dict'])
+
+
+# All together, through mim
+
+CONFIG = """
+_base_ = '{root}/configs/gaie_vitb_imigue_extras.py'
+# large patches and a narrow, flat network; the pipeline and its sizes stay
+model = dict(
+    backbone=dict(patch_size=32, tubelet_size=4, embed_dims=24, depth=3, num_heads=2,
+                  merge_layers=(0, 1), pretrained=None),
+    cls_head=dict(in_channels=24))
+# each of the 8 classes has 2 of the 16 clips: sqrt(0.2 * 8) = 1.3, so every clip comes twice
+train_dataloader = dict(
+    batch_size=5, num_workers=1,
+    dataset=dict(oversample_thr=0.2,
+                 dataset=dict(data_root='{data}', ann_file='train.csv', on_error='skip')))
+val_dataloader = dict(num_workers=1, dataset=dict(data_root='{data}'))
+test_dataloader = dict(num_workers=1, dataset=dict(data_root='{data}'))
+test_evaluator = dict(out_file='{data}/prediction.csv')
+optim_wrapper = dict(optimizer=dict(lr=1e-2), paramwise_cfg=dict(num_layers=3))
+custom_hooks = [dict(type='EMAHook', momentum=0.1), dict(type='TokenKeepRatioWarmupHook', end=2)]
+train_cfg = dict(max_epochs=3, val_interval=3)
+default_hooks = dict(logger=dict(interval=1))
+"""
+
+
+def run_mim(folder, *arguments):
+    result = subprocess.run(
+        [MIM, arguments[0], 'mmaction', str(folder / 'config.py'), '--gpus', '0', *arguments[1:]],
+        cwd=folder, env=dict(os.environ, OMP_NUM_THREADS='1'), capture_output=True, text=True)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    return result.stdout + result.stderr
+
+
+@pytest.mark.slow
+def test_all_together(root, tmp_path):
+    make_demo_release.make_release(
+        tmp_path / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
+    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', tmp_path / 'release',
+                    '--out', tmp_path, '--test-labels', tmp_path / 'release/test_answers.csv'],
+                   check=True)
+    (tmp_path / 'config.py').write_text(CONFIG.format(root=root, data=tmp_path))
+    work = tmp_path / 'work'
+    run_mim(tmp_path, 'train', '--work-dir', str(work), '--cfg-options', 'train_cfg.max_epochs=2')
+    assert not (work / 'epoch_3.pth').exists()
+    output = run_mim(tmp_path, 'train', '--work-dir', str(work), '--resume')
+    assert 'resumed epoch: 2' in output and 'There is no `ema_state_dict`' not in output
+
+    entries = [json.loads(line) for path in sorted(work.glob('*/vis_data/scalars.json'))
+               for line in path.read_text().splitlines()]
+    train = {entry['iter']: entry for entry in entries if 'loss' in entry}
+    # 16 clips, twice each, in batches of 5: the last batch is odd, and has 2 x 2 versions
+    assert sorted(train) == list(range(1, 3 * 7 + 1))
+    assert all(np.isfinite(entry['loss']) and entry['loss'] < 10 for entry in train.values())
+    assert not any('top1_acc' in entry for entry in entries)
+
+    # the test has the averaged weights, which are not those that were trained last
+    path = work / 'epoch_3.pth'
+    run_mim(tmp_path, 'test', '--checkpoint', str(path), '--work-dir', str(tmp_path / 'test'),
+            '--dump', str(tmp_path / 'scores.pkl'))
+    scores = [sample['pred_score'] for sample in
+              pickle.loads((tmp_path / 'scores.pkl').read_bytes())]
+    checkpoint = CheckpointLoader.load_checkpoint(str(path))
+    trained = {key[7:]: value for key, value in checkpoint['ema_state_dict'].items()
+               if key.startswith('module.')}
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    averaged = predict(cfg, checkpoint['state_dict'])
+    torch.testing.assert_close(torch.stack(scores), averaged, rtol=1e-3, atol=1e-5)
+    assert (averaged - predict(cfg, trained)).abs().max() > 1e-3
+
+
+def predict(cfg, weights):
+    """Scores ``(clips, 32)`` of the test part."""
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(weights)
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    with torch.no_grad():
+        return torch.cat([
+            model.test_step(pseudo_collate([dataset[k]]))[0].pred_score[None]
+            for k in range(len(dataset))
+        ])
