@@ -28,7 +28,7 @@ NOT_TAKEN = re.compile(r'^(head|pre_logits|cls_token)')
 
 
 def inflate_filter(weight: Tensor, tubelet_size: int) -> Tensor:
-    """Filter inflation: the image's filter in every frame, over the number of frames.
+    """Filter inflation (equation 8): the image's filter in every frame, divided by t.
 
     Args:
         weight (Tensor): ``(C, in, p, p)`` patch embedding of an image ViT.
@@ -42,7 +42,7 @@ def inflate_filter(weight: Tensor, tubelet_size: int) -> Tensor:
 
 
 def central_frame_filter(weight: Tensor, tubelet_size: int) -> Tensor:
-    """Central frame initialisation: the image's filter in frame t // 2, zeros elsewhere.
+    """Central frame initialisation (equation 9): the filter in frame t // 2, else zeros.
 
     Args:
         weight (Tensor): ``(C, in, p, p)`` patch embedding of an image ViT.

@@ -47,7 +47,7 @@ def attend_clip(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
 
 
 def attend_frames_and_places(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
-    """Factorised dot product: the first half of the heads over space, the second over time."""
+    """Factorised dot product: the first half of the heads over space, the rest over time."""
     (space_q, time_q), (space_k, time_k), (space_v, time_v) = (t.chunk(2, 1) for t in (q, k, v))
     return torch.cat((attend_frames(space_q, space_k, space_v, **options),
                       attend_places(time_q, time_k, time_v, **options)), dim=1)
@@ -163,8 +163,8 @@ class ViViT(BaseModule):
     =========================  =====  ====================================================
 
     All read the clip out by the mean of the last tokens, which the paper allows
-    instead of a class token and models 3 and 4 need, so that the variants differ in
-    their attention alone. ``joint`` is :class:`GAIEVisionTransformer` without a
+    instead of a class token (model 3 has none), so that the variants differ in their
+    attention alone. ``joint`` is :class:`GAIEVisionTransformer` without a
     neck and with learned positions, and has its state_dict keys. The positions are
     learned: one for each token, and in the factorised encoder one for each place
     and one for each frame. All arguments are keyword-only and an unknown one is a
@@ -300,8 +300,8 @@ class ViViT(BaseModule):
         """Initialise, then load ``pretrained`` over it.
 
         The output of a temporal attention that follows a spatial one starts as
-        zeros, so that a block is at first the image ViT's. The paper zeroes all of its
-        weights, of which none but the output's bias would then ever get a gradient.
+        zeros, so that a block is at first the image ViT's. The paper (section 3.4) zeroes
+        all of its weights, of which the output's bias alone would ever get a gradient.
 
         Raises:
             ValueError: If the weights do not fit; all keys that do not are listed.
