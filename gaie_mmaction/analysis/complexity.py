@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Dict, Sequence
 
 import torch
+from mmaction.models import Recognizer2D
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -20,8 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 REST = 'norms and others'
 PROJECTIONS = 'attention qkv and projection'
 # module name -> group; the first that fits
-GROUPS = (('patch_embed', 'patch embedding'), ('.attn', PROJECTIONS), ('.mlp', 'mlp'),
-          ('.neck', 'token matching'), ('cls_head', 'head'))
+GROUPS = (('patch_embed', 'patch embedding'), ('attn', PROJECTIONS), ('.mlp', 'mlp'),
+          ('.neck', 'token matching'), ('.downsample', 'downsampling'), ('.conv', 'convolutions'),
+          ('cls_head', 'head'))
 ATTENTION_PRODUCTS = ('aten.bmm', 'aten._scaled_dot_product')
 NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm3d)
 
@@ -65,13 +67,15 @@ def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
 
     Args:
         model (nn.Module): A recognizer; on ``'meta'`` nothing is computed.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
+        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``. A recognizer that
+            takes frames one by one gets it as ``(T, C, H, W)``.
 
     Returns:
         Complexity: The counts.
     """
-    device = next(model.parameters()).device
-    inputs = torch.empty(1, 1, *shape, device=device)
+    inputs = torch.empty(1, 1, *shape, device=next(model.parameters()).device)
+    if isinstance(model, Recognizer2D):
+        inputs = inputs[0].transpose(1, 2)  # (1, 1, C, T, H, W) -> (1, T, C, H, W)
     paper = _ThopCounter(model)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), paper, counter:

@@ -25,24 +25,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--shape', type=int, nargs=4, metavar=('C', 'T', 'H', 'W'),
-                        help='input of one view (default: 3, and num_frames and img_size of the '
-                        'backbone)')
+                        help='input of one view (default: 3, and clip_len and crop_size of the '
+                        'test pipeline)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
     args = parser.parse_args()
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    backbone = cfg.model.backbone
-    if args.shape is None and not {'num_frames', 'img_size'} <= set(backbone):
-        parser.error(f'the backbone of {args.config} names no num_frames and img_size: '
+    sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
+             for key in ('clip_len', 'crop_size') if key in step}
+    if args.shape is None and len(sizes) < 2:
+        parser.error(f'the test pipeline of {args.config} names no clip_len and crop_size: '
                      'give --shape')
-    shape = args.shape or (3, backbone.num_frames, backbone.img_size, backbone.img_size)
+    shape = args.shape or (3, sizes['clip_len'], sizes['crop_size'], sizes['crop_size'])
     complexity = measure_complexity(build_recognizer(cfg, device='meta'), shape)
     console = Console()
     console.print(make_table(complexity))
     console.print(f'true:               {complexity.true_macs / 1e9:.3f} GMACs per view '
                   '(every multiply-add once, attention and matching included)')
     console.print(f'paper\'s convention: {complexity.paper_macs / 1e9:.3f} GMACs per view '
-                  '(as thop counts: without qkv and attention products)')
+                  '(as thop counts: modules alone, no functional qkv, no attention products)')
     console.print(f'parameters:         {complexity.parameters / 1e6:.3f} M')
 
 

@@ -1,4 +1,5 @@
 """Backbones."""
 from .gaie_vit import GAIEVisionTransformer
+from .vivit import ViViT
 
-__all__ = ['GAIEVisionTransformer']
+__all__ = ['GAIEVisionTransformer', 'ViViT']

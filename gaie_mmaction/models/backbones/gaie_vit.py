@@ -276,9 +276,9 @@ class GAIEVisionTransformer(BaseModule):
                      dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
                  ) -> None:
         super().__init__(init_cfg=list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
-        _check_divides('embed_dims', embed_dims, 'num_heads', num_heads)
-        _check_divides('img_size', img_size, 'patch_size', patch_size)
-        _check_divides('num_frames', num_frames, 'tubelet_size', tubelet_size)
+        check_divides('embed_dims', embed_dims, 'num_heads', num_heads)
+        check_divides('img_size', img_size, 'patch_size', patch_size)
+        check_divides('num_frames', num_frames, 'tubelet_size', tubelet_size)
         self.embed_dims = embed_dims
         self.patch_size = patch_size
         self.tubelet_size = tubelet_size
@@ -338,21 +338,7 @@ class GAIEVisionTransformer(BaseModule):
         if self.pretrained is None:
             return
         weights = _load_checkpoint_with_prefix('backbone.', self.pretrained, map_location='cpu')
-        own = self.state_dict()
-        problems = [f'missing: {key}' for key in own if key not in weights]
-        problems += [f'left over: {key}' for key in weights if key not in own]
-        problems += [
-            f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
-            for key in own if key in weights and weights[key].shape != own[key].shape
-        ]
-        if problems:
-            listed = '\n  '.join(problems)
-            raise ValueError(
-                f'the backbone of {self.pretrained} does not fit:\n  {listed}\nBuild the backbone '
-                'with the sizes of the checkpoint. img_size and num_frames are those of the '
-                'position table: other inputs are interpolated on the fly. VideoMAE\'s own files '
-                'are converted by tools/model_converters/videomae_to_mmaction.py')
-        self.load_state_dict(weights)
+        load_strictly(self, weights, self.pretrained)
 
     def forward_tokens(self,
                        x: Tensor,
@@ -407,34 +393,81 @@ class GAIEVisionTransformer(BaseModule):
         return self.fc_norm(tokens.mean(dim=1))
 
     def _token_grid(self, x: Tensor) -> Tuple[int, int, int]:
-        if x.dim() != 5:
-            raise ValueError(f'the input must be (B, C, T, H, W), but got {tuple(x.shape)}')
-        tubelet = (self.tubelet_size, self.patch_size, self.patch_size)
-        for name, length, step in zip(('frames', 'height', 'width'), x.shape[2:], tubelet):
-            if length < step or length % step:
-                raise ValueError(f'the input\'s {name} must be a multiple of {step}, but got '
-                                 f'{length} in {tuple(x.shape)}')
-        return tuple(length // step for length, step in zip(x.shape[2:], tubelet))
+        return token_grid(x, (self.tubelet_size, self.patch_size, self.patch_size))
 
     def _positions(self, grid: Tuple[int, int, int]) -> Tensor:
-        """Position table ``(1, N0, C)`` of a grid, interpolated where it is another one.
-
-        Space is bicubic, as MMAction2's; time is linear.
-        """
-        if grid == self.grid_size:
-            return self.pos_embed
-        table = self.pos_embed.reshape(*self.grid_size, self.embed_dims).permute(0, 3, 1, 2)
-        if grid[1:] != self.grid_size[1:]:
-            table = F.interpolate(table, size=grid[1:], mode='bicubic', align_corners=False)
-        if grid[0] != self.grid_size[0]:
-            # (T', C, H', W') -> (1, C H' W', T') -> back
-            flat = table.flatten(1).t().unsqueeze(0)
-            flat = F.interpolate(flat, size=grid[0], mode='linear', align_corners=False)
-            table = flat[0].t().reshape(grid[0], *table.shape[1:])
-        return table.permute(0, 2, 3, 1).reshape(1, -1, self.embed_dims)
+        return resize_positions(self.pos_embed, self.grid_size, grid)
 
 
-def _check_divides(name: str, value: int, divisor_name: str, divisor: int) -> None:
+def load_strictly(backbone: nn.Module, weights: Dict[str, Tensor], source: str) -> None:
+    """Load weights that must fit.
+
+    Args:
+        backbone (nn.Module): A video ViT.
+        weights (dict[str, Tensor]): Its whole state_dict.
+        source (str): Where they come from, for the error.
+
+    Raises:
+        ValueError: If a key is missing or left over, or a shape differs; all are listed.
+    """
+    own = backbone.state_dict()
+    problems = [f'missing: {key}' for key in own if key not in weights]
+    problems += [f'left over: {key}' for key in weights if key not in own]
+    problems += [
+        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
+        for key in own if key in weights and weights[key].shape != own[key].shape
+    ]
+    if problems:
+        listed = '\n  '.join(problems)
+        raise ValueError(
+            f'the backbone of {source} does not fit:\n  {listed}\nBuild the backbone '
+            'with the sizes of the checkpoint. img_size and num_frames are those of the '
+            'position table: other inputs are interpolated on the fly. VideoMAE\'s own files '
+            'are converted by tools/model_converters/videomae_to_mmaction.py')
+    backbone.load_state_dict(weights)
+
+
+def token_grid(x: Tensor, tubelet: Tuple[int, int, int]) -> Tuple[int, int, int]:
+    """Grid (T', H', W') of the tokens that a ``(B, C, T, H, W)`` input gives.
+
+    Raises:
+        ValueError: If the input's sizes are not multiples of the tubelet's.
+    """
+    if x.dim() != 5:
+        raise ValueError(f'the input must be (B, C, T, H, W), but got {tuple(x.shape)}')
+    for name, length, step in zip(('frames', 'height', 'width'), x.shape[2:], tubelet):
+        if length < step or length % step:
+            raise ValueError(f'the input\'s {name} must be a multiple of {step}, but got '
+                             f'{length} in {tuple(x.shape)}')
+    return tuple(length // step for length, step in zip(x.shape[2:], tubelet))
+
+
+def resize_positions(table: Tensor, grid: Tuple[int, int, int],
+                     new_grid: Tuple[int, int, int]) -> Tensor:
+    """Position table of another grid. Space is bicubic, as MMAction2's; time is linear.
+
+    Args:
+        table (Tensor): ``(1, T'H'W', C)`` of ``grid``, (T', H', W').
+        grid (tuple[int]): Its grid.
+        new_grid (tuple[int]): The grid wanted.
+
+    Returns:
+        Tensor: ``(1, T'H'W', C)`` of ``new_grid``; ``table`` itself for the same grid.
+    """
+    if new_grid == grid:
+        return table
+    table = table.unflatten(1, grid)[0].permute(0, 3, 1, 2)  # (T', C, H', W')
+    if new_grid[1:] != grid[1:]:
+        table = F.interpolate(table, size=new_grid[1:], mode='bicubic', align_corners=False)
+    if new_grid[0] != grid[0]:
+        # (T', C, H', W') -> (1, C H' W', T') -> back
+        flat = table.flatten(1).t().unsqueeze(0)
+        flat = F.interpolate(flat, size=new_grid[0], mode='linear', align_corners=False)
+        table = flat[0].t().reshape(new_grid[0], *table.shape[1:])
+    return table.permute(0, 2, 3, 1).flatten(0, 2).unsqueeze(0)
+
+
+def check_divides(name: str, value: int, divisor_name: str, divisor: int) -> None:
     if value % divisor:
         raise ValueError(f'{name} must be a multiple of {divisor_name} = {divisor}, '
                          f'but got {value}')

@@ -1,0 +1,366 @@
+"""ViViT: joint attention over space and time, or attention factorised into the two.
+
+"ViViT: A Video Vision Transformer", ICCV 2021, arXiv 2103.15691, section 3.3.
+
+Letters: B batch, C channels (of the input or of a token), T frames, H and W pixels,
+(T', H', W') the grid of tokens, S = H'W' places in each of its T' frames, N = T'S
+tokens, h heads, d channels of a head.
+"""
+from typing import Dict, List, Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from mmaction.utils import ConfigType
+from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmcv.cnn.bricks.transformer import FFN, PatchEmbed
+from mmengine.model import BaseModule, ModuleList
+from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_with_prefix
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .gaie_vit import Attention, check_divides, load_strictly, resize_positions, token_grid
+from .image_vit import TUBELET_INITS, convert_image_vit
+
+
+def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+    """Attention among the tokens of each frame, ``(B, h, T', S, d)`` in and out."""
+    batch = q.shape[0]
+    # (B, h, T', S, d) -> (B T', h, S, d): the fused operators know four dimensions
+    q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (q, k, v))
+    out = F.scaled_dot_product_attention(q, k, v, **options)
+    return out.unflatten(0, (batch, -1)).transpose(1, 2)
+
+
+def attend_places(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+    """Attention among the tokens of each place, ``(B, h, T', S, d)`` in and out."""
+    q, k, v = (t.transpose(2, 3) for t in (q, k, v))
+    return attend_frames(q, k, v, **options).transpose(2, 3)
+
+
+def attend_clip(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+    """Attention among all tokens, ``(B, h, T', S, d)`` in and out."""
+    grid = q.shape[2:4]
+    q, k, v = (t.flatten(2, 3) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, **options).unflatten(2, grid)
+
+
+def attend_frames_and_places(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+    """Factorised dot product: the first half of the heads over space, the rest over time."""
+    (space_q, time_q), (space_k, time_k), (space_v, time_v) = (t.chunk(2, 1) for t in (q, k, v))
+    return torch.cat((attend_frames(space_q, space_k, space_v, **options),
+                      attend_places(time_q, time_k, time_v, **options)), dim=1)
+
+
+# what the attention of a variant's blocks is among
+VARIANTS = dict(
+    joint=attend_clip,
+    factorised_encoder=attend_frames,
+    factorised_self_attention=attend_frames,
+    factorised_dot_product=attend_frames_and_places)
+
+
+class SpaceTimeAttention(Attention):
+    """Multi-head self-attention over a part of space and time.
+
+    Its parameters are those of :class:`Attention`, whatever the part.
+
+    Args:
+        attend (callable): One of the functions above.
+        **attention_cfg: Arguments of :class:`Attention`.
+    """
+
+    def __init__(self, *, attend, **attention_cfg) -> None:
+        super().__init__(**attention_cfg)
+        self.attend = attend
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend; ``(B, T', S, C)`` in and out."""
+        bias = None
+        if self.q_bias is not None:
+            bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
+        # (B, T', S, 3C) -> 3 x (B, h, T', S, d)
+        qkv = F.linear(x, self.qkv.weight, bias)
+        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 4, 1, 2, 5)
+        out = self.attend(
+            q, k, v, scale=self.scale, dropout_p=self.attn_drop_rate if self.training else 0.)
+        # (B, h, T', S, d) -> (B, T', S, C)
+        return self.proj_drop(self.proj(out.permute(0, 2, 3, 1, 4).flatten(3)))
+
+
+class SpaceTimeBlock(BaseModule):
+    """Attention, in factorised self-attention a second one over time, then the MLP.
+
+    Args:
+        embed_dims (int): Channels C of a token.
+        attend (callable): What the (first) attention is among.
+        temporal (bool): Whether a temporal attention follows (equations 4 to 6 of
+            the paper). Defaults to False.
+        mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
+        drop_rate (float): Dropout of the attention's output and in the MLP. Defaults to 0.
+        drop_path_rate (float): Stochastic depth of all branches. Defaults to 0.
+        norm_cfg (dict): Norm layers. Defaults to ``dict(type='LN', eps=1e-6)``.
+        with_cp (bool): Whether the block is recomputed in the backward pass to save
+            memory. Defaults to False.
+        **attention_cfg: Further arguments of :class:`Attention`.
+    """
+
+    def __init__(self,
+                 *,
+                 embed_dims: int,
+                 attend,
+                 temporal: bool = False,
+                 mlp_ratio: float = 4.,
+                 drop_rate: float = 0.,
+                 drop_path_rate: float = 0.,
+                 norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
+                 with_cp: bool = False,
+                 **attention_cfg) -> None:
+        super().__init__()
+        self.with_cp = with_cp
+        attention_cfg.update(embed_dims=embed_dims, drop_rate=drop_rate)
+        self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.attn = SpaceTimeAttention(attend=attend, **attention_cfg)
+        self.temporal_norm = self.temporal_attn = None
+        if temporal:
+            self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+            self.temporal_attn = SpaceTimeAttention(attend=attend_places, **attention_cfg)
+        self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
+        self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.mlp = FFN(
+            embed_dims=embed_dims,
+            feedforward_channels=int(embed_dims * mlp_ratio),
+            act_cfg=dict(type='GELU'),
+            ffn_drop=drop_rate,
+            add_identity=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the block; ``(B, T', S, C)`` in and out."""
+        if self.with_cp and self.training and torch.is_grad_enabled():
+            return checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.attn(self.norm1(x)))
+        if self.temporal_attn is not None:
+            x = x + self.drop_path(self.temporal_attn(self.temporal_norm(x)))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+@MODELS.register_module()
+class ViViT(BaseModule):
+    """The four models of "ViViT: A Video Vision Transformer", ICCV 2021.
+
+    =========================  =====  ====================================================
+    variant                    model  each attention is among
+    =========================  =====  ====================================================
+    joint                      1      all tokens of the clip
+    factorised_encoder         2      the tokens of a frame; then the means of the frames
+                                      go through a temporal encoder
+    factorised_self_attention  3      the tokens of a frame, then those of a place
+    factorised_dot_product     4      half of the heads: of a frame; the others: of a place
+    =========================  =====  ====================================================
+
+    All read the clip out by the mean of the last tokens, which the paper allows
+    instead of a class token (model 3 has none), so that the variants differ in their
+    attention alone. ``joint`` is :class:`GAIEVisionTransformer` without a
+    neck and with learned positions, and has its state_dict keys. The positions are
+    learned: one for each token, and in the factorised encoder one for each place
+    and one for each frame. All arguments are keyword-only and an unknown one is a
+    ``TypeError``.
+
+    Args:
+        variant (str): One of the table's.
+        img_size (int): Height and width of the input that the position table is
+            made for, pixels. Defaults to 224.
+        patch_size (int): Height and width of a tubelet, pixels. Defaults to 16.
+        in_channels (int): Channels of the input. Defaults to 3.
+        embed_dims (int): Channels C of a token. Defaults to 768.
+        depth (int): Number of blocks; of the spatial encoder in the factorised one.
+            Defaults to 12.
+        temporal_depth (int): Blocks of the temporal encoder; in the factorised
+            encoder alone. Defaults to 4.
+        num_heads (int): Number of heads; even in the factorised dot product.
+            Defaults to 12.
+        mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
+        qkv_bias (bool): Whether queries and values have a bias. Defaults to True.
+        qk_scale (float, optional): Factor of the attention logits. Defaults to ``d ** -0.5``.
+        drop_rate (float): Dropout of embeddings, attention outputs and MLPs. Defaults to 0.
+        attn_drop_rate (float): Dropout of the attention maps. Defaults to 0.
+        drop_path_rate (float): Stochastic depth of an encoder's last block; it
+            grows linearly from 0 in its first. Defaults to 0.
+        norm_cfg (dict): Norm layers. Defaults to ``dict(type='LN', eps=1e-6)``.
+        num_frames (int): Frames that the position table is made for. Defaults to 16.
+        tubelet_size (int): Frames of a tubelet. Defaults to 2.
+        pretrained (str, optional): Path or URL of weights. Defaults to None.
+        pretrained2d (bool): Whether these are an image ViT's, with the names of timm
+            or MMPretrain (section 3.4 of the paper); otherwise those of an MMAction2
+            recognizer, whose ``backbone.`` part is loaded. Both are loaded strictly,
+            but for what an image ViT does not have: the temporal encoder, and the
+            temporal attention. Defaults to True.
+        tubelet_init (str): How the image ViT's patch embedding becomes a tubelet's:
+            ``'central_frame'`` or ``'filter_inflation'``. Defaults to
+            ``'central_frame'``, the paper's better one.
+        with_cp (bool): Recompute the blocks in the backward pass to save memory.
+            Defaults to False.
+        init_cfg (dict or list[dict], optional): Weight initialisation. Defaults to
+            truncated normal Linear layers and unit LayerNorms.
+
+    Raises:
+        TypeError: If a keyword is unknown.
+        ValueError: If ``variant`` or ``tubelet_init`` is unknown, or sizes do not divide.
+    """
+
+    def __init__(self,
+                 *,
+                 variant: str,
+                 img_size: int = 224,
+                 patch_size: int = 16,
+                 in_channels: int = 3,
+                 embed_dims: int = 768,
+                 depth: int = 12,
+                 temporal_depth: int = 4,
+                 num_heads: int = 12,
+                 mlp_ratio: float = 4.,
+                 qkv_bias: bool = True,
+                 qk_scale: Optional[float] = None,
+                 drop_rate: float = 0.,
+                 attn_drop_rate: float = 0.,
+                 drop_path_rate: float = 0.,
+                 norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
+                 num_frames: int = 16,
+                 tubelet_size: int = 2,
+                 pretrained: Optional[str] = None,
+                 pretrained2d: bool = True,
+                 tubelet_init: str = 'central_frame',
+                 with_cp: bool = False,
+                 init_cfg: Optional[Union[Dict, List[Dict]]] = (
+                     dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
+                     dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
+                 ) -> None:
+        super().__init__(init_cfg=list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
+        if variant not in VARIANTS:
+            raise ValueError(f'variant must be one of {list(VARIANTS)}, but got {variant!r}')
+        if tubelet_init not in TUBELET_INITS:
+            raise ValueError(
+                f'tubelet_init must be one of {list(TUBELET_INITS)}, but got {tubelet_init!r}')
+        check_divides('embed_dims', embed_dims, 'num_heads', num_heads)
+        check_divides('img_size', img_size, 'patch_size', patch_size)
+        check_divides('num_frames', num_frames, 'tubelet_size', tubelet_size)
+        if variant == 'factorised_dot_product' and num_heads % 2:
+            raise ValueError('num_heads must be even, half for space and half for time, '
+                             f'but got {num_heads}')
+        self.pretrained = pretrained
+        self.pretrained2d = pretrained2d
+        self.tubelet_init = tubelet_init
+
+        self.tubelet = (tubelet_size, patch_size, patch_size)
+        self.patch_embed = PatchEmbed(
+            in_channels=in_channels,
+            embed_dims=embed_dims,
+            conv_type='Conv3d',
+            kernel_size=self.tubelet,
+            stride=self.tubelet,
+            padding=(0, 0, 0),
+            dilation=(1, 1, 1))
+        side = img_size // patch_size
+        frames = num_frames // tubelet_size
+        encodes_frames = variant == 'factorised_encoder'
+        # one position for each token, or, where frames are encoded alone, for each place
+        self.grid_size = (1 if encodes_frames else frames, side, side)
+        self.pos_embed = _make_positions(self.grid_size[0] * side * side, embed_dims)
+        self.pos_drop = nn.Dropout(drop_rate)
+
+        def make_blocks(depth: int, **cfg) -> ModuleList:
+            return ModuleList(
+                SpaceTimeBlock(
+                    embed_dims=embed_dims,
+                    num_heads=num_heads,
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias,
+                    qk_scale=qk_scale,
+                    drop_rate=drop_rate,
+                    attn_drop_rate=attn_drop_rate,
+                    drop_path_rate=rate,
+                    norm_cfg=norm_cfg,
+                    with_cp=with_cp,
+                    **cfg) for rate in torch.linspace(0, drop_path_rate, depth).tolist())
+
+        self.blocks = make_blocks(
+            depth, attend=VARIANTS[variant], temporal=variant == 'factorised_self_attention')
+        self.fc_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.temporal_blocks = None
+        if encodes_frames:
+            self.temporal_pos_embed = _make_positions(frames, embed_dims)
+            self.temporal_blocks = make_blocks(temporal_depth, attend=attend_places)
+            self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+
+    def init_weights(self) -> None:
+        """Initialise, then load ``pretrained`` over it.
+
+        The output of a temporal attention that follows a spatial one starts as
+        zeros, so that a block is at first the image ViT's. The paper (section 3.4) zeroes
+        all of its weights, of which the output's bias alone would ever get a gradient.
+
+        Raises:
+            ValueError: If the weights do not fit; all keys that do not are listed.
+        """
+        super().init_weights()
+        for block in self.blocks:
+            if block.temporal_attn is not None:
+                nn.init.zeros_(block.temporal_attn.proj.weight)
+                nn.init.zeros_(block.temporal_attn.proj.bias)
+        if self.pretrained is None:
+            return
+        if self.pretrained2d:
+            weights = _load_checkpoint(self.pretrained, map_location='cpu')
+            weights = convert_image_vit(
+                weights.get('state_dict', weights),
+                tubelet_size=self.tubelet[0],
+                tubelet_init=self.tubelet_init,
+                grid=self.grid_size)
+            # what an image ViT does not have stays as it is
+            weights.update(
+                {key: value for key, value in self.state_dict().items() if 'temporal' in key})
+        else:
+            weights = _load_checkpoint_with_prefix(
+                'backbone.', self.pretrained, map_location='cpu')
+        load_strictly(self, weights, self.pretrained)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of clips.
+
+        Args:
+            x (Tensor): ``(B, C, T, H, W)`` normalised frames; T a multiple of
+                ``tubelet_size``, H and W of ``patch_size``. The position tables are
+                interpolated for sizes that they were not made for.
+
+        Returns:
+            Tensor: ``(B, C)``.
+
+        Raises:
+            ValueError: If the input's sizes are not multiples of the tubelet's.
+        """
+        frames, height, width = token_grid(x, self.tubelet)
+        tokens = self.patch_embed(x)[0].unflatten(1, (frames, -1))  # -> (B, T', S, C)
+        grid = (frames if self.temporal_blocks is None else 1, height, width)
+        positions = resize_positions(self.pos_embed, self.grid_size, grid)
+        # (1, T'S, C) or (1, S, C) -> (1, T', S, C) or (1, 1, S, C)
+        tokens = self.pos_drop(tokens + positions.unflatten(1, (grid[0], -1)))
+        for block in self.blocks:
+            tokens = block(tokens)
+        if self.temporal_blocks is None:
+            return self.fc_norm(tokens.mean(dim=(1, 2)))
+
+        tokens = self.fc_norm(tokens.mean(dim=2, keepdim=True))  # -> (B, T', 1, C)
+        table = self.temporal_pos_embed
+        positions = resize_positions(table, (table.shape[1], 1, 1), (frames, 1, 1))
+        tokens = self.pos_drop(tokens + positions.unsqueeze(2))
+        for block in self.temporal_blocks:
+            tokens = block(tokens)
+        return self.temporal_norm(tokens.mean(dim=(1, 2)))
+
+
+def _make_positions(num_positions: int, embed_dims: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, num_positions, embed_dims), std=.02))
