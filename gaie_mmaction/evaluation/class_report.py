@@ -6,7 +6,7 @@ from typing import Iterable, Sequence
 import numpy as np
 from mmaction.evaluation import ConfusionMatrix
 
-from .replacing import replacing
+from ..files import atomic_file
 
 CELL = .3  # inches
 DPI = 120
@@ -38,13 +38,13 @@ def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
     _write_csv(
         os.path.join(out_dir, 'recall.csv'), ('class', 'clips', 'recall'),
         zip(classes, clips.tolist(), recalls))
-    with replacing(os.path.join(out_dir, 'confusion_matrix.png')) as partial:
+    with atomic_file(os.path.join(out_dir, 'confusion_matrix.png')) as partial:
         draw_confusion_matrix(matrix, classes).savefig(partial, format='png', dpi=DPI,
                                                       bbox_inches='tight')
 
 
 def _write_csv(path: str, header: tuple, rows: Iterable[tuple]) -> None:
-    with replacing(path) as partial, open(partial, 'w', newline='', encoding='utf-8') as file:
+    with atomic_file(path) as partial, open(partial, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(header)
         writer.writerows(rows)

@@ -10,8 +10,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..datasets.annotations import read_annotations
+from ..files import require_writable
 from .class_report import write_class_report
-from .replacing import require_writable
 from .submission_file import examples, require_format, submission_order, write_submission
 
 

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
-from .replacing import replacing
+from ..files import atomic_file
 
 HEADER = ('Id', 'Target')
 NUM_EXAMPLES = 5
@@ -85,7 +85,7 @@ def write_submission(out_file: str,
         writer.writerow(HEADER)
     writer.writerows((clip_id, int(target)) for clip_id, target in rows)
     content = text.getvalue().encode()
-    with replacing(out_file) as partial:
+    with atomic_file(out_file) as partial:
         if out_file.endswith('.zip'):
             with zipfile.ZipFile(partial, 'w') as archive:
                 # an entry of its own has a fixed date

@@ -1,5 +1,4 @@
 """Unpacking the challenge's zips beside themselves."""
-import os
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -7,6 +6,7 @@ from typing import Dict, List, Set, Tuple
 
 from tqdm import tqdm
 
+from ..files import atomic_file, remove_partial_files
 from .layout import find_files, is_junk
 from .report import ReleaseError, Report
 
@@ -103,11 +103,7 @@ def _wanted_entries(archive: Path, present: Set[Tuple[str, int]]) -> List[zipfil
 def _extract(archive: Path, entry: zipfile.ZipInfo) -> None:
     target = _folder(archive) / entry.filename
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + '.partial')
-    try:
-        with zipfile.ZipFile(archive) as file, file.open(entry) as source, \
-                open(partial, 'wb') as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    remove_partial_files(target.parent)
+    with atomic_file(target) as partial, zipfile.ZipFile(archive) as file, \
+            file.open(entry) as source, open(partial, 'wb') as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)

@@ -6,8 +6,8 @@ from typing import List, Sequence, Tuple
 
 import av
 
-from ..atomic_file import atomic_file
 from ..datasets.video_file import VideoFile, VideoReadError
+from ..files import atomic_file
 from .report import ReleaseError
 
 SHORT_SIDE = 256

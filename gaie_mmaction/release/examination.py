@@ -6,8 +6,8 @@ from typing import List, Optional
 
 import numpy as np
 
-from ..atomic_file import atomic_file
 from ..datasets.video_file import VideoFile, VideoReadError
+from ..files import atomic_file
 from .skeletons import SkeletonError, read_skeleton
 
 FORMAT = 1  # of the remembered facts; raised when they change

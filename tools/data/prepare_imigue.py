@@ -28,9 +28,9 @@ from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from gaie_mmaction.atomic_file import atomic_file, remove_partial_files
 from gaie_mmaction.datasets.annotations import SEGMENT_HEADER
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
+from gaie_mmaction.files import atomic_file, remove_partial_files
 from gaie_mmaction.release.archives import unpack_archives
 from gaie_mmaction.release.cutting import cut_clips
 from gaie_mmaction.release.examination import Facts, examine

@@ -15,6 +15,7 @@ from torch import Tensor
 
 # first: mmaction.models needs the workarounds that the package applies
 from gaie_mmaction.compat import load_checkpoint_safely
+from gaie_mmaction.files import atomic_file
 
 from mmaction.models.backbones.vit_mae import get_sinusoid_encoding  # isort: skip
 
@@ -130,9 +131,8 @@ def main() -> None:
         state_dict = convert(load_official(args.src), args.num_tokens)
     except ConversionError as error:
         sys.exit(f'{args.src}: {error}')
-    partial = f'{args.dst}.partial'
-    torch.save(dict(meta=dict(), state_dict=state_dict), partial)
-    os.replace(partial, args.dst)
+    with atomic_file(args.dst) as partial:
+        torch.save(dict(meta=dict(), state_dict=state_dict), partial)
     print(f'{len(state_dict)} tensors are written to {args.dst}')
 
 

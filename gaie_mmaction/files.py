@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are whole."""
+"""Writing files that are either whole or not there."""
 import os
 import tempfile
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def atomic_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """Write under another name in the same folder, and rename when the block ends well.
 
     The other name is different each time: what is left of a process that was killed
-    may still be writing.
+    may still be writing. Missing folders are made. After an error the file is as it was before.
 
     Args:
         path (Path): The file.
@@ -27,6 +27,7 @@ def atomic_file(path: Path, durable: bool = False) -> Iterator[Path]:
         Path: Where to write.
     """
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix=PARTIAL)
     os.close(handle)
     try:
@@ -48,3 +49,26 @@ def remove_partial_files(folder: Path) -> None:
     """
     for path in folder.glob(f'.*{PARTIAL}'):
         path.unlink(missing_ok=True)
+
+
+def require_writable(path: str) -> None:
+    """Find out before long work whether a file could be written after it.
+
+    Nothing is written for it, so a disk that fills up later is not foreseen.
+
+    Args:
+        path (str): The file; it and its folders may be missing.
+
+    Raises:
+        OSError: If ``path`` is a folder, if a file is in the place of one of its
+            folders, or if the folder, or the last one that there is, may not be written to.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f'{path} cannot be written: it is a folder')
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(f'{path} cannot be written: {folder} is no folder')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f'{path} cannot be written: no permission to write in {folder}')
