@@ -1,5 +1,9 @@
 """Token reducers, used inside the backbones."""
+from .drop_necks import KeepFirstNeck, RandomDropNeck, UniformDropNeck
 from .gaie_neck import GAIENeck
-from .token_reducer import TokenReducer, TokenState
+from .token_reducer import BackboneLayout, TokenReducer, TokenState
 
-__all__ = ['GAIENeck', 'TokenReducer', 'TokenState']
+__all__ = [
+    'BackboneLayout', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'TokenReducer', 'TokenState',
+    'UniformDropNeck'
+]
