@@ -9,6 +9,7 @@ import math
 from typing import List, Sequence
 
 import numpy as np
+from reference.gaie_loops import cosine
 
 
 def sharpness(q, k, scale: float) -> np.ndarray:
@@ -43,3 +44,47 @@ def evenly(positions: Sequence[int], num_keep: int) -> List[int]:
     golden = (math.sqrt(5) - 1) / 2
     ranked = sorted(range(len(positions)), key=lambda i: positions[i] * golden % 1)
     return sorted(ranked[:num_keep])
+
+
+def pair(metric, num_merge: int):
+    """The ``num_merge`` most similar (even, odd) pairs, each even token with its best odd one."""
+    proposals = []
+    for i in range(0, len(metric), 2):
+        best = None
+        for j in range(1, len(metric), 2):
+            if best is None or cosine(metric[i], metric[j]) > cosine(metric[i], metric[best]):
+                best = j
+        if best is not None:
+            proposals.append((cosine(metric[i], metric[best]), i, best))
+    proposals.sort(key=lambda proposal: (-proposal[0], proposal[1]))
+    return sorted((i, j) for _, i, j in proposals[:num_merge])
+
+
+def merge_pairs(x, size, pairs, share=None):
+    """Weighted means: what is left of the even tokens, then the odd ones.
+
+    ``share`` is the part of its size that a merged token brings in, for vid-TLDR; one of
+    0 is dropped.
+    """
+    partner = dict(pairs)
+    left = [i for i in range(0, len(x), 2) if i not in partner]
+    left += list(range(1, len(x), 2))
+    new_x, new_size, where = [], [], [-1] * len(x)
+    for place, j in enumerate(left):
+        where[j] = place
+        total, weight = size[j] * x[j], size[j]
+        for i in partner:
+            if partner[i] == j:
+                part = size[i] * (1. if share is None else share[i])
+                total, weight = total + part * x[i], weight + part
+                where[i] = place if part > 0 else -1
+        new_x.append(total / weight)
+        new_size.append(weight)
+    return new_x, new_size, where
+
+
+def tome(x, size, keys, num_merge: int):
+    """One step of ToMe; to merge none leaves the order alone."""
+    if num_merge == 0:
+        return x, size, list(range(len(x)))
+    return merge_pairs(x, size, pair(keys, num_merge))

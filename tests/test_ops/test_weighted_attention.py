@@ -1,4 +1,4 @@
-"""weighted_attention against plain loops, dense autograd, and a network without the hidden tokens."""
+"""weighted_attention against plain loops, dense autograd, and the visible tokens alone."""
 import numpy as np
 import pytest
 import torch

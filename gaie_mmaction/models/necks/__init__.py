@@ -2,8 +2,9 @@
 from .drop_necks import KeepFirstNeck, RandomDropNeck, UniformDropNeck
 from .gaie_neck import GAIENeck
 from .token_reducer import BackboneLayout, TokenReducer, TokenState
+from .tome_neck import ToMeNeck
 
 __all__ = [
-    'BackboneLayout', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'TokenReducer', 'TokenState',
-    'UniformDropNeck'
+    'BackboneLayout', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck', 'TokenReducer',
+    'TokenState', 'UniformDropNeck'
 ]
