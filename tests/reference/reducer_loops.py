@@ -9,7 +9,7 @@ import math
 from typing import List, Sequence
 
 import numpy as np
-from reference.gaie_loops import cosine
+from reference.gaie_loops import cosine, select
 
 
 def sharpness(q, k, scale: float) -> np.ndarray:
@@ -88,3 +88,15 @@ def tome(x, size, keys, num_merge: int):
     if num_merge == 0:
         return x, size, list(range(len(x)))
     return merge_pairs(x, size, pair(keys, num_merge))
+
+
+def evit(x, size, importance, num_keep: int):
+    """The ``num_keep`` most important tokens in their order, and the weighted mean of the rest."""
+    kept, rest = select(importance, num_keep)
+    new_x, new_size, where = drop(x, size, kept)
+    total = math.fsum(importance[i] for i in rest)
+    new_x.append(sum(importance[i] / total * x[i] for i in rest))
+    new_size.append(sum(size[i] for i in rest))
+    for i in rest:
+        where[i] = num_keep
+    return new_x, new_size, where

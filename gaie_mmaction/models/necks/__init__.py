@@ -1,10 +1,11 @@
 """Token reducers, used inside the backbones."""
 from .drop_necks import KeepFirstNeck, RandomDropNeck, UniformDropNeck
+from .evit_neck import EViTNeck
 from .gaie_neck import GAIENeck
 from .token_reducer import BackboneLayout, TokenReducer, TokenState
 from .tome_neck import ToMeNeck
 
 __all__ = [
-    'BackboneLayout', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck', 'TokenReducer',
-    'TokenState', 'UniformDropNeck'
+    'BackboneLayout', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck',
+    'TokenReducer', 'TokenState', 'UniformDropNeck'
 ]
