@@ -100,3 +100,20 @@ def evit(x, size, importance, num_keep: int):
     for i in rest:
         where[i] = num_keep
     return new_x, new_size, where
+
+
+def saliency(sharp) -> List[float]:
+    """vid-TLDR's score, one paragraph of the paper after the other."""
+    low, high = min(sharp), max(sharp)
+    scaled = [(value - low) / (high - low) for value in sharp]
+    mean = math.fsum(scaled) / len(scaled)
+    background = [value < mean for value in scaled]
+    centred = [value - mean for value in scaled]
+    return [0. if dropped else value / max(centred) for value, dropped in zip(centred, background)]
+
+
+def vidtldr(x, size, sharp, num_merge: int):
+    """One step of vid-TLDR; to merge none leaves the order alone."""
+    if num_merge == 0:
+        return x, size, list(range(len(x)))
+    return merge_pairs(x, size, pair(x, num_merge), saliency(sharp))

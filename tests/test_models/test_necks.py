@@ -24,6 +24,7 @@ LEARNED = {}
 COST_OVER_GAIE = {
     'KeepFirstNeck': .9940, 'RandomDropNeck': .9940, 'UniformDropNeck': .9940,  # no matching
     'EViTNeck': .9951,  # one, two and three tokens more, no matching
+    'VidTLDRNeck': 1.0012,  # matches half of the tokens with the other half
     'ToMeNeck': .9946,  # matches keys of 64 channels, not features of 768
 }
 
@@ -48,7 +49,8 @@ def make_clips(batch=2):
 
 def test_all_are_there():
     assert REDUCERS == [
-        'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck', 'UniformDropNeck'
+        'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck', 'UniformDropNeck',
+        'VidTLDRNeck'
     ]
 
 

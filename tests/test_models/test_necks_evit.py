@@ -35,8 +35,10 @@ def test_equals_plain_loops(ratio, count_fused, ties):
                 for clip in clips_of(before, 'importance')])
             assert (state.position[:, -1] == -1).all()
             assert torch.equal(state.size.sum(1), torch.full((3, ), float(num_tokens)))
-            fates |= set((state.position == -1).sum(1).tolist())
-    assert {1, 2} <= fates  # both fates of a fused token came up
+            if step:
+                fates |= set((state.position == -1).sum(1).tolist())
+    if ratio in (.5, .7):
+        assert {1, 2} <= fates  # fused again, kept: both fates of a fused token came up
 
 
 def test_token_numbers():

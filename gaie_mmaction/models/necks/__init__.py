@@ -4,8 +4,9 @@ from .evit_neck import EViTNeck
 from .gaie_neck import GAIENeck
 from .token_reducer import BackboneLayout, TokenReducer, TokenState
 from .tome_neck import ToMeNeck
+from .vidtldr_neck import VidTLDRNeck
 
 __all__ = [
     'BackboneLayout', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck',
-    'TokenReducer', 'TokenState', 'UniformDropNeck'
+    'TokenReducer', 'TokenState', 'UniformDropNeck', 'VidTLDRNeck'
 ]
