@@ -9,7 +9,7 @@ import math
 from typing import List, Sequence
 
 import numpy as np
-from reference.gaie_loops import cosine, select
+from reference.gaie_loops import cosine, match, select
 
 
 def sharpness(q, k, scale: float) -> np.ndarray:
@@ -117,3 +117,24 @@ def vidtldr(x, size, sharp, num_merge: int):
     if num_merge == 0:
         return x, size, list(range(len(x)))
     return merge_pairs(x, size, pair(x, num_merge), saliency(sharp))
+
+
+def diffrate(x, size, importance, num_pruned: int, num_left: int):
+    """Keep ``num_left`` tokens, merge the next ones into them, drop all behind ``num_pruned``."""
+    ahead, _ = select(importance, num_pruned)
+    kept, _ = select(importance, num_left)
+    merged = [i for i in ahead if i not in kept]
+    new_x, new_size, where = drop(x, size, kept)
+    places = match(x, kept, merged)
+    for place, j in enumerate(kept):
+        joined = [i for i, to in zip(merged, places) if to == place]
+        new_x[place] = sum([x[i] for i in joined], x[j]) / (1 + len(joined))
+        new_size[place] = size[j] + sum(size[i] for i in joined)
+    for i, place in zip(merged, places):
+        where[i] = place
+    return new_x, new_size, where
+
+
+def keep_probability(probabilities, candidates, rank: int) -> float:
+    """Probability of all counts that keep the token of that rank, 0 the first."""
+    return math.fsum(p for p, count in zip(probabilities, candidates) if rank < count)

@@ -19,10 +19,13 @@ REDUCERS = sorted(
     if isinstance(cls, type) and issubclass(cls, TokenReducer)
     and cls.__module__.startswith('gaie_mmaction'))
 # what a neck adds to the network's own weights
-LEARNED = {}
+LEARNED = {
+    'DiffRateNeck': {'neck.prune_logits', 'neck.merge_logits', 'neck.fixed_counts'}
+}
 # multiply-adds of ViT-B with 70 % of the tokens kept in blocks 3, 6 and 9, over GAIE's
 COST_OVER_GAIE = {
     'KeepFirstNeck': .9940, 'RandomDropNeck': .9940, 'UniformDropNeck': .9940,  # no matching
+    'DiffRateNeck': .9970,  # half of what goes is pruned and needs no matching
     'EViTNeck': .9951,  # one, two and three tokens more, no matching
     'VidTLDRNeck': 1.0012,  # matches half of the tokens with the other half
     'ToMeNeck': .9946,  # matches keys of 64 channels, not features of 768
@@ -49,8 +52,8 @@ def make_clips(batch=2):
 
 def test_all_are_there():
     assert REDUCERS == [
-        'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck', 'UniformDropNeck',
-        'VidTLDRNeck'
+        'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck',
+        'UniformDropNeck', 'VidTLDRNeck'
     ]
 
 
@@ -246,6 +249,19 @@ def test_needs_mean_pooling_if_it_drops(name):
             make_model(name, use_mean_pooling=False)
     else:
         assert make_model(name, use_mean_pooling=False)(make_clips()).shape == (2, 24)
+
+
+@pytest.mark.parametrize('name', REDUCERS)
+def test_attention_dropout(name):
+    """Dropout is for the output alone; masked attention has none and says so."""
+    if MODELS.get(name).masks_in_training:
+        with pytest.raises(ValueError, match=f'attn_drop_rate must be 0 with a {name}.*got 0.5'):
+            make_model(name, attn_drop_rate=.5)
+        return
+    model, clips = make_model(name, attn_drop_rate=.5), make_clips()
+    assert not torch.allclose(model(clips), model(clips))
+    model(clips).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 @pytest.mark.parametrize('name', REDUCERS)

@@ -1,4 +1,5 @@
 """Token reducers, used inside the backbones."""
+from .diffrate_neck import DiffRateNeck
 from .drop_necks import KeepFirstNeck, RandomDropNeck, UniformDropNeck
 from .evit_neck import EViTNeck
 from .gaie_neck import GAIENeck
@@ -7,6 +8,6 @@ from .tome_neck import ToMeNeck
 from .vidtldr_neck import VidTLDRNeck
 
 __all__ = [
-    'BackboneLayout', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck',
-    'TokenReducer', 'TokenState', 'UniformDropNeck', 'VidTLDRNeck'
+    'BackboneLayout', 'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck',
+    'ToMeNeck', 'TokenReducer', 'TokenState', 'UniformDropNeck', 'VidTLDRNeck'
 ]
