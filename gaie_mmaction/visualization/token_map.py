@@ -63,6 +63,7 @@ def draw_token_map(frames: np.ndarray, history: Sequence[TokenState], grid: Tupl
     importance = history[0].importance
     if importance is not None:
         importance = spread_importance(history[0]).reshape(grid)
+        importance = importance / importance.mean()
     masks = [mask.reshape(grid) for mask in kept_masks(history)]
     owner = history[-1].source[0].cpu().numpy().reshape(grid)
     colours = np.random.default_rng(0).permutation(history[-1].x.shape[1])
@@ -90,8 +91,8 @@ def draw_token_map(frames: np.ndarray, history: Sequence[TokenState], grid: Tupl
         axes[-1, t].imshow(group, cmap='gist_ncar', alpha=.6, vmin=0, vmax=len(colours), **box)
         if importance is not None:
             heat = axes[1, t].imshow(
-                importance[t] * importance.size, cmap='inferno', alpha=.65, vmin=0,
-                vmax=np.percentile(importance, 99) * importance.size, **box)
+                importance[t], cmap='inferno', alpha=.65, vmin=0,
+                vmax=np.percentile(importance, 99), **box)
     if importance is not None:
         bar = figure.colorbar(heat, ax=axes[1, :].tolist(), fraction=.02, pad=.01)
         bar.set_label('times the mean', fontsize=7)

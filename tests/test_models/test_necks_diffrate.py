@@ -8,7 +8,7 @@ import torch
 from mmaction.registry import HOOKS, MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, load_checkpoint
 from reference import reducer_loops
 from reference.neck_checks import assert_equals_loops, clips_of
 from torch import nn
@@ -238,8 +238,9 @@ def test_training_reaches_the_target(tmp_path, target, start):
     assert np.mean(losses[-10:]) < .5 * np.mean(losses[:10])
     total = (logged['train/loss_cls'].data[0] + logged['train/loss_flops'].data[0])
     np.testing.assert_allclose(logged['train/loss'].data[0], total, rtol=1e-5)
-    saved = torch.load(tmp_path / 'epoch_11.pth', weights_only=True)['state_dict']
-    assert saved['backbone.neck.fixed_counts'].tolist() == [list(pair) for pair in neck.counts]
+    model = MODELS.build(runner.cfg.model)
+    load_checkpoint(model, str(tmp_path / 'epoch_11.pth'), map_location='cpu', strict=True)
+    assert model.backbone.neck.is_fixed and model.backbone.neck.counts == neck.counts
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -260,12 +261,14 @@ def test_hook_needs_the_neck(tmp_path):
         runner.train()
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(granularity=0), 'at least 1, but got 0'),
-    (dict(granularity=64), r'\[1, 64\).*got 64'),
+@pytest.mark.parametrize('arguments, error, message', [
+    (dict(granularity=0), ValueError, 'at least 1, but got 0'),
+    (dict(granularity=64), ValueError, r'\[1, 64\).*got 64'),
+    (dict(granularity=2.), TypeError, 'an integer, but got 2.0'),
+    (dict(merge_layers=()), ValueError, 'at least one block.*got none'),
 ])
-def test_wrong_values_at_building(arguments, message):
-    with pytest.raises(ValueError, match=message):
+def test_wrong_values_at_building(arguments, error, message):
+    with pytest.raises(error, match=message):
         make_model(**arguments)
 
 

@@ -79,3 +79,5 @@ def test_uniform_is_even_in_space_and_time(steps):
 def test_wrong_seed():
     with pytest.raises(ValueError, match='at least 0, but got -1'):
         RandomDropNeck(seed=-1)
+    with pytest.raises(TypeError, match='an integer, but got 0.5'):
+        RandomDropNeck(seed=.5)

@@ -1,5 +1,6 @@
 """DiffRate: prune the least important tokens and merge the next, in learnt numbers."""
 from dataclasses import asdict
+from numbers import Integral
 from typing import List, Tuple
 
 import torch
@@ -49,9 +50,10 @@ class DiffRateNeck(TokenReducer):
 
     What differs from the paper, whose networks have a class token: importance is
     the attention of all visible tokens, mean over heads, instead of the class
-    token's. Where it is silent: counts are rounded to the nearest; they start at
-    the flattest distribution whose mean is the wanted count, with half of the
-    removed tokens pruned and half merged.
+    token's. Where it is silent: counts are rounded to the nearest (its code rounds
+    up); they start at the flattest distribution whose mean is the wanted count, with
+    half of the removed tokens pruned and half merged; a merged token adds its whole
+    size (its code scales it by the similarity).
 
     Args:
         token_keep_ratio (float): Share of the tokens that each block leaves at the
@@ -63,8 +65,10 @@ class DiffRateNeck(TokenReducer):
             size-weighted final mean. Defaults to True, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number, at building.
-        ValueError: If it is outside (0, 1], or the granularity outside [1, N0).
+        TypeError: If ``token_keep_ratio`` is not a number, or the granularity not an
+            integer, at building.
+        ValueError: If it is outside (0, 1], the granularity outside [1, N0), or no
+            block has the reducer.
     """
 
     needs_importance = True
@@ -76,6 +80,8 @@ class DiffRateNeck(TokenReducer):
                  granularity: int = 1,
                  prop_attn: bool = True) -> None:
         super().__init__(token_keep_ratio, prop_attn)
+        if isinstance(granularity, bool) or not isinstance(granularity, Integral):
+            raise TypeError(f'granularity must be an integer, but got {granularity!r}')
         if granularity < 1:
             raise ValueError(f'granularity must be at least 1, but got {granularity}')
         self.start_keep_ratio = self.token_keep_ratio
@@ -91,6 +97,9 @@ class DiffRateNeck(TokenReducer):
         if self.granularity >= total:
             raise ValueError(f'granularity must be in [1, {total}), the number of tokens, but got '
                              f'{self.granularity}')
+        if not layout.merge_layers:
+            raise ValueError('merge_layers must name at least one block with a DiffRateNeck, but '
+                             'got none')
         self.layout = layout
         candidates = torch.arange(total, 0, -self.granularity).flip(0).float()
         self.register_buffer('candidates', candidates, persistent=False)

@@ -1,5 +1,6 @@
 """Controls that look at no token: drop at random, evenly, or all but the first."""
 from abc import abstractmethod
+from numbers import Integral
 
 import torch
 from mmaction.registry import MODELS
@@ -83,11 +84,14 @@ class RandomDropNeck(DropNeck):
         seed (int): Of the draw in testing, at least 0. Defaults to 0.
 
     Raises:
-        ValueError: If the seed is negative.
+        TypeError: If the seed is not an integer.
+        ValueError: If it is negative.
     """
 
     def __init__(self, token_keep_ratio: float = 0.7, seed: int = 0) -> None:
         super().__init__(token_keep_ratio)
+        if isinstance(seed, bool) or not isinstance(seed, Integral):
+            raise TypeError(f'seed must be an integer, but got {seed!r}')
         if seed < 0:
             raise ValueError(f'seed must be at least 0, but got {seed}')
         self.seed = seed
