@@ -1,5 +1,5 @@
 # DiffRate: every block but the first learns how many tokens it prunes and merges, so that the
-# whole costs as much as GAIE, 0.63 of the plain ViT. It starts near there, at 0.915 in each block.
+# whole costs as much as GAIE, 0.63 of the plain ViT. It starts there, keeping 0.915 in each block.
 _base_ = '../gaie_vitb_imigue.py'
 
 model = dict(

@@ -197,18 +197,21 @@ class Clips(torch.utils.data.Dataset):
         return dict(inputs=clip, data_samples=ActionDataSample().set_gt_label(index % 2))
 
 
-def make_runner(tmp_path, hook, epochs, **neck):
-    init_default_scope('mmaction')
-    cfg = dict(
+def make_cfg(**neck):
+    return dict(
         type='Recognizer3D',
         backbone=dict(type='GAIEVisionTransformer', merge_layers=(0, 1, 2),
                       neck=dict(type='DiffRateNeck', **neck), **SIZE),
         cls_head=dict(type='TimeSformerHead', num_classes=2, in_channels=24),
         data_preprocessor=dict(type='ActionDataPreprocessor', mean=[127.] * 3, std=[60.] * 3,
                                format_shape='NCTHW'))
+
+
+def make_runner(tmp_path, hook, epochs, **neck):
+    init_default_scope('mmaction')
     keys = {'backbone.neck': dict(lr_mult=50., decay_mult=0.)}
     return Runner(
-        model=cfg,
+        model=make_cfg(**neck),
         work_dir=str(tmp_path),
         train_dataloader=dict(
             dataset=Clips(), batch_size=4, sampler=dict(type='DefaultSampler', shuffle=True),
@@ -238,7 +241,7 @@ def test_training_reaches_the_target(tmp_path, target, start):
     assert np.mean(losses[-10:]) < .5 * np.mean(losses[:10])
     total = (logged['train/loss_cls'].data[0] + logged['train/loss_flops'].data[0])
     np.testing.assert_allclose(logged['train/loss'].data[0], total, rtol=1e-5)
-    model = MODELS.build(runner.cfg.model)
+    model = MODELS.build(make_cfg())
     load_checkpoint(model, str(tmp_path / 'epoch_11.pth'), map_location='cpu', strict=True)
     assert model.backbone.neck.is_fixed and model.backbone.neck.counts == neck.counts
 

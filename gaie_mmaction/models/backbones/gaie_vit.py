@@ -111,7 +111,8 @@ class Attention(BaseModule):
                 q, k, v, attn_mask=bias, dropout_p=dropout, scale=self.scale)
         # (B, h, N, d) -> (B, N, C)
         out = self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, num_tokens, -1)))
-        return out, importance, k.detach().mean(dim=1) if needs_keys else None
+        return (out, importance if needs_importance else None,
+                k.detach().mean(dim=1) if needs_keys else None)
 
 
 class Block(BaseModule):

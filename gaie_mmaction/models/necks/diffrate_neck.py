@@ -140,11 +140,11 @@ class DiffRateNeck(TokenReducer):
         """Read the counts off the parameters, or off the fixed ones."""
         if self.prune_logits.is_meta:
             return  # those that were read before the values went
-        fixed = self.fixed_counts.tolist()
-        self._is_fixed = fixed[0][0] > 0
+        counts = self.fixed_counts.tolist()
+        self._is_fixed = counts[0][0] > 0
         if not self._is_fixed:
-            fixed = [(int(pruned), int(merged)) for pruned, merged in self.expected_counts()]
-        self.counts = [tuple(pair) for pair in fixed]
+            counts = torch.stack([torch.stack(pair) for pair in self.expected_counts()]).tolist()
+        self.counts = [(int(pruned), int(left)) for pruned, left in counts]
 
     def fix_counts(self) -> None:
         """End the search: from now on tokens are removed in training, too."""
@@ -189,7 +189,8 @@ class DiffRateNeck(TokenReducer):
             state (TokenState): With ``importance``.
 
         Returns:
-            TokenState: What is left, in its order; in training all N0 tokens, with a ``mask``.
+            TokenState: What is left, in its order; while the counts are learnt all N0
+            tokens, with a ``mask``.
 
         Raises:
             ValueError: If the input has another number of tokens than the counts are for.
