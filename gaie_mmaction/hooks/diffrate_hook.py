@@ -16,7 +16,7 @@ class DiffRateHook(Hook):
 
     ``loss_flops = loss_weight * (cost_ratio - target_ratio) ** 2`` joins the losses, and
     the log, with the cost as a share of the plain backbone's multiply-adds
-    (DiffRate, section 3.3). The network's weights are trained along with the counts,
+    (DiffRate, section 3). The network's weights are trained along with the counts,
     which need a larger learning rate, 0.01 in the paper:
     ``optim_wrapper.paramwise_cfg.custom_keys``.
 

@@ -50,7 +50,7 @@ def weighted_attention(q: Tensor,
         score (str): ``'column_mean'``: mean of ``p_ij`` over heads and visible
             queries i. ``'sharpness'``: for each query i, log N minus the entropy of
             its plain attention ``e_ij / sum_n e_in``, mean over heads: 0 for uniform
-            attention, log N for a single key (vid-TLDR, section 3.2, but for the
+            attention, log N for a single key (vid-TLDR, section 3, but for the
             constant). Neither mask nor size enters it. Defaults to ``'column_mean'``.
 
     Returns:
