@@ -18,7 +18,7 @@ class BipartiteNeck(TokenReducer):
             block has. Defaults to None.
         schedule (str): For a single ``r``: ``'constant'``, or ``'decreasing'``, from
             ``2 r`` in the first block linearly to 0 in the last, rounded down (ToMe,
-            on merging schedules). Defaults to ``'constant'``.
+            merging schedules). Defaults to ``'constant'``.
         prop_attn (bool): Size-weighted attention in later blocks. Defaults to True.
 
     Raises:
