@@ -1,4 +1,5 @@
 """Training hooks."""
+from .diffrate_hook import DiffRateHook
 from .keep_ratio_warmup import TokenKeepRatioWarmupHook
 
-__all__ = ['TokenKeepRatioWarmupHook']
+__all__ = ['DiffRateHook', 'TokenKeepRatioWarmupHook']

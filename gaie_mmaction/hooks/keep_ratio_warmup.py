@@ -19,7 +19,8 @@ class TokenKeepRatioWarmupHook(Hook):
         end (int): First epoch, from 0, with the neck's own ratio; above ``begin``.
 
     Raises:
-        ValueError: If not ``0 <= begin < end``, or the model has no token reducer.
+        ValueError: If not ``0 <= begin < end``, or the model has no token reducer, or one
+            whose counts do not follow a ratio.
     """
 
     def __init__(self, end: int, begin: int = 0) -> None:
@@ -40,6 +41,11 @@ class TokenKeepRatioWarmupHook(Hook):
         if not self.targets:
             raise ValueError('TokenKeepRatioWarmupHook found no token reducer in the model: set '
                              'model.backbone.neck, or take the hook out of custom_hooks')
+        for module, target in self.targets.items():
+            if target is None:
+                raise ValueError(f'the {type(module).__name__} of this model has no '
+                                 'token_keep_ratio to warm up: set it, or take '
+                                 'TokenKeepRatioWarmupHook out of custom_hooks')
 
     def before_train_epoch(self, runner) -> None:
         """Set the ratio of the epoch."""

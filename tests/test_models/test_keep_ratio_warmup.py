@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmaction.registry import HOOKS
 
-from gaie_mmaction.models import GAIENeck
+from gaie_mmaction.models import DiffRateNeck, GAIENeck, ToMeNeck
 
 
 def test_linear_and_independent_of_the_past():
@@ -30,3 +30,10 @@ def test_needs_a_reducer():
     hook = HOOKS.build(dict(type='TokenKeepRatioWarmupHook', end=2))
     with pytest.raises(ValueError, match='no token reducer'):
         hook.before_train(SimpleNamespace(model=torch.nn.Linear(1, 1)))
+
+
+@pytest.mark.parametrize('neck', [ToMeNeck(r=3), DiffRateNeck()])
+def test_needs_a_ratio(neck):
+    hook = HOOKS.build(dict(type='TokenKeepRatioWarmupHook', end=2))
+    with pytest.raises(ValueError, match=f'{type(neck).__name__} of this .* no token_keep_ratio'):
+        hook.before_train(SimpleNamespace(model=torch.nn.Sequential(neck)))

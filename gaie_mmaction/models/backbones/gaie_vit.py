@@ -21,8 +21,8 @@ from mmengine.runner.checkpoint import _load_checkpoint_with_prefix
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ...ops import attention_with_importance, gather_tokens
-from ..necks import TokenReducer, TokenState
+from ...ops import attention_with_importance, gather_tokens, spread_tokens, weighted_attention
+from ..necks import BackboneLayout, TokenReducer, TokenState
 
 Attended = Tuple[Tensor, Optional[Tensor], Optional[Tensor]]
 
@@ -65,7 +65,9 @@ class Attention(BaseModule):
                 x: Tensor,
                 size: Optional[Tensor] = None,
                 needs_importance: bool = False,
-                needs_keys: bool = False) -> Attended:
+                needs_keys: bool = False,
+                importance_type: str = 'column_mean',
+                mask: Optional[Tensor] = None) -> Attended:
         """Attend.
 
         Args:
@@ -74,6 +76,10 @@ class Attention(BaseModule):
                 attention. Defaults to None, plain attention.
             needs_importance (bool): Whether to return it. Defaults to False.
             needs_keys (bool): Whether to return them. Defaults to False.
+            importance_type (str): Which one: ``'column_mean'`` or ``'sharpness'``.
+                Defaults to ``'column_mean'``.
+            mask (Tensor, optional): ``(B, N)`` zeros for tokens that nobody attends
+                to, ones for the others. Defaults to None, all ones.
 
         Returns:
             tuple: Output ``(B, N, C)``, importance ``(B, N)`` or None, and keys
@@ -90,18 +96,23 @@ class Attention(BaseModule):
         dropout = self.attn_drop_rate if self.training else 0.
 
         out = importance = None
-        if needs_importance:
+        if mask is not None or (needs_importance and importance_type != 'column_mean'):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout):
+                out, importance = weighted_attention(
+                    q, k, v, scale=self.scale, size=size, mask=mask, score=importance_type)
+        elif needs_importance:
             # Dropout is for the output alone: tokens are ranked by the whole map.
             with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout):
                 out, importance = attention_with_importance(
                     q, k, v, scale=self.scale, bias=log_size)
-        if not needs_importance or dropout:
-            mask = None if log_size is None else log_size[:, None, None, :]
+        if out is None or dropout:
+            bias = None if log_size is None else log_size[:, None, None, :]
             out = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, dropout_p=dropout, scale=self.scale)
+                q, k, v, attn_mask=bias, dropout_p=dropout, scale=self.scale)
         # (B, h, N, d) -> (B, N, C)
         out = self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, num_tokens, -1)))
-        return out, importance, k.detach().mean(dim=1) if needs_keys else None
+        return (out, importance if needs_importance else None,
+                k.detach().mean(dim=1) if needs_keys else None)
 
 
 class Block(BaseModule):
@@ -166,14 +177,14 @@ class Block(BaseModule):
         Returns:
             TokenState: N tokens, or what the reducer left of them.
         """
-        needs = (False, False)
+        needs = (False, False, 'column_mean')
         if reducer is not None:
-            needs = (reducer.needs_importance, reducer.needs_keys)
-        x, importance, keys = self._run(self._attend, state.x, size, *needs)
+            needs = (reducer.needs_importance, reducer.needs_keys, reducer.importance_type)
+        x, importance, keys = self._run(self._attend, state.x, size, *needs, state.mask)
         state = replace(state, x=x)
         if reducer is not None:
             before = replace(state, importance=importance, keys=keys)
-            state = reducer(before)
+            state = replace(reducer(before), step=before.step + 1)
             if history is not None:
                 history += [before, state]
         return replace(state, x=self._run(self._transform, state.x))
@@ -201,7 +212,7 @@ class GAIEVisionTransformer(BaseModule):
     """VideoMAE's vision transformer with a token reducer inside some blocks.
 
     Without a neck it is MMAction2's ``VisionTransformer``, and its state_dict has
-    the same keys either way, since a reducer as GAIE has no parameters. All
+    the same keys either way, but for what a neck learns (GAIE learns nothing). All
     arguments are keyword-only and an unknown one is a ``TypeError``.
 
     Args:
@@ -230,7 +241,7 @@ class GAIEVisionTransformer(BaseModule):
         pretrained (str, optional): Path or URL of a checkpoint of an MMAction2
             recognizer, whose ``backbone.`` part is loaded strictly. Defaults to None.
         return_feat_map (bool): Return ``(B, C, T', H', W')``, merged tokens spread
-            back to their places. Defaults to False.
+            back to their places, zeros where tokens were dropped. Defaults to False.
         neck (dict, optional): Config of a :class:`TokenReducer`, e.g.
             ``dict(type='GAIENeck')``. Defaults to None, the plain ViT.
         merge_layers (Sequence[int]): Blocks with the reducer, 0-based, in
@@ -243,7 +254,8 @@ class GAIEVisionTransformer(BaseModule):
     Raises:
         TypeError: If a keyword is unknown, ``merge_layers`` holds anything but
             integers, or the neck is no token reducer.
-        ValueError: If a layer is outside [0, depth) or repeated, or sizes do not divide.
+        ValueError: If a layer is outside [0, depth) or repeated, sizes do not divide,
+            or the neck cannot reduce that many tokens, or needs other settings.
     """
 
     def __init__(self,
@@ -323,6 +335,16 @@ class GAIEVisionTransformer(BaseModule):
             raise TypeError('neck must be a token reducer such as GAIENeck, but got a '
                             f'{type(self.neck).__name__}')
         self.merge_layers = () if neck is None else _check_layers(merge_layers, depth)
+        if self.neck is not None:
+            _check_neck(self.neck, use_mean_pooling, attn_drop_rate)
+            self.neck.attach(
+                BackboneLayout(
+                    num_tokens=num_tokens,
+                    merge_layers=tuple(sorted(self.merge_layers)),
+                    depth=depth,
+                    embed_dims=embed_dims,
+                    hidden_dims=int(embed_dims * mlp_ratio),
+                    patch_values=in_channels * tubelet_size * patch_size**2))
 
         norm = build_norm_layer(norm_cfg, embed_dims)[1]
         self.norm = nn.Identity() if use_mean_pooling else norm
@@ -338,7 +360,9 @@ class GAIEVisionTransformer(BaseModule):
         if self.pretrained is None:
             return
         weights = _load_checkpoint_with_prefix('backbone.', self.pretrained, map_location='cpu')
-        load_strictly(self, weights, self.pretrained)
+        # what a neck learns has a start of its own, and no plain network's file holds it
+        neck = {key: value for key, value in self.state_dict().items() if key.startswith('neck.')}
+        load_strictly(self, {**neck, **weights}, self.pretrained)
 
     def forward_tokens(self,
                        x: Tensor,
@@ -352,7 +376,7 @@ class GAIEVisionTransformer(BaseModule):
 
         Returns:
             TokenState: The last tokens ``(B, N, C)``, without the final norm. ``source``
-            ``(B, N0)`` is the provenance: which of them holds each original token.
+            ``(B, N0)`` is the provenance: which of them holds each original token (-1: none).
 
         Raises:
             ValueError: If the input's sizes are not multiples of the tubelet's.
@@ -383,14 +407,17 @@ class GAIEVisionTransformer(BaseModule):
         tokens = self.norm(state.x)  # (B, N, C)
         if self.return_feat_map:
             # (B, N, C) -> (B, N0, C) -> (B, C, T', H', W')
-            spread = gather_tokens(tokens, state.source)
+            spread = spread_tokens(tokens, state.source)
             return spread.transpose(1, 2).unflatten(2, self._token_grid(x))
         if self.fc_norm is None:
             return gather_tokens(tokens, state.source[:, :1])[:, 0]
-        if self.neck is not None and self.neck.prop_attn:
-            weight = state.size / state.size.sum(dim=1, keepdim=True)
-            return self.fc_norm((tokens * weight.unsqueeze(-1)).sum(dim=1))
-        return self.fc_norm(tokens.mean(dim=1))
+        weight = state.mask
+        if self.neck is not None and self.neck.weighted_mean:
+            weight = state.size if weight is None else state.size * weight
+        if weight is None:
+            return self.fc_norm(tokens.mean(dim=1))
+        weight = weight / weight.sum(dim=1, keepdim=True)
+        return self.fc_norm((tokens * weight.unsqueeze(-1)).sum(dim=1))
 
     def _token_grid(self, x: Tensor) -> Tuple[int, int, int]:
         return token_grid(x, (self.tubelet_size, self.patch_size, self.patch_size))
@@ -471,6 +498,15 @@ def check_divides(name: str, value: int, divisor_name: str, divisor: int) -> Non
     if value % divisor:
         raise ValueError(f'{name} must be a multiple of {divisor_name} = {divisor}, '
                          f'but got {value}')
+
+
+def _check_neck(neck: TokenReducer, use_mean_pooling: bool, attn_drop_rate: float) -> None:
+    if neck.drops_tokens and not use_mean_pooling:
+        raise ValueError(f'use_mean_pooling must be True with a {type(neck).__name__}: it can drop '
+                         'the first token, which would be the feature')
+    if neck.masks_in_training and attn_drop_rate:
+        raise ValueError(f'attn_drop_rate must be 0 with a {type(neck).__name__}, which masks '
+                         f'attention in training, but got {attn_drop_rate}')
 
 
 def _check_layers(merge_layers: Sequence[int], depth: int) -> Tuple[int, ...]:

@@ -1,5 +1,13 @@
 """Token reducers, used inside the backbones."""
+from .diffrate_neck import DiffRateNeck
+from .drop_necks import KeepFirstNeck, RandomDropNeck, UniformDropNeck
+from .evit_neck import EViTNeck
 from .gaie_neck import GAIENeck
-from .token_reducer import TokenReducer, TokenState
+from .token_reducer import BackboneLayout, TokenReducer, TokenState
+from .tome_neck import ToMeNeck
+from .vidtldr_neck import VidTLDRNeck
 
-__all__ = ['GAIENeck', 'TokenReducer', 'TokenState']
+__all__ = [
+    'BackboneLayout', 'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck',
+    'ToMeNeck', 'TokenReducer', 'TokenState', 'UniformDropNeck', 'VidTLDRNeck'
+]

@@ -7,7 +7,6 @@ from ...ops import (
     merge_sizes,
     merge_source,
     merge_tokens,
-    num_kept,
     select_tokens,
 )
 from .token_reducer import TokenReducer, TokenState
@@ -63,12 +62,9 @@ class GAIENeck(TokenReducer):
         Raises:
             TypeError: If a bare tensor is given, as a recognizer's own neck would be.
         """
-        if not isinstance(state, TokenState):
-            raise TypeError('GAIENeck reduces the tokens inside a backbone: put it in '
-                            'model.backbone.neck instead of model.neck '
-                            f'(it got a {type(state).__name__})')
+        self.check_state(state)
         # int: while a model is traced, a shape holds tensors
-        num_keep = num_kept(int(state.x.shape[1]), self.token_keep_ratio)
+        num_keep = self.num_left(int(state.x.shape[1]), state.step)
         keep_idx, merge_idx = select_tokens(state.importance, num_keep)
         metric = state.keys if self.metric == 'key' else state.x
         merge = (keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))

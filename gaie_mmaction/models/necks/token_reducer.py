@@ -9,11 +9,13 @@ Letters: B batch, N present tokens, N0 original tokens, C channels, d channels o
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
 from numbers import Real
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
+
+from ...ops import num_kept
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,24 @@ class TokenState:
     Attributes:
         x (Tensor): ``(B, N, C)`` features (the residual stream).
         size (Tensor): ``(B, N)`` float32, how many original tokens each one
-            stands for. A reducer that only merges keeps the sum N0.
+            stands for. A reducer that only merges keeps the sum N0; one that
+            drops tokens or weighs them lowers it.
         source (Tensor): ``(B, N0)`` int64, the present token, in [0, N), that
-            holds each original token.
+            holds each original token, or -1 if it was dropped.
         position (Tensor): ``(B, N)`` int64, the original token, in [0, N0),
-            whose place each present token has.
-        importance (Tensor, optional): ``(B, N)`` float32, the column mean of the
-            attention just made, higher = keep. Only where the reducer needs it.
+            whose place each present token has, or -1 for one without a place,
+            such as the fusion of many.
+        importance (Tensor, optional): ``(B, N)`` float32, non-negative, higher =
+            keep: what the reducer asks for by ``importance_type``. Only where the
+            reducer needs it.
         keys (Tensor, optional): ``(B, N, d)``, the attention's keys, mean over
             heads. Only where the reducer needs them.
+        mask (Tensor, optional): ``(B, N)`` of zeros and ones, for a reducer that
+            hides tokens in training instead of removing them. Hidden tokens (0)
+            take no part in attention and in the final mean; gradients flow to the
+            mask. None where all tokens are there.
+        step (int): Reductions so far, counted by the block: which of its blocks
+            a reducer is in.
     """
     x: Tensor
     size: Tensor
@@ -39,6 +50,8 @@ class TokenState:
     position: Tensor
     importance: Optional[Tensor] = None
     keys: Optional[Tensor] = None
+    mask: Optional[Tensor] = None
+    step: int = 0
 
     @classmethod
     def start(cls, x: Tensor) -> 'TokenState':
@@ -49,11 +62,32 @@ class TokenState:
         return cls(x=x, size=size, source=index, position=index)
 
 
+@dataclass(frozen=True)
+class BackboneLayout:
+    """What a reducer may need to know of the backbone that it is built into.
+
+    Attributes:
+        num_tokens (int): N0, for the input that the position table is made for.
+        merge_layers (tuple[int]): 0-based blocks with the reducer, ascending.
+        depth (int): Number of blocks.
+        embed_dims (int): C.
+        hidden_dims (int): Channels inside the MLP.
+        patch_values (int): Input values of one tubelet.
+    """
+    num_tokens: int
+    merge_layers: Tuple[int, ...]
+    depth: int
+    embed_dims: int
+    hidden_dims: int
+    patch_values: int
+
+
 class TokenReducer(BaseModule, metaclass=ABCMeta):
     """Base of all token reducers.
 
     Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1].
+        token_keep_ratio (float, optional): Share of the tokens that stay, in
+            (0, 1]; None if the reducer has another measure.
         prop_attn (bool): Whether later attention adds the log of the token sizes
             to its logits, and the backbone's final mean weighs tokens by size.
             Defaults to False.
@@ -66,14 +100,25 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     #: whether ``TokenState.importance`` and ``TokenState.keys`` must be filled
     needs_importance = False
     needs_keys = False
+    #: ``'column_mean'``: how much all tokens attend to a token; ``'sharpness'``: how far a
+    #: token's own attention, mean over heads, is from uniform (log N minus its entropy)
+    importance_type = 'column_mean'
+    #: whether original tokens can be lost (``source`` -1)
+    drops_tokens = False
+    #: whether tokens are hidden in training (``TokenState.mask``)
+    masks_in_training = False
 
-    def __init__(self, token_keep_ratio: float, prop_attn: bool = False) -> None:
+    def __init__(self, token_keep_ratio: Optional[float], prop_attn: bool = False) -> None:
         super().__init__()
-        self.token_keep_ratio = token_keep_ratio
+        self._token_keep_ratio = None
+        if token_keep_ratio is not None:
+            self.token_keep_ratio = token_keep_ratio
         self.prop_attn = prop_attn
+        #: whether the backbone's final mean weighs tokens by size
+        self.weighted_mean = prop_attn
 
     @property
-    def token_keep_ratio(self) -> float:
+    def token_keep_ratio(self) -> Optional[float]:
         """float: Share of the tokens that stay, in (0, 1]; may change during training."""
         return self._token_keep_ratio
 
@@ -84,6 +129,45 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         if not 0 < value <= 1:
             raise ValueError(f'token_keep_ratio must be in (0, 1], but got {value}')
         self._token_keep_ratio = float(value)
+
+    def attach(self, layout: BackboneLayout) -> None:
+        """Meet the backbone; it calls this once, when it is built.
+
+        Args:
+            layout (BackboneLayout): Its sizes.
+
+        Raises:
+            ValueError: If the reducer's numbers do not fit them.
+        """
+        num_tokens = layout.num_tokens
+        for step in range(len(layout.merge_layers)):
+            num_tokens = self.num_left(num_tokens, step)
+
+    def num_left(self, num_tokens: int, step: int) -> int:
+        """Number of tokens that a reduction leaves.
+
+        Args:
+            num_tokens (int): N.
+            step (int): Reductions before this one.
+
+        Returns:
+            int: In [1, N].
+
+        Raises:
+            ValueError: If that many cannot be reached.
+        """
+        return num_kept(num_tokens, self.token_keep_ratio)
+
+    def check_state(self, state: TokenState) -> None:
+        """Refuse anything but a state.
+
+        Raises:
+            TypeError: If a bare tensor is given, as a recognizer's own neck would be.
+        """
+        if not isinstance(state, TokenState):
+            raise TypeError(f'{type(self).__name__} reduces the tokens inside a backbone: put it '
+                            'in model.backbone.neck instead of model.neck '
+                            f'(it got a {type(state).__name__})')
 
     @abstractmethod
     def forward(self, state: TokenState) -> TokenState:

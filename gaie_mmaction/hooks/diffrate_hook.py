@@ -1,0 +1,85 @@
+"""Training of DiffRate's counts."""
+from typing import Dict, Optional
+
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from ..models import DiffRateNeck
+
+
+@HOOKS.register_module()
+class DiffRateHook(Hook):
+    """Add the cost of the network to the loss while DiffRate learns its counts, then fix them.
+
+    ``loss_flops = loss_weight * (cost_ratio - target_ratio) ** 2`` joins the losses, and
+    the log, with the cost as a share of the plain backbone's multiply-adds
+    (DiffRate, section 3). The network's weights are trained along with the counts,
+    which need a larger learning rate, 0.01 in the paper:
+    ``optim_wrapper.paramwise_cfg.custom_keys``.
+
+    Args:
+        target_ratio (float): Wanted multiply-adds over the plain backbone's, in (0, 1].
+        loss_weight (float): Positive. The paper's 5 per squared GFLOP comes to about
+            100 for its ViT-S. Defaults to 100.
+        search_epochs (int, optional): Epochs that learn the counts, from the first, at
+            least 1. Later ones train with tokens really removed. Defaults to None, all.
+
+    Raises:
+        ValueError: If a value is out of its range, or the model has no DiffRateNeck.
+    """
+
+    def __init__(self,
+                 target_ratio: float,
+                 loss_weight: float = 100.,
+                 search_epochs: Optional[int] = None) -> None:
+        if not 0 < target_ratio <= 1:
+            raise ValueError(f'target_ratio must be in (0, 1], but got {target_ratio}')
+        if not loss_weight > 0:
+            raise ValueError(f'loss_weight must be above 0, but got {loss_weight}')
+        if search_epochs is not None and search_epochs < 1:
+            raise ValueError(f'search_epochs must be at least 1, but got {search_epochs}')
+        self.target_ratio = target_ratio
+        self.loss_weight = loss_weight
+        self.search_epochs = search_epochs
+        self.neck = None
+        self.handle = None
+
+    def before_train(self, runner) -> None:
+        """Find the neck and put the cost into what the model returns as its losses."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        necks = [module for module in model.modules() if isinstance(module, DiffRateNeck)]
+        if len(necks) != 1:
+            raise ValueError(f'DiffRateHook needs a model with one DiffRateNeck, but got '
+                             f'{len(necks)}: set model.backbone.neck, or take the hook out of '
+                             'custom_hooks')
+        self.neck, = necks
+        # A forward hook is inside what a distributed wrapper calls, as its reducer needs.
+        self.handle = model.register_forward_hook(self._add_loss, with_kwargs=True)
+
+    def before_train_epoch(self, runner) -> None:
+        """End the search when its epochs are over."""
+        if self.search_epochs is not None and runner.epoch >= self.search_epochs:
+            self._fix(runner)
+
+    def after_train(self, runner) -> None:
+        """Fix the counts and stop adding the cost."""
+        self.handle.remove()
+        self._fix(runner)
+
+    def _add_loss(self, model: nn.Module, args: tuple, kwargs: Dict, output):
+        if kwargs.get('mode') != 'loss':
+            return output
+        cost = self.neck.cost_ratio()
+        loss = self.loss_weight * (cost - self.target_ratio)**2
+        return dict(output, loss_flops=loss, cost_ratio=cost.detach())
+
+    def _fix(self, runner) -> None:
+        if self.neck.is_fixed:
+            return
+        self.neck.fix_counts()
+        print_log(f'DiffRate: tokens after pruning and merging of each block {self.neck.counts}, '
+                  f'cost {self.neck.cost_ratio():.4f} of the plain backbone '
+                  f'(target {self.target_ratio})', logger='current')

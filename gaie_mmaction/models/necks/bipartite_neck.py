@@ -1,0 +1,91 @@
+"""How many tokens a reducer by bipartite matching merges in each of its blocks."""
+from numbers import Integral
+from typing import Optional, Sequence, Union
+
+from .token_reducer import BackboneLayout, TokenReducer
+
+SCHEDULES = ('constant', 'decreasing')
+
+
+class BipartiteNeck(TokenReducer):
+    """Base of the reducers that merge r tokens a block by bipartite matching.
+
+    Args:
+        token_keep_ratio (float, optional): Share of the tokens that stay, in
+            [0.5, 1]: ``K = ceil(token_keep_ratio * N)``. This or ``r``. Defaults to None.
+        r (int or Sequence[int], optional): Tokens merged in each block, or one
+            number a block, first block first; at most half of the tokens that the
+            block has. Defaults to None.
+        schedule (str): For a single ``r``: ``'constant'``, or ``'decreasing'``, from
+            ``2 r`` in the first block linearly to 0 in the last, rounded down (ToMe,
+            merging schedules). Defaults to ``'constant'``.
+        prop_attn (bool): Size-weighted attention in later blocks. Defaults to True.
+
+    Raises:
+        TypeError: If ``r`` holds anything but integers.
+        ValueError: If not exactly one of ``token_keep_ratio`` and ``r`` is given, a
+            value is out of its range, or, at the backbone's building, a block has
+            too few tokens or the numbers of blocks differ.
+    """
+
+    def __init__(self,
+                 token_keep_ratio: Optional[float] = None,
+                 r: Union[int, Sequence[int], None] = None,
+                 schedule: str = 'constant',
+                 prop_attn: bool = True) -> None:
+        super().__init__(token_keep_ratio, prop_attn)
+        if (token_keep_ratio is None) == (r is None):
+            raise ValueError('exactly one of token_keep_ratio and r must be given, but got '
+                             f'token_keep_ratio={token_keep_ratio} and r={r}')
+        if token_keep_ratio is not None and token_keep_ratio < .5:
+            raise ValueError('token_keep_ratio must be in [0.5, 1], since bipartite matching '
+                             f'merges at most half of the tokens, but got {token_keep_ratio}')
+        if schedule not in SCHEDULES:
+            raise ValueError(f'schedule must be one of {SCHEDULES}, but got {schedule!r}')
+        if schedule != 'constant' and (r is None or not isinstance(r, Integral)):
+            raise ValueError(f'schedule {schedule!r} needs a single r, but got r={r}')
+        for number in r if isinstance(r, Sequence) else () if r is None else (r, ):
+            if isinstance(number, bool) or not isinstance(number, Integral):
+                raise TypeError(f'r must be integers, but got {number!r}')
+            if number < 0:
+                raise ValueError(f'r must be at least 0, but got {number}')
+        self.r = r
+        self.schedule = schedule
+        self.num_merge = None  # one number a block, from attach() on
+
+    def attach(self, layout: BackboneLayout) -> None:
+        """Fix the number of each block; see the base class."""
+        if self.r is not None:
+            self.num_merge = self._numbers(len(layout.merge_layers))
+        super().attach(layout)
+
+    def num_left(self, num_tokens: int, step: int) -> int:
+        """``N - r``; see the base class."""
+        if self.r is None:
+            return super().num_left(num_tokens, step)
+        if self.num_merge is None:
+            raise RuntimeError(f'{type(self).__name__} with r must be built as the neck of a '
+                               'backbone, which says how many blocks there are')
+        number = self.num_merge[step]
+        if number > num_tokens // 2:
+            raise ValueError(f'r must be at most half of the tokens, {num_tokens // 2} of the '
+                             f'{num_tokens} in the merging block {step + 1} of '
+                             f'{len(self.num_merge)}, but got {number}')
+        return num_tokens - number
+
+    def _numbers(self, num_blocks: int) -> Sequence[int]:
+        if not isinstance(self.r, Integral):
+            if len(self.r) != num_blocks:
+                raise ValueError(f'r must have one number for each of the {num_blocks} blocks of '
+                                 f'merge_layers, but got {len(self.r)}: {tuple(self.r)}')
+            return tuple(self.r)
+        if self.schedule == 'constant' or num_blocks == 1:
+            return (self.r, ) * num_blocks
+        last = num_blocks - 1
+        return tuple(2 * self.r * (last - block) // last for block in range(num_blocks))
+
+    def extra_repr(self) -> str:
+        numbers = f'r={self.r}, schedule={self.schedule!r}'
+        if self.r is None:
+            numbers = f'token_keep_ratio={self.token_keep_ratio}'
+        return f'{numbers}, prop_attn={self.prop_attn}'

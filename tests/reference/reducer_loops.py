@@ -1,0 +1,140 @@
+"""The token reducers in plain loops over single numbers, straight from their descriptions.
+
+Slow on purpose and free of the package: what the fast code is compared with.
+A clip is a list of feature vectors ``x`` of float64, with a list of sizes. Each
+function returns the features, the sizes and ``where``: for each of the N tokens
+its place in the result, or -1 if it was dropped.
+"""
+import math
+from typing import List, Sequence
+
+import numpy as np
+from reference.gaie_loops import cosine, match, select
+
+
+def sharpness(q, k, scale: float) -> np.ndarray:
+    """log N minus the entropy of each token's attention, mean over heads: ``(B, N)``."""
+    batch, heads, num_tokens, dims = q.shape
+    result = np.zeros((batch, num_tokens))
+    for b in range(batch):
+        for i in range(num_tokens):
+            row = [0.] * num_tokens
+            for h in range(heads):
+                weights = []
+                for j in range(num_tokens):
+                    weights.append(
+                        math.exp(scale * sum(q[b, h, i, c] * k[b, h, j, c] for c in range(dims))))
+                for j in range(num_tokens):
+                    row[j] += weights[j] / math.fsum(weights) / heads
+            entropy = -math.fsum(p * math.log(p) for p in row if p > 0)
+            result[b, i] = math.log(num_tokens) - entropy
+    return result
+
+
+def drop(x, size, kept: Sequence[int]):
+    """Keep the tokens of ``kept``, in that order."""
+    where = [-1] * len(x)
+    for place, i in enumerate(kept):
+        where[i] = place
+    return [x[i] for i in kept], [size[i] for i in kept], where
+
+
+def evenly(positions: Sequence[int], num_keep: int) -> List[int]:
+    """Tokens whose position is lowest in ``frac(position * golden ratio)``, ascending."""
+    golden = (math.sqrt(5) - 1) / 2
+    ranked = sorted(range(len(positions)), key=lambda i: positions[i] * golden % 1)
+    return sorted(ranked[:num_keep])
+
+
+def pair(metric, num_merge: int):
+    """The ``num_merge`` most similar (even, odd) pairs, each even token with its best odd one."""
+    proposals = []
+    for i in range(0, len(metric), 2):
+        best = None
+        for j in range(1, len(metric), 2):
+            if best is None or cosine(metric[i], metric[j]) > cosine(metric[i], metric[best]):
+                best = j
+        if best is not None:
+            proposals.append((cosine(metric[i], metric[best]), i, best))
+    proposals.sort(key=lambda proposal: (-proposal[0], proposal[1]))
+    return sorted((i, j) for _, i, j in proposals[:num_merge])
+
+
+def merge_pairs(x, size, pairs, share=None):
+    """Weighted means: what is left of the even tokens, then the odd ones.
+
+    ``share`` is the part of its size that a merged token brings in, for vid-TLDR; one of
+    0 is dropped.
+    """
+    partner = dict(pairs)
+    left = [i for i in range(0, len(x), 2) if i not in partner]
+    left += list(range(1, len(x), 2))
+    new_x, new_size, where = [], [], [-1] * len(x)
+    for place, j in enumerate(left):
+        where[j] = place
+        total, weight = size[j] * x[j], size[j]
+        for i in partner:
+            if partner[i] == j:
+                part = size[i] * (1. if share is None else share[i])
+                total, weight = total + part * x[i], weight + part
+                where[i] = place if part > 0 else -1
+        new_x.append(total / weight)
+        new_size.append(weight)
+    return new_x, new_size, where
+
+
+def tome(x, size, keys, num_merge: int):
+    """One step of ToMe; to merge none leaves the order alone."""
+    if num_merge == 0:
+        return x, size, list(range(len(x)))
+    return merge_pairs(x, size, pair(keys, num_merge))
+
+
+def evit(x, size, importance, num_keep: int):
+    """The ``num_keep`` most important tokens in their order, and the weighted mean of the rest."""
+    kept, rest = select(importance, num_keep)
+    new_x, new_size, where = drop(x, size, kept)
+    total = math.fsum(importance[i] for i in rest)
+    new_x.append(sum(importance[i] / total * x[i] for i in rest))
+    new_size.append(sum(size[i] for i in rest))
+    for i in rest:
+        where[i] = num_keep
+    return new_x, new_size, where
+
+
+def saliency(sharp) -> List[float]:
+    """vid-TLDR's score, one paragraph of the paper after the other."""
+    low, high = min(sharp), max(sharp)
+    scaled = [(value - low) / (high - low) for value in sharp]
+    mean = math.fsum(scaled) / len(scaled)
+    background = [value < mean for value in scaled]
+    centred = [value - mean for value in scaled]
+    return [0. if dropped else value / max(centred) for value, dropped in zip(centred, background)]
+
+
+def vidtldr(x, size, sharp, num_merge: int):
+    """One step of vid-TLDR; to merge none leaves the order alone."""
+    if num_merge == 0:
+        return x, size, list(range(len(x)))
+    return merge_pairs(x, size, pair(x, num_merge), saliency(sharp))
+
+
+def diffrate(x, size, importance, num_pruned: int, num_left: int):
+    """Keep ``num_left`` tokens, merge the next ones into them, drop all behind ``num_pruned``."""
+    ahead, _ = select(importance, num_pruned)
+    kept, _ = select(importance, num_left)
+    merged = [i for i in ahead if i not in kept]
+    new_x, new_size, where = drop(x, size, kept)
+    places = match(x, kept, merged)
+    for place, j in enumerate(kept):
+        joined = [i for i, to in zip(merged, places) if to == place]
+        new_x[place] = sum([x[i] for i in joined], x[j]) / (1 + len(joined))
+        new_size[place] = size[j] + sum(size[i] for i in joined)
+    for i, place in zip(merged, places):
+        where[i] = place
+    return new_x, new_size, where
+
+
+def keep_probability(probabilities, candidates, rank: int) -> float:
+    """Probability of all counts that keep the token of that rank, 0 the first."""
+    return math.fsum(p for p, count in zip(probabilities, candidates) if rank < count)
