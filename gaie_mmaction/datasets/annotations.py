@@ -34,7 +34,11 @@ def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
                                 'tools/data/prepare_imigue.py, or set ann_file')
     with open(ann_file, newline='', encoding='utf-8-sig') as file:
         lines = file.read().splitlines()
-    segments = bool(lines) and lines[0].replace(' ', '') == ','.join(SEGMENT_HEADER)
+    header = [field.strip() for field in lines[0].split(',')] if lines else []
+    segments = header == list(SEGMENT_HEADER)
+    if not segments and len(header) >= len(SEGMENT_HEADER):
+        raise ValueError(f'{ann_file} looks like a segment csv, but its header is '
+                         f'{",".join(header)!r}: it must be {",".join(SEGMENT_HEADER)!r}')
     parse = _parse_segment if segments else _parse_clip
     clips, line_of = [], {}
     for number, line in enumerate(lines[segments:], start=1 + segments):
@@ -77,16 +81,14 @@ def _parse_segment(line: str) -> Dict:
 
 
 def _parse_clip(line: str) -> Dict:
-    # the label is behind the last blank: file names may hold blanks too
-    video, _, label = line.strip().rpartition(' ')
-    if not video:
-        video, label = line.strip(), '-1'
+    # the label is behind the last blank or tab: file names may hold blanks too
+    video, *label = line.strip().rsplit(maxsplit=1)
     return dict(
         clip_id=os.path.splitext(os.path.basename(video))[0],
         video=video,
         start_frame=0,
         end_frame=-1,
-        label=_integer('label', label))
+        label=_integer('label', label[0]) if label else -1)
 
 
 def _check(clip: Dict, num_classes: int) -> None:

@@ -2,7 +2,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from ..datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .layout import LICENSED_COLUMNS
@@ -41,17 +41,10 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
         list[LabelRow]: Every row but blank ones and a header.
     """
     try:
-        data = path.read_bytes()
-        text = data.decode('utf-8')
+        text, unusual = _read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         report.add(ROWS, name, f'cannot be read as text ({error}); its clips are left out')
         return []
-    unusual = []
-    if text.startswith('\ufeff'):
-        unusual.append('a byte order mark')
-        text = text[1:]
-    if '\r' in text:
-        unusual.append('Windows line ends')
     rows, blank, spaces = [], 0, False
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip(' \t,'):
@@ -73,6 +66,18 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
     if not rows:
         report.add(ROWS, name, 'holds no clip')
     return rows
+
+
+def _read_text(path: Path) -> Tuple[str, List[str]]:
+    """Text of a file with plain line ends, and what is unusual about its form."""
+    text, unusual = path.read_bytes().decode('utf-8'), []
+    if text.startswith('\ufeff'):
+        unusual.append('a byte order mark')
+        text = text[1:]
+    if '\r' in text:
+        unusual.append('Windows line ends')
+        text = text.replace('\r\n', '\n').replace('\r', '\n')
+    return text, unusual
 
 
 def _is_integer(text: str) -> bool:
@@ -122,10 +127,12 @@ def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable
         ReleaseError: If it is no such file.
     """
     try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            lines = list(csv.reader(file))
+        text, unusual = _read_text(path)
+        lines = list(csv.reader(text.splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
+    if unusual:
+        report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
     header = [field.strip() for field in lines[0]] if lines else []
     missing = [column for column in LICENSED_COLUMNS if column not in header]
     if missing:

@@ -96,6 +96,18 @@ def test_clip_list_is_the_whole_file(folder):
     assert make_dataset(folder, 'a.mp4\n', 'list.txt').get_data_info(0)['label'] == -1
 
 
+@pytest.mark.parametrize('line', ['a b.mp4 7', 'a b.mp4\t7', ' a b.mp4  7 ', 'a b.mp4 \t 7'])
+def test_blanks_and_tabs_of_a_clip_list(folder, line):
+    item = make_dataset(folder, f'{line}\n', 'list.txt').get_data_info(0)
+    assert (item['clip_id'], item['label']) == ('a b', 7)
+    assert item['filename'].endswith('/a b.mp4')
+
+
+def test_segment_csv_with_a_wrong_header(folder):
+    with pytest.raises(ValueError, match="clips.csv looks like a segment csv.*'clip,video,start"):
+        make_dataset(folder, 'clip,video,start,end,label\n0001_0,0001.mp4,0,9,1\n')
+
+
 def test_clip_list_equals_segments(folder):
     write_video(folder / '0002_3.mp4', 40)
     rows = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,199,5\n0002_3,0002_3.mp4,0,39,-1\n')

@@ -604,6 +604,16 @@ def test_licensed_release(tmp_path):
     assert (tmp_path / 'r-out/xsub_test.csv').is_file()
 
 
+def test_form_of_the_subjects_table(tmp_path):
+    table = licensed_csv(tmp_path / 'labels.csv', [(1, 17, 0, 9, 'w', 2)])
+    table.write_bytes('\ufeff'.encode() + table.read_bytes().replace(b'\n', b'\r\n'))
+    report = Report()
+    found = labels.read_licensed_csv(table, 'labels.csv', report)
+    assert found.subjects == {'0001': 2} and found.rows['0001'][0].frames == (0, 9)
+    assert details(report, labels.FORM) == [
+        'has a byte order mark, Windows line ends; read all the same']
+
+
 def test_subjects_table_that_is_none(tmp_path):
     (tmp_path / 'x.csv').write_text('a,b\n1,2\n')
     with pytest.raises(ReleaseError, match='x.csv: the header lacks video_id, class'):
