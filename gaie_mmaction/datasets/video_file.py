@@ -15,6 +15,7 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 REMEDY = ('re-encode it: ffmpeg -i IN.mp4 -fps_mode passthrough -c:v libx264 -crf 18 OUT.mp4')
 
@@ -111,7 +112,7 @@ class VideoFile:
             IndexError: If a number is outside the video.
             VideoReadError: If one of the frames, or one that it is predicted from, is damaged.
         """
-        images = {number: _to_rgb(frame) for number, frame in self.frames(frame_inds)}
+        images = {number: to_rgb(frame) for number, frame in self.frames(frame_inds)}
         return [images[number] for number in map(int, frame_inds)]
 
     def frames(self, frame_inds: Sequence[int]) -> Iterator[Tuple[int, av.VideoFrame]]:
@@ -234,8 +235,19 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
     return FrameTable(times=times, keys=keys)
 
 
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    image = frame.to_ndarray(format='rgb24')
+def to_rgb(frame: av.VideoFrame) -> np.ndarray:
+    """Pixels of a frame as they are to be seen: with its own colour matrix and range, rotated.
+
+    Args:
+        frame (av.VideoFrame): As decoded.
+
+    Returns:
+        np.ndarray: ``(H, W, 3)`` uint8, RGB.
+    """
+    # PyAV looks at matrix and range only where source and target are said to differ
+    image = frame.reformat(
+        format='rgb24', src_colorspace=frame.colorspace, dst_colorspace=Colorspace.DEFAULT,
+        src_color_range=frame.color_range, dst_color_range=ColorRange.MPEG).to_ndarray()
     quarters = round(frame.rotation / 90) % 4  # counterclockwise
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
 

@@ -103,6 +103,25 @@ def test_same_pixels_as_decord(video):
     assert np.array_equal(images, np.stack(read(video, inds)))
 
 
+def draw_stripes(number, noise):
+    """A stripe of each of three strong colours."""
+    colours = np.array([[200, 40, 30], [20, 180, 60], [30, 40, 220]], np.uint8)
+    return np.repeat(colours, HEIGHT // 3, axis=0)[:, None].repeat(WIDTH, axis=1)
+
+
+@pytest.mark.parametrize('matrix', [1, 5, 9])  # BT.709, 601, 2020
+@pytest.mark.parametrize('full_range', [False, True])
+def test_colours_by_the_matrix_and_range_of_the_file(tmp_path, matrix, full_range):
+    import decord
+    write_video(tmp_path / 'v.mp4', 3, colours=(matrix, 1 + full_range), draw=draw_stripes, qp='1')
+    image = read(tmp_path / 'v.mp4', [1])[0]
+    rows = slice(HEIGHT // 6, None, HEIGHT // 3)  # far from the edges, where chroma is mixed
+    difference = image[rows].astype(int) - draw_stripes(1, None)[rows]
+    assert np.abs(difference).max() <= 4  # a wrong matrix or range: 20 and more
+    reader = decord.VideoReader(str(tmp_path / 'v.mp4'), num_threads=1)
+    assert np.array_equal(image, reader[1].asnumpy())
+
+
 @pytest.mark.parametrize('quarters', [1, 2, 3])
 def test_rotated_for_display(tmp_path, quarters):
     write_video(tmp_path / 'v.mp4', 3, qp='1')
