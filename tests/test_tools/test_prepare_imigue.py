@@ -14,7 +14,7 @@ import numpy as np
 import prepare_imigue as prepare
 import pytest
 from full_release import make_release as make_full_release
-from numbered_video import read_number, write_video
+from numbered_video import read_number, rotate, write_video
 from release_media import nose_x, write_xlsx
 
 from gaie_mmaction.datasets import VideoFile
@@ -680,6 +680,23 @@ def test_cut_clips_hold_the_frames_of_their_range(tmp_path):
             assert numbers == list(range(segment['start_frame'], segment['end_frame'] + 1))
             keys = reader._table.keys[:, 0]
             assert len(keys) == -(-len(reader) // 8)  # dense
+
+
+@pytest.mark.parametrize('quarters', [0, 1, 2, 3])
+@pytest.mark.parametrize('colours', [None, (1, 1), (1, 2), (5, 2)])
+def test_cut_clip_looks_like_its_source(tmp_path, quarters, colours):
+    """Rotation, colour matrix and range, of which a clip could lose the note."""
+    path = tmp_path / 'v.mp4'
+    write_video(path, 12, colours=colours, draw=lambda number, noise: noise + np.uint8(
+        [180, 20, 5 * number]))
+    rotate(path, quarters)
+    assert cutting.cut_clips(path, 'v', [('c', 'v.mp4', 3, 8, 0)], tmp_path) == (1, [])
+    with VideoFile(path) as source, VideoFile(tmp_path / 'c.mp4') as clip:
+        expected, images = source.read(range(3, 9)), clip.read(range(6))
+    for image, other in zip(images, expected):
+        assert image.shape == other.shape
+        difference = image.astype(float) - other
+        assert np.abs(difference.mean(axis=(0, 1))).max() < 2 and np.abs(difference).mean() < 4
 
 
 @pytest.mark.parametrize('size, expected', [
