@@ -33,7 +33,8 @@ def unpack_archives(root: Path, skip: Path, report: Report) -> None:
     Raises:
         ReleaseError: If the target is full or cannot be written to.
     """
-    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)}
+    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)
+               if path.exists()}
     jobs = []
     for archive in find_files(root, ('.zip',), skip):
         name = archive.relative_to(root)

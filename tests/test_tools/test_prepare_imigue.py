@@ -286,6 +286,47 @@ def test_nothing_to_work_with(tmp_path, pattern, message):
         prepared(root)
 
 
+def test_endings_in_capitals(tmp_path):
+    root = make_release(tmp_path / 'r')
+    expected, _ = prepared(root)
+    for path in [path for path in root.rglob('*.*') if '0001' in path.name]:
+        path.rename(path.with_name(path.name.upper()))
+    parts, report = prepared(root)
+    assert not report.deviations
+    assert [(*row[:1], *row[2:]) for row in parts['train']] == [
+        (*row[:1], *row[2:]) for row in expected['train']]
+
+
+def test_link_that_leads_nowhere(tmp_path):
+    root = make_release(tmp_path / 'r')
+    video = next(root.rglob('0001.mp4'))
+    video.unlink()
+    video.symlink_to('nowhere.mp4')
+    parts, report = prepared(root)
+    assert parts['train'] == [] and len(parts['val']) == len(parts['test']) == 2
+    assert {deviation.kind for deviation in report.deviations} == {
+        'links that lead nowhere', 'labels without a video'}
+
+
+def test_label_file_and_video_in_different_parts(tmp_path):
+    root = make_release(tmp_path / 'r')
+    video = next(root.rglob('0054.mp4'))
+    (root / 'validation_data').mkdir()
+    video.rename(root / 'validation_data/0054.mp4')
+    parts, report = prepared(root)
+    assert len(parts['test']) == 2
+    assert details(report, 'label file and video in different parts') == [
+        'test, but validation_data/0054.mp4 is in val; test is used']
+
+
+def test_release_for_out(tmp_path):
+    root = make_release(tmp_path / 'r')
+    before = sorted(root.rglob('*'))
+    with pytest.raises(ReleaseError, match='is the release itself: give another folder to --out'):
+        prepare.prepare(root, root / '.')
+    assert sorted(root.rglob('*')) == before
+
+
 def test_part_of_unknown_name(tmp_path):
     root = make_release(tmp_path / 'r')
     (root / 'other').mkdir()

@@ -283,6 +283,9 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
         ReleaseError: If the release cannot be prepared.
         OSError: If the target is full or cannot be written to.
     """
+    if out.resolve() == root.resolve():
+        raise ReleaseError(f'{out} is the release itself: give another folder to --out (one inside '
+                           'the release will do)')
     report, cache = Report(), out / 'cache'
     cache.mkdir(parents=True, exist_ok=True)
     for folder in (out, cache):
