@@ -18,9 +18,10 @@ def draw_number(number, noise):
 
 
 def write_video(path, num_frames, key_frames=60, b_frames=3, codec='libx264', times=None,
-                **options):
+                colours=None, draw=draw_number, **options):
     """A video with B-frames and groups of ``key_frames``.
 
+    ``colours`` are matrix and range, as numbers of FFmpeg, of the pixels and in the header.
     ``times`` are the frames' time stamps in units of 1/1000 s; without them it has 25 frames/s.
     """
     rng = np.random.default_rng(0)
@@ -31,11 +32,17 @@ def write_video(path, num_frames, key_frames=60, b_frames=3, codec='libx264', ti
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
         stream.thread_count = 1
+        if colours is not None:
+            stream.codec_context.colorspace, stream.codec_context.color_range = colours
         if times is not None:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(num_frames):
-            image = draw_number(number, noise[number % len(noise)])
+            image = draw(number, noise[number % len(noise)])
             frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            if colours is not None:
+                frame = frame.reformat(
+                    format='yuv420p', dst_colorspace=colours[0], dst_color_range=colours[1])
+                frame.colorspace, frame.color_range = colours
             if times is not None:
                 frame.pts, frame.time_base = int(times[number]), Fraction(1, 1000)
             container.mux(stream.encode(frame))

@@ -15,6 +15,7 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 REMEDY = ('re-encode it: ffmpeg -i IN.mp4 -fps_mode passthrough -c:v libx264 -crf 18 OUT.mp4')
 
@@ -83,6 +84,7 @@ class VideoFile:
         context = self._stream.codec_context
         context.thread_count = 1  # several DataLoader workers share the processor
         context.options = {'err_detect': 'explode'}  # damage is an error, never a patched frame
+        context.open(strict=False)  # before skip_frame is set, which libdav1d takes for good
 
     def __len__(self) -> int:
         return len(self._table.times)
@@ -111,7 +113,7 @@ class VideoFile:
             IndexError: If a number is outside the video.
             VideoReadError: If one of the frames, or one that it is predicted from, is damaged.
         """
-        images = {number: _to_rgb(frame) for number, frame in self.frames(frame_inds)}
+        images = {number: to_rgb(frame) for number, frame in self.frames(frame_inds)}
         return [images[number] for number in map(int, frame_inds)]
 
     def frames(self, frame_inds: Sequence[int]) -> Iterator[Tuple[int, av.VideoFrame]]:
@@ -151,14 +153,16 @@ class VideoFile:
         """Yield frames, given as number by time stamp, from a key frame on; take them out."""
         context = self._stream.codec_context
         key_time, key_dts, start_time = self._table.keys[key].tolist()
+        at_key = False
         for packet in self._packets_from(start_time, key_dts):
+            at_key |= packet.pts == key_time
             # a frame that is neither asked for nor predicted from needs no decoding
             skip = packet.size > 0 and packet.pts not in wanted
             context.skip_frame = 'NONREF' if skip else 'DEFAULT'
             try:
                 frames = packet.decode()
             except av.FFmpegError:
-                if packet.size > 0 and packet.dts < key_dts:
+                if packet.size > 0 and not at_key:
                     continue  # a start at an open group: its first frames lack references
                 raise
             for frame in frames:
@@ -181,7 +185,10 @@ class VideoFile:
                 self._container.seek(target, stream=self._stream)
             packets = self._container.demux(self._stream)
             first = next(packets)
-            if first.dts is not None and first.dts <= key_dts:
+            if first.dts is None:  # after a seek in Matroska, which goes to key frames
+                if first.is_keyframe and first.pts is not None and first.pts <= time:
+                    break
+            elif first.dts <= key_dts:
                 break
         yield first
         yield from packets
@@ -208,11 +215,12 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
                 continue
             if packet.is_corrupt:
                 raise VideoReadError('it is incomplete: its last packet is cut off')
-            if packet.pts is None or packet.dts is None:
+            if packet.pts is None:
                 raise VideoReadError(f'its frames have no time stamps; {REMEDY}')
             num_packets += 1
             if packet.is_keyframe:
-                keys.append((packet.pts, packet.dts))
+                # Matroska has no decoding time stamps, and FFmpeg none for a file's first packets
+                keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             elif keys and packet.pts < keys[-1][0]:
                 open_keys.add(keys[-1])
             if not packet.is_discard:  # an edit list hides the others
@@ -220,10 +228,17 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
     except av.FFmpegError as error:
         raise VideoReadError(f'it is damaged ({_first_line(error)})') from error
     if num_packets < stream.frames:
+        num_packets = _count_packets(container.name)
+    if num_packets < stream.frames:
         raise VideoReadError(f'it is incomplete: {num_packets} of the {stream.frames} frames that '
                              'its header announces')
     if not times:
         raise VideoReadError('it holds no frame')
+    if (container.format.name == 'avi' and stream.codec_context.has_b_frames
+            and times == sorted(times)):
+        # AVI has no time stamps; only of some codecs FFmpeg finds them in the packets
+        raise VideoReadError(f'its frames come in another order than they are shown in, without '
+                             f'time stamps; {REMEDY}')
     keys.sort()
     keys = np.array([(*key, keys[max(k - (key in open_keys), 0)][0]) for k, key in enumerate(keys)])
     times = np.sort(times)
@@ -234,8 +249,25 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
     return FrameTable(times=times, keys=keys)
 
 
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    image = frame.to_ndarray(format='rgb24')
+def _count_packets(filename: str) -> int:
+    """All of them, those too that an edit list leaves out: whole groups are not even given."""
+    with av.open(filename, options={'ignore_editlist': '1'}) as container:
+        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+
+
+def to_rgb(frame: av.VideoFrame) -> np.ndarray:
+    """Pixels of a frame as they are to be seen: with its own colour matrix and range, rotated.
+
+    Args:
+        frame (av.VideoFrame): As decoded.
+
+    Returns:
+        np.ndarray: ``(H, W, 3)`` uint8, RGB.
+    """
+    # PyAV looks at matrix and range only where source and target are said to differ
+    image = frame.reformat(
+        format='rgb24', src_colorspace=frame.colorspace, dst_colorspace=Colorspace.DEFAULT,
+        src_color_range=frame.color_range, dst_color_range=ColorRange.MPEG).to_ndarray()
     quarters = round(frame.rotation / 90) % 4  # counterclockwise
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
 

@@ -1,6 +1,9 @@
 """Unpacking the challenge's zips beside themselves."""
+import lzma
 import shutil
 import zipfile
+import zlib
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Dict, List, Set, Tuple
 
@@ -12,6 +15,7 @@ from .report import ReleaseError, Report
 
 WANTED = ('.csv', '.mp4', '.xlsx')
 REFUSED = 'zip files'
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 def unpack_archives(root: Path, skip: Path, report: Report) -> None:
@@ -29,12 +33,13 @@ def unpack_archives(root: Path, skip: Path, report: Report) -> None:
     Raises:
         ReleaseError: If the target is full or cannot be written to.
     """
-    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)}
+    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)
+               if path.exists()}
     jobs = []
     for archive in find_files(root, ('.zip',), skip):
         name = archive.relative_to(root)
         try:
-            entries = _wanted_entries(archive, present)
+            entries = _wanted_entries(archive, name, present, report)
         except (zipfile.BadZipFile, OSError) as error:
             report.add(REFUSED, name, f'cannot be read ({error}), nothing of it is used: an '
                        'incomplete download? Fetch it again')
@@ -53,11 +58,13 @@ def unpack_archives(root: Path, skip: Path, report: Report) -> None:
         for archive, entry in jobs:
             try:
                 _extract(archive, entry)
-            except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-                report.add(REFUSED, archive.relative_to(root),
-                           f'{entry.filename} is damaged ({error}) and was left out: fetch the zip '
-                           'again')
-            except OSError as error:
+            except (*DAMAGE, OSError) as error:
+                # bz2 says so by an OSError that is none of the system's
+                if isinstance(error, DAMAGE) or error.errno is None:
+                    report.add(REFUSED, archive.relative_to(root),
+                               f'{entry.filename} is damaged ({error}) and was left out: fetch the '
+                               'zip again')
+                    continue
                 raise ReleaseError(
                     f'{archive} cannot be unpacked to {_folder(archive)}: {error.strerror}. '
                     'Nothing half-written is left; mend it and run again, or put links to the '
@@ -73,12 +80,14 @@ def _folder(archive: Path) -> Path:
     return archive.with_suffix('')
 
 
-def _wanted_entries(archive: Path, present: Set[Tuple[str, int]]) -> List[zipfile.ZipInfo]:
+def _wanted_entries(archive: Path, name: Path, present: Set[Tuple[str, int]],
+                    report: Report) -> List[zipfile.ZipInfo]:
     """Entries that the project reads and that are not there yet."""
     with zipfile.ZipFile(archive) as file:
         entries = [entry for entry in file.infolist() if not entry.is_dir()]
     for entry in entries:
-        path = PurePosixPath(entry.filename.replace('\\', '/'))
+        entry.filename = entry.filename.replace('\\', '/')  # as some tools of Windows write it
+        path = PurePosixPath(entry.filename)
         if path.is_absolute() or '..' in path.parts or ':' in path.parts[0]:
             raise _Refused(f'its entry {entry.filename!r} would be written outside the folder '
                            f'{_folder(archive).name}')
@@ -90,6 +99,11 @@ def _wanted_entries(archive: Path, present: Set[Tuple[str, int]]) -> List[zipfil
     wanted = [
         entry for entry in entries
         if not is_junk(entry.filename) and entry.filename.lower().endswith(WANTED)]
+    count = Counter(entry.filename for entry in wanted)
+    for filename, number in count.items():
+        if number > 1:
+            report.add(REFUSED, name, f'{filename} is in it {number} times, the last one is used')
+    wanted = list({entry.filename: entry for entry in wanted}.values())
     names: Dict[str, zipfile.ZipInfo] = {PurePosixPath(entry.filename).name: entry
                                          for entry in wanted}
     # the 21 MB a video are not needed where the small skeleton file is there

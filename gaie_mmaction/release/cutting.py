@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import List, Sequence, Tuple
 
 import av
+from av.video.reformatter import ColorRange
 
-from ..datasets.video_file import VideoFile, VideoReadError
+from ..datasets.video_file import VideoFile, VideoReadError, to_rgb
 from ..files import atomic_file
 from .report import ReleaseError
 
@@ -71,11 +72,17 @@ def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> N
         rate = Fraction(reader.fps or 25).limit_denominator(1001)
         stream = None
         for place, (_, frame) in enumerate(reader.frames(numbers)):
+            if frame.rotation:  # a clip is upright by itself
+                frame = av.VideoFrame.from_ndarray(to_rgb(frame), format='rgb24')
             if stream is None:
                 stream = container.add_stream('libx264', rate=rate, options=ENCODER)
                 stream.width, stream.height = clip_size(frame.width, frame.height)
                 stream.pix_fmt = 'yuv420p'
-            frame = frame.reformat(stream.width, stream.height, 'yuv420p')
+                if not frame.format.is_rgb:  # the colours' matrix stays, so it has to be named
+                    stream.codec_context.colorspace = frame.colorspace
+            frame = frame.reformat(stream.width, stream.height, 'yuv420p',
+                                   src_color_range=frame.color_range,
+                                   dst_color_range=ColorRange.MPEG)
             frame.pts, frame.time_base = place, 1 / rate
             frame.pict_type = 0
             container.mux(stream.encode(frame))

@@ -1,5 +1,6 @@
 """Reading label files; what cannot be read is listed and costs one row."""
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
@@ -45,7 +46,7 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
     except (OSError, UnicodeDecodeError) as error:
         report.add(ROWS, name, f'cannot be read as text ({error}); its clips are left out')
         return []
-    rows, blank, spaces = [], 0, False
+    rows, blank, spaces, header = [], 0, False, False
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip(' \t,'):
             blank += 1
@@ -53,7 +54,8 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
         fields = line.split(',')
         spaces |= any(field != field.strip() for field in fields)
         fields = [field.strip() for field in fields]
-        if not rows and not any(_is_integer(field) for field in fields):
+        if not rows and not header and _is_header(fields):
+            header = True
             unusual.append(f'a header ({line.strip()!r})')
             continue
         rows.append(_label_row(len(rows), fields, f'line {number} ({line.strip()!r})'))
@@ -81,7 +83,12 @@ def _read_text(path: Path) -> Tuple[str, List[str]]:
 
 
 def _is_integer(text: str) -> bool:
-    return text.lstrip('+-').isdecimal()
+    return re.fullmatch(r'[+-]?\d{1,18}', text) is not None
+
+
+def _is_header(fields: List[str]) -> bool:
+    """Names of columns; a row in a form that is not read must keep its number as a row."""
+    return all(re.match('["\']?[^\\W\\d]', field) for field in fields)
 
 
 def _label_row(k: int, fields: List[str], where: str) -> LabelRow:

@@ -37,7 +37,7 @@ class Layout:
 
 
 def is_junk(name: str) -> bool:
-    """Whether a path is what macOS adds to archives, or hidden."""
+    """Whether a path is what macOS adds to archives."""
     return any(part == '__MACOSX' or part.startswith('._') for part in PurePosixPath(name).parts)
 
 
@@ -82,13 +82,16 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
     found: Dict[str, Dict[str, List[Path]]] = {}
     layout = Layout()
     for path in find_files(root, ('.csv', '.mp4', '.xlsx'), skip):
+        if not path.exists():
+            report.add('links that lead nowhere', path.relative_to(root), 'taken for missing')
+            continue
         for ending in ('_label.csv', '.mp4', *SKELETON_ENDINGS):
-            if path.name.endswith(ending):
+            if path.name.lower().endswith(ending):
                 ids = found.setdefault(ending, {})
                 ids.setdefault(path.name[:-len(ending)], []).append(path)
                 break
         else:
-            if path.suffix == '.csv' and is_licensed_csv(path):
+            if path.suffix.lower() == '.csv' and is_licensed_csv(path):
                 layout.licensed_csv = layout.licensed_csv or path
 
     layout.label_files = _one_each(found.get('_label.csv', {}), 'label files', root, report)
@@ -106,7 +109,12 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
     for video_id in sorted({*layout.videos, *layout.label_files}):
         paths = [files[video_id] for files in (layout.label_files, layout.videos)
                  if video_id in files]
-        part = next(filter(None, (_part_of(path, root) for path in paths)), None)
+        named = [part for part in (_part_of(path, root) for path in paths) if part]
+        part = next(iter(named), None)
+        if len(set(named)) > 1:
+            report.add('label file and video in different parts', paths[0].relative_to(root),
+                       f'{named[0]}, but {paths[1].relative_to(root)} is in {named[1]}; '
+                       f'{part} is used')
         if part is None:
             report.add('unknown part', paths[0].relative_to(root), 'no folder above it is named '
                        'after train, validation or test; not used, keep the folders of the zips')

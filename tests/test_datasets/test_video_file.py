@@ -15,6 +15,9 @@ STREAMS = {
     'no B-frames.mkv': dict(num_frames=600, b_frames=0),
     'open groups.mp4': dict(num_frames=1200, **{
         'x264-params': 'open-gop=1:keyint=30:bframes=3:b-adapt=0:scenecut=0'}),
+    'B-frames.mkv': dict(num_frames=300),
+    'open groups.mkv': dict(num_frames=300, **{
+        'x264-params': 'open-gop=1:keyint=30:bframes=3:b-adapt=0:scenecut=0'}),
     'no index, B-frames.ts': dict(num_frames=600),
     'variable rate.mp4': dict(num_frames=1200, times='variable'),
     'mpeg4.avi': dict(num_frames=300, codec='mpeg4', b_frames=0, qscale='2'),
@@ -103,6 +106,25 @@ def test_same_pixels_as_decord(video):
     assert np.array_equal(images, np.stack(read(video, inds)))
 
 
+def draw_stripes(number, noise):
+    """A stripe of each of three strong colours."""
+    colours = np.array([[200, 40, 30], [20, 180, 60], [30, 40, 220]], np.uint8)
+    return np.repeat(colours, HEIGHT // 3, axis=0)[:, None].repeat(WIDTH, axis=1)
+
+
+@pytest.mark.parametrize('matrix', [1, 5, 9])  # BT.709, 601, 2020
+@pytest.mark.parametrize('full_range', [False, True])
+def test_colours_by_the_matrix_and_range_of_the_file(tmp_path, matrix, full_range):
+    import decord
+    write_video(tmp_path / 'v.mp4', 3, colours=(matrix, 1 + full_range), draw=draw_stripes, qp='1')
+    image = read(tmp_path / 'v.mp4', [1])[0]
+    rows = slice(HEIGHT // 6, None, HEIGHT // 3)  # far from the edges, where chroma is mixed
+    difference = image[rows].astype(int) - draw_stripes(1, None)[rows]
+    assert np.abs(difference).max() <= 4  # a wrong matrix or range: 20 and more
+    reader = decord.VideoReader(str(tmp_path / 'v.mp4'), num_threads=1)
+    assert np.array_equal(image, reader[1].asnumpy())
+
+
 @pytest.mark.parametrize('quarters', [1, 2, 3])
 def test_rotated_for_display(tmp_path, quarters):
     write_video(tmp_path / 'v.mp4', 3, qp='1')
@@ -139,6 +161,35 @@ def test_streams_without_a_number_for_each_frame(video, tmp_path):
     write_video(tmp_path / 'bare.h264', 30)
     with pytest.raises(VideoReadError, match='no time stamps; re-encode it: ffmpeg -i'):
         VideoFile(tmp_path / 'bare.h264')
+
+
+def test_h264_with_b_frames_in_avi_is_refused(tmp_path):
+    write_video(tmp_path / 'v.avi', 30)
+    with pytest.raises(VideoReadError, match='another order than they are shown in.*re-encode it'):
+        VideoFile(tmp_path / 'v.avi')
+    write_video(tmp_path / 'v.avi', 30, codec='mpeg4', b_frames=2, qscale='2')
+    assert [read_number(image) for image in read(tmp_path / 'v.avi', range(30))] == list(range(30))
+
+
+@pytest.mark.parametrize('shift, share', [(70, 1), (0, .4), (130, 1)])
+def test_whole_groups_that_an_edit_list_hides(video, tmp_path, shift, share):
+    """As editors trim a video without encoding it again; such a file is not incomplete."""
+    path = tmp_path / 'v.mp4'
+    remux(video, path, shift=shift, avoid_negative_ts='disabled', use_editlist='1')
+    data = bytearray(path.read_bytes())
+    place = data.index(b'elst') + 12  # the length of the first edit, in 1/1000 s
+    num_frames = int(share * (200 - shift))
+    data[place:place + 4] = (40 * num_frames).to_bytes(4, 'big')
+    path.write_bytes(data)
+    with VideoFile(path) as reader:
+        images = reader.read(range(len(reader)))
+    assert [read_number(image) for image in images] == list(range(shift, shift + num_frames))
+
+
+def test_av1_when_the_first_frame_is_not_asked_for(tmp_path):
+    write_video(tmp_path / 'v.mp4', 60, codec='libsvtav1', key_frames=30, preset='12')
+    inds = [5, 13, 22, 41, 59]
+    assert [read_number(image) for image in read(tmp_path / 'v.mp4', inds)] == inds
 
 
 @pytest.mark.parametrize('filling', ['noise', 'zeros'])

@@ -14,7 +14,7 @@ import numpy as np
 import prepare_imigue as prepare
 import pytest
 from full_release import make_release as make_full_release
-from numbered_video import read_number, write_video
+from numbered_video import read_number, rotate, write_video
 from release_media import nose_x, write_xlsx
 
 from gaie_mmaction.datasets import VideoFile
@@ -203,6 +203,22 @@ def test_form_of_label_files(tmp_path, text, rows, noted):
     assert details(report, labels.FORM) == [f'has {noted}; read all the same']
 
 
+@pytest.mark.parametrize('text', [
+    '17;0;9\n99;12;29\n', '17\t0\t9\n99\t12\t29\n', '"17","0","9"\n"99","12","29"\n',
+    '17.0,0.0,9.0\n99.0,12.0,29.0\n', '17,--5,9\n99,12,+-3\n', f'17,0,{"9" * 5000}\n,,-\n'],
+    ids=['semicolons', 'tabs', 'quotes', 'decimals', 'signs', 'digits'])
+@pytest.mark.parametrize('header', ['', 'class,start_frame,end_frame\n'], ids=['', 'header'])
+def test_rows_of_another_form_keep_their_numbers(tmp_path, text, header):
+    """They are no headers: a test clip would be lost, and those after it would get another's id."""
+    root = make_release(tmp_path / 'r', rows=header + text)
+    next(root.rglob('0054_label.csv')).write_text(header + text + '1,3,7\n')
+    parts, report = prepared(root)
+    assert parts['train'] == [] and len(details(report, 'clips dropped')) == 2
+    assert [row[0] for row in parts['test']] == ['0054_0', '0054_1', '0054_2']
+    assert parts['test'][2][2:4] == (3, 7)
+    assert len(details(report, 'test clips kept with another range')) == 2
+
+
 @pytest.mark.parametrize('code, label', [('1', 0), ('31', 30), ('99', 31), ('0', None),
                                          ('32', None), ('100', None), ('-1', None), ('x', None),
                                          ('', None), ('1.5', None)])
@@ -268,6 +284,47 @@ def test_nothing_to_work_with(tmp_path, pattern, message):
         path.unlink()
     with pytest.raises(ReleaseError, match=message):
         prepared(root)
+
+
+def test_endings_in_capitals(tmp_path):
+    root = make_release(tmp_path / 'r')
+    expected, _ = prepared(root)
+    for path in [path for path in root.rglob('*.*') if '0001' in path.name]:
+        path.rename(path.with_name(path.name.upper()))
+    parts, report = prepared(root)
+    assert not report.deviations
+    assert [(*row[:1], *row[2:]) for row in parts['train']] == [
+        (*row[:1], *row[2:]) for row in expected['train']]
+
+
+def test_link_that_leads_nowhere(tmp_path):
+    root = make_release(tmp_path / 'r')
+    video = next(root.rglob('0001.mp4'))
+    video.unlink()
+    video.symlink_to('nowhere.mp4')
+    parts, report = prepared(root)
+    assert parts['train'] == [] and len(parts['val']) == len(parts['test']) == 2
+    assert {deviation.kind for deviation in report.deviations} == {
+        'links that lead nowhere', 'labels without a video'}
+
+
+def test_label_file_and_video_in_different_parts(tmp_path):
+    root = make_release(tmp_path / 'r')
+    video = next(root.rglob('0054.mp4'))
+    (root / 'validation_data').mkdir()
+    video.rename(root / 'validation_data/0054.mp4')
+    parts, report = prepared(root)
+    assert len(parts['test']) == 2
+    assert details(report, 'label file and video in different parts') == [
+        'test, but validation_data/0054.mp4 is in val; test is used']
+
+
+def test_release_for_out(tmp_path):
+    root = make_release(tmp_path / 'r')
+    before = sorted(root.rglob('*'))
+    with pytest.raises(ReleaseError, match='is the release itself: give another folder to --out'):
+        prepare.prepare(root, root / '.')
+    assert sorted(root.rglob('*')) == before
 
 
 def test_part_of_unknown_name(tmp_path):
@@ -339,6 +396,41 @@ def test_zip_that_is_cut_off_or_damaged(tmp_path):
     assert any('incomplete download' in text for text in refused)
     assert any('0001.mp4 is damaged' in text for text in refused)
     assert report.clips == dict(train=0, val=2, test=2)
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_inside_a_compressed_entry(tmp_path, method):
+    """Each decompressor has an error of its own."""
+    root = make_release(tmp_path / 'r')
+    video = next(root.rglob('0001.mp4'))
+    with zipfile.ZipFile(root / 'rgb.zip', 'w', method) as file:
+        file.write(video, 'train_data/0001/0001.mp4')
+        place = file.infolist()[0].header_offset + 30 + len('train_data/0001/0001.mp4')
+    video.unlink()
+    data = (root / 'rgb.zip').read_bytes()
+    for spoilt in range(0, 60, 6):
+        start = place + spoilt
+        (root / 'rgb.zip').write_bytes(data[:start] + b'\xff' * 40 + data[start + 40:])
+        report = Report()
+        archives.unpack_archives(root, tmp_path / 'out', report)
+        assert 'is damaged' in details(report, 'zip files')[0]
+        assert not list(root.rglob('0001.mp4')) and not list(root.rglob('.*'))
+
+
+def test_backslashes_and_entries_of_the_same_name(tmp_path):
+    root = tmp_path / 'r'
+    root.mkdir()
+    with zipfile.ZipFile(root / 'labels.zip', 'w') as file:
+        with pytest.warns(UserWarning, match='Duplicate name'):
+            for text in ('1,0,3\n', '1,0,10\n'):
+                file.writestr('train\\0001\\0001_label.csv', text)
+    for _ in range(2):
+        report = Report()
+        archives.unpack_archives(root, tmp_path / 'out', report)
+        path, = root.rglob('*.csv')
+        assert path == root / 'labels/train/0001/0001_label.csv'
+        assert path.read_text() == '1,0,10\n'
+        assert 'is in it 2 times, the last one is used' in details(report, 'zip files')[0]
 
 
 def test_encrypted_zip(tmp_path):
@@ -604,6 +696,42 @@ def test_licensed_release(tmp_path):
     assert (tmp_path / 'r-out/xsub_test.csv').is_file()
 
 
+def test_table_that_numbers_the_clips_otherwise(tmp_path):
+    """A clip id means one range: in no split it may stand for another one than in the parts."""
+    root = make_release(tmp_path / 'r', rows='17,0,9\n99,12,29\n5,3,4\n')
+    (root / 'labels.csv').write_text(
+        'video_id,class,start_frame,end_frame,subject_id\n1,99,12,29,2\n1,17,0,9,2\n1,5,3,4,2\n'
+        '54,6,3,7,1\n54,7,8,19,1\n')
+    parts, report = prepared(root)
+    xsub = {split: [clip['clip_id'] for clip in read_annotations(
+        str(tmp_path / f'r-out/xsub_{split}.csv'), 32)] for split in ('train', 'test')}
+    assert xsub == dict(train=['0001_2'], test=['0054_0'])
+    assert sorted(details(report, 'clips that the table has otherwise')) == [
+        '0001_0: 12..29, label 31, but 0..9, label 16 in the label file; in no cross-subject split',
+        '0001_1: 0..9, label 16, but 12..29, label 31 in the label file; in no cross-subject split',
+        '0054_1: 8..19, label 6, but 8..20, label -1 in the label file; in no cross-subject split']
+
+
+def test_what_an_earlier_run_left(tmp_path):
+    """Splits and skeletons that this run does not make would pass for its own."""
+    root, out = make_release(tmp_path / 'r'), tmp_path / 'r-out'
+    table = root / 'labels.csv'
+    table.write_text('video_id,class,start_frame,end_frame,subject_id\n'
+                     '1,17,0,9,2\n1,99,12,29,2\n11,1,3,7,1\n')
+    skeleton = next(root.rglob('0001_label.csv')).with_name('0001_light_hand.csv')
+    skeleton.write_text(f'{HEADER}\n' + f'0{",5" * 105}\n' * NUM_FRAMES)
+    prepared(root)
+    mine = out / 'my_split.csv'
+    mine.write_text('mine')
+    names = {'xsub_train.csv', 'xsub_test.csv', 'xsub_train.txt', 'xsub_test.txt', 'skeleton.pkl'}
+    before = {path.name for path in out.iterdir()}
+    assert names < before
+    table.unlink()
+    skeleton.unlink()
+    prepared(root)
+    assert {path.name for path in out.iterdir()} == before - names
+
+
 def test_form_of_the_subjects_table(tmp_path):
     table = licensed_csv(tmp_path / 'labels.csv', [(1, 17, 0, 9, 'w', 2)])
     table.write_bytes('\ufeff'.encode() + table.read_bytes().replace(b'\n', b'\r\n'))
@@ -680,6 +808,23 @@ def test_cut_clips_hold_the_frames_of_their_range(tmp_path):
             assert numbers == list(range(segment['start_frame'], segment['end_frame'] + 1))
             keys = reader._table.keys[:, 0]
             assert len(keys) == -(-len(reader) // 8)  # dense
+
+
+@pytest.mark.parametrize('quarters', [0, 1, 2, 3])
+@pytest.mark.parametrize('colours', [None, (1, 1), (1, 2), (5, 2)])
+def test_cut_clip_looks_like_its_source(tmp_path, quarters, colours):
+    """Rotation, colour matrix and range, of which a clip could lose the note."""
+    path = tmp_path / 'v.mp4'
+    write_video(path, 12, colours=colours, draw=lambda number, noise: noise + np.uint8(
+        [180, 20, 5 * number]))
+    rotate(path, quarters)
+    assert cutting.cut_clips(path, 'v', [('c', 'v.mp4', 3, 8, 0)], tmp_path) == (1, [])
+    with VideoFile(path) as source, VideoFile(tmp_path / 'c.mp4') as clip:
+        expected, images = source.read(range(3, 9)), clip.read(range(6))
+    for image, other in zip(images, expected):
+        assert image.shape == other.shape
+        difference = image.astype(float) - other
+        assert np.abs(difference.mean(axis=(0, 1))).max() < 2 and np.abs(difference).mean() < 4
 
 
 @pytest.mark.parametrize('size, expected', [

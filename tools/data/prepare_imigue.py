@@ -51,6 +51,8 @@ from gaie_mmaction.release.segments import (
 )
 
 CLIPS_A_TASK = 16
+# not made of every release
+FURTHER_SPLITS = ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test')
 
 
 def _end_with_parent() -> None:
@@ -163,7 +165,7 @@ def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: D
                 # what deviates is in the report already, for the parts
                 rows += make_rows(video_id, licensed.rows[video_id], facts[video_id], video, video,
                                   True, Report())
-        splits.update(cross_subject(rows, subjects))
+        splits.update(cross_subject(_agreeing(rows, parts, report), subjects))
         report.splits['xsub_train, xsub_test'] = (
             f'{len(splits["xsub_train"])} and {len(splits["xsub_test"])} clips (published: 13936 '
             'and 4563), the cross-subject protocol')
@@ -172,6 +174,22 @@ def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: D
             report.add('videos without a subject', 'subjects',
                        f'{len(unknown)} videos are in no cross-subject split: {", ".join(unknown)}')
     return splits
+
+
+def _agreeing(rows: List[Row], parts: Dict[str, List[Row]], report: Report) -> List[Row]:
+    """Rows of the table, but for those whose clip id stands for another clip in a label file."""
+    own = {row[0]: row for part in parts.values() for row in part}
+    agreeing = []
+    for row in rows:
+        clip_id, video, start, end, label = row
+        other = own.get(clip_id, row)
+        if other[2:4] == (start, end) and other[4] in (label, -1):
+            agreeing.append(row)
+        else:
+            report.add('clips that the table has otherwise', video,
+                       f'{clip_id}: {start}..{end}, label {label}, but {other[2]}..{other[3]}, '
+                       f'label {other[4]} in the label file; in no cross-subject split')
+    return agreeing
 
 
 def label_test_part(rows: List[Row], path: Path) -> List[Row]:
@@ -216,7 +234,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_annotations(out: Path, splits: Dict[str, List[Row]]) -> None:
-    """Segment csv and clip list of every split."""
+    """Segment csv and clip list of every split; what only an earlier run made is deleted."""
+    for name in set(FURTHER_SPLITS) - set(splits):
+        for ending in ('csv', 'txt'):
+            (out / f'{name}.{ending}').unlink(missing_ok=True)
     for name, rows in splits.items():
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator='\n').writerows([SEGMENT_HEADER, *rows])
@@ -262,6 +283,9 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
         ReleaseError: If the release cannot be prepared.
         OSError: If the target is full or cannot be written to.
     """
+    if out.resolve() == root.resolve():
+        raise ReleaseError(f'{out} is the release itself: give another folder to --out (one inside '
+                           'the release will do)')
     report, cache = Report(), out / 'cache'
     cache.mkdir(parents=True, exist_ok=True)
     for folder in (out, cache):
@@ -284,6 +308,8 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
         clips = skeleton_clips(splits, facts, cache)
         with atomic_file(out / 'skeleton.pkl') as partial, open(partial, 'wb') as file:
             pickle.dump(clips, file, protocol=4)
+    else:
+        (out / 'skeleton.pkl').unlink(missing_ok=True)
     write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
     write_report(out, report)
     if cut:
