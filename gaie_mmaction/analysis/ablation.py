@@ -28,7 +28,7 @@ def run_arm(config: str, folder: Path, on_gpu: bool) -> Tuple[str, Optional[Dict
 
     Raises:
         ValueError: If the folder belongs to another state of the config.
-        RuntimeError: If the training fails.
+        ChildProcessError: If the training fails.
     """
     cfg = Config.fromfile(config)
     record = dict(config=json.loads(json.dumps(cfg.to_dict())))
@@ -65,6 +65,6 @@ def _train(config: str, cfg: Config, folder: Path, on_gpu: bool) -> str:
             [str(mim), 'train', 'mmaction', str(config), '--gpus', str(int(on_gpu)), '--work-dir',
              str(folder), '--resume'], env=dict(os.environ, OMP_NUM_THREADS=threads))
         if result.returncode:
-            raise RuntimeError(f'the training of {config} failed; its messages stand above. The '
-                               'same command goes on from its last checkpoint')
+            raise ChildProcessError(f'the training of {config} failed; its messages stand above. '
+                                    'The same command goes on from its last checkpoint')
     return pointer.read_text().strip()

@@ -53,15 +53,15 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> None:
         config (str): Named in the error.
 
     Raises:
-        ValueError: If anything is missing, too much or of another shape.
+        ValueError: If anything is missing, too much or of another shape, or if the file is
+            damaged or refused.
         FileNotFoundError: If there is no such checkpoint.
-        RuntimeError: If the file is damaged, or refused.
     """
     try:
         load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent')
     except RuntimeError as error:
         if 'do not match exactly' not in str(error):
-            raise
+            raise ValueError(str(error)) from error
         # mmengine's first line says that something did not match, each further one what
         reasons = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
         shown = '\n  '.join(reason if len(reason) < 300 else reason[:300] + ' ...'
@@ -87,5 +87,4 @@ def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str) -> Optional[Di
     cfg.load_from, cfg.resume, cfg.work_dir = checkpoint, False, work_dir
     cfg.log_level = 'WARNING'
     cfg.test_evaluator = dict(type='MiGASubmission')
-    cfg.model.backbone.pretrained = None
     return Runner.from_cfg(cfg).test() or None

@@ -206,12 +206,12 @@ def comparison_table(entries: Sequence[Entry], rows: Sequence[Row],
                      words=('model', 'view'))
 
 
-def explanations(conditions: Conditions, tested: Sequence[str]) -> List[str]:
+def explanations(conditions: Conditions, remarks: Sequence[str]) -> List[str]:
     """What stands above the table.
 
     Args:
         conditions (Conditions): How it was measured.
-        tested (Sequence[str]): Lines on accuracy.
+        remarks (Sequence[str]): Further lines, on accuracy for example.
 
     Returns:
         list[str]: Lines.
@@ -235,7 +235,7 @@ def explanations(conditions: Conditions, tested: Sequence[str]) -> List[str]:
     if conditions.train:
         lines.append("train: the config's data preprocessor, loss, gradients and optimizer step, "
                      'on random input, without hooks')
-    return lines + list(tested)
+    return lines + list(remarks)
 
 
 def published_tables(entries: Sequence[Entry], rows: Sequence[Row],

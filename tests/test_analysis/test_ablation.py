@@ -54,7 +54,7 @@ def test_runs_once(arm, tmp_path, on_gpu):
 
 def test_goes_on_after_a_failure(arm):
     broken, whole = Mim(epochs=6, status=1), Mim()
-    with pytest.raises(RuntimeError, match='arm.py failed.*goes on from its last checkpoint'):
+    with pytest.raises(ChildProcessError, match='arm.py failed.*goes on from its last checkpoint'):
         arm(broken)
     assert broken.tests == []
     arm(whole)

@@ -8,8 +8,10 @@ import argparse
 import math
 import os
 import re
+import shlex
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
@@ -184,12 +186,12 @@ def describe(part: TestPart) -> str:
 
 
 def write(args: argparse.Namespace, conditions: Conditions, entries: Sequence[Entry],
-          rows: Sequence, tested: Sequence[str]) -> None:
+          rows: Sequence, remarks: Sequence[str]) -> None:
     """Print and write everything."""
-    table, lines = comparison_table(entries, rows, conditions), explanations(conditions, tested)
+    table, lines = comparison_table(entries, rows, conditions), explanations(conditions, remarks)
     published = published_tables(entries, rows, conditions) if args.tables else []
     stem = f'{"ablation" if args.ablation else "compare"}-{conditions.file_stem()}'
-    console.print('\n'.join(lines), highlight=False, markup=False)
+    console.print('\n'.join(lines), highlight=False, markup=False, soft_wrap=True)
     for one in (table, *published):
         one.print(console)
     paths = [args.out / f'{stem}{end}' for end in ('.csv', '.md', '.png')]
@@ -228,15 +230,17 @@ def prepare(args: argparse.Namespace) -> Tuple[List[Entry], List[str]]:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
+    command = shlex.join(['python', 'tools/analysis/compare.py', *(argv or sys.argv[1:])])
     try:
-        entries, tested = prepare(args)
-    except (OSError, ValueError, RuntimeError) as error:
+        with redirect_stdout(sys.stderr):  # the test's log; stdout is for the table
+            entries, tested = prepare(args)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     torch.set_num_threads(args.threads)
     conditions = Conditions(args.device, args.dtype, args.batch_size, args.rounds, args.warmup,
                             not args.no_train)
     rows = measure(entries, conditions, progress.print)
-    write(args, conditions, entries, rows, tested)
+    write(args, conditions, entries, rows, [*tested, f'command: {command}'])
 
 
 if __name__ == '__main__':
