@@ -3,6 +3,7 @@
 Each function names the upstream issue and the condition under which it goes.
 :func:`apply` runs them when :mod:`gaie_mmaction` is imported.
 """
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -215,6 +216,29 @@ def count_fused_attention() -> None:
         complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(operator, _sdpa_macs)
 
 
+def accept_bfloat16_scores() -> None:
+    """Let heads compute the loss of bfloat16 scores, as ``--amp`` gives them with that dtype.
+
+    MMAction2's ``BaseHead`` logs the training accuracy from a NumPy array of the scores, and
+    NumPy has no bfloat16. They are cast to float32, in which autocast computes the loss anyway. No
+    upstream issue is known. Delete when ``BaseHead.loss_by_feat`` takes bfloat16 scores.
+    """
+    import torch
+    from mmaction.models.heads import BaseHead
+    original = BaseHead.loss_by_feat
+    if getattr(original, 'accepts_bfloat16', False):
+        return
+
+    @functools.wraps(original)
+    def loss_by_feat(self, cls_scores, data_samples):
+        if cls_scores.dtype == torch.bfloat16:
+            cls_scores = cls_scores.float()
+        return original(self, cls_scores, data_samples)
+
+    loss_by_feat.accepts_bfloat16 = True
+    BaseHead.loss_by_feat = loss_by_feat
+
+
 def import_mmcv_quietly() -> None:
     """Import mmcv's transformer bricks without their complaint about mmcv-lite.
 
@@ -236,3 +260,4 @@ def apply() -> None:
     allow_checkpoint_classes()
     load_checkpoints_safely()
     count_fused_attention()
+    accept_bfloat16_scores()

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in ('tests', 'tools', 'tools/data', 'tools/model_converters', 'tools/visualize'):
+for folder in ('tests', 'tools', 'tools/data', 'tools/model_converters', 'tools/visualize',
+               'tools/analysis'):
     sys.path.insert(0, str(ROOT / folder))
 
 import gaie_mmaction  # noqa: E402,F401

@@ -157,3 +157,21 @@ def test_mmcv_lite_still_warns():
 def test_mmaction_still_asserts_mmcv_below_2_2():
     result = run_python("import mmcv; mmcv.__version__ = '2.2.0'; import mmaction")
     assert 'AssertionError: MMCV==2.2.0' in result.stderr
+
+
+def test_heads_take_bfloat16_scores():
+    from mmaction.models.heads import BaseHead
+    from mmaction.registry import MODELS
+    from mmaction.structures import ActionDataSample
+    from mmengine.registry import init_default_scope
+    init_default_scope('mmaction')
+    head = MODELS.build(dict(type='TimeSformerHead', num_classes=3, in_channels=4))
+    scores = torch.tensor([[0., 3., 1.], [2., 0., 0.]]).bfloat16().requires_grad_()
+    samples = [ActionDataSample().set_gt_label(label) for label in (1, 2)]
+    losses = head.loss_by_feat(scores, samples)
+    expected = torch.nn.functional.cross_entropy(scores.float(), torch.tensor([1, 2]))
+    assert torch.equal(losses['loss_cls'], expected) and losses['top1_acc'] == .5
+    losses['loss_cls'].backward()
+    assert scores.grad.dtype == torch.bfloat16
+    with pytest.raises(TypeError, match='BFloat16'):  # still needed
+        BaseHead.loss_by_feat.__wrapped__(head, scores, samples)

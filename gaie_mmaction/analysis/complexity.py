@@ -6,9 +6,10 @@
 convolutions, linear layers that are called as modules, and norms. The qkv
 product, a functional call, and both attention products are left out.
 """
+import copy
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Dict, Sequence
+from typing import Dict, Sequence, Tuple
 
 import torch
 from mmaction.models import Recognizer2D
@@ -62,20 +63,59 @@ def build_recognizer(cfg: Config, device: str = 'cpu') -> nn.Module:
     return MODELS.build(cfg.model).eval().to(device)
 
 
-def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
-    """Count one view.
+def view_shape(cfg: Config) -> Tuple[int, int, int, int]:
+    """Input of one view, as the test pipeline makes it.
 
     Args:
-        model (nn.Module): A recognizer; on ``'meta'`` nothing is computed.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``. A recognizer that
-            takes frames one by one gets it as ``(T, C, H, W)``.
+        cfg (Config): With ``test_dataloader``.
+
+    Returns:
+        tuple[int]: ``(3, T, H, W)``: frames and pixels.
+
+    Raises:
+        ValueError: If the pipeline does not tell.
+    """
+    sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
+             for key in ('clip_len', 'crop_size') if key in step}
+    if len(sizes) < 2:
+        raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
+                         'give --shape')
+    return 3, sizes['clip_len'], sizes['crop_size'], sizes['crop_size']
+
+
+def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> Tuple[int, ...]:
+    """Shape of a batch of clips of one view each, as a recognizer takes it.
+
+    Args:
+        model (nn.Module): A recognizer.
+        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
+        batch_size (int): B. Defaults to 1.
+
+    Returns:
+        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a recognizer that
+        takes frames one by one.
+    """
+    if isinstance(model, Recognizer2D):
+        channels, frames, *pixels = shape
+        return (batch_size, frames, channels, *pixels)
+    return (batch_size, 1, *shape)
+
+
+def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
+    """Count one view, on a copy on ``'meta'``.
+
+    Nothing is computed there, and all devices give the same: the counter does not
+    know each of their attention kernels.
+
+    Args:
+        model (nn.Module): A recognizer; it stays as it is.
+        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``; see :func:`input_shape`.
 
     Returns:
         Complexity: The counts.
     """
-    inputs = torch.empty(1, 1, *shape, device=next(model.parameters()).device)
-    if isinstance(model, Recognizer2D):
-        inputs = inputs[0].transpose(1, 2)  # (1, 1, C, T, H, W) -> (1, T, C, H, W)
+    model = copy.deepcopy(model).to('meta').eval()
+    inputs = torch.empty(input_shape(model, shape), device='meta')
     paper = _ThopCounter(model)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), paper, counter:

@@ -1,38 +1,81 @@
-"""Time of a forward pass, with all models meeting the same machine noise."""
+"""Times of several models that all meet the same machine noise."""
+import random
 import statistics
 import time
-from typing import Dict
+from dataclasses import dataclass
+from typing import Callable, Dict, Tuple
 
 import torch
-from torch import Tensor, nn
 
 
-@torch.no_grad()
-def measure_latency(models: Dict[str, nn.Module],
-                    inputs: Tensor,
-                    runs: int = 15) -> Dict[str, float]:
-    """Median time of each model, in turn within each of the runs.
+@dataclass(frozen=True)
+class Timing:
+    """Times of one model.
+
+    Attributes:
+        seconds (tuple[float]): One for each round.
+    """
+    seconds: Tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """float: Seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def quartiles(self) -> Tuple[float, float]:
+        """tuple[float]: First and third quartile, seconds, linear between two rounds."""
+        if len(self.seconds) == 1:
+            return self.seconds * 2
+        first, _, third = statistics.quantiles(self.seconds, n=4, method='inclusive')
+        return first, third
+
+    def speed_over(self, other: 'Timing') -> float:
+        """Median over the rounds of the other's time by this one's: above 1 = this one is faster.
+
+        Args:
+            other (Timing): Of the same rounds.
+
+        Returns:
+            float: Positive. What slows a whole round down cancels out of it.
+        """
+        return statistics.median(
+            theirs / own for theirs, own in zip(other.seconds, self.seconds, strict=True))
+
+
+def time_in_turn(steps: Dict[str, Callable[[], object]],
+                 device: torch.device,
+                 rounds: int = 15,
+                 warmup: int = 2,
+                 seed: int = 0,
+                 clock: Callable[[], float] = time.perf_counter) -> Dict[str, Timing]:
+    """Time one run of each model in each round, in a new random order each time.
 
     Args:
-        models (dict[str, nn.Module]): Recognizers in evaluation mode, on the inputs' device.
-        inputs (Tensor): ``(B, views, C, T, H, W)``.
-        runs (int): Counted runs, after two that are not. Defaults to 15.
+        steps (dict[str, Callable]): By model, what is timed.
+        device (torch.device): Where they run; a GPU is waited for.
+        rounds (int): Counted rounds, at least 1. Defaults to 15.
+        warmup (int): Rounds before them. Defaults to 2.
+        seed (int): Of the orders. Defaults to 0.
+        clock (Callable): Gives seconds. Defaults to ``time.perf_counter``.
 
     Returns:
-        dict[str, float]: Milliseconds per clip, ``1 / B`` of a pass.
+        dict[str, Timing]: By model.
     """
-    times = {name: [] for name in models}
-    for run in range(runs + 2):
-        for name, model in models.items():
-            _synchronize(inputs)
-            start = time.perf_counter()
-            model(inputs, stage='head')
-            _synchronize(inputs)
-            if run >= 2:
-                times[name].append((time.perf_counter() - start) * 1e3 / len(inputs))
-    return {name: statistics.median(values) for name, values in times.items()}
+    seconds = {name: [] for name in steps}
+    order, draw = list(steps), random.Random(seed)
+    for number in range(warmup + rounds):
+        draw.shuffle(order)
+        for name in order:
+            _wait_for(device)
+            start = clock()
+            steps[name]()
+            _wait_for(device)
+            if number >= warmup:
+                seconds[name].append(clock() - start)
+    return {name: Timing(tuple(values)) for name, values in seconds.items()}
 
 
-def _synchronize(inputs: Tensor) -> None:
-    if inputs.is_cuda:
-        torch.cuda.synchronize(inputs.device)
+def _wait_for(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)

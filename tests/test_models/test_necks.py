@@ -24,7 +24,8 @@ LEARNED = {
 }
 # multiply-adds of ViT-B with 70 % of the tokens kept in blocks 3, 6 and 9, over GAIE's
 COST_OVER_GAIE = {
-    'KeepFirstNeck': .9940, 'RandomDropNeck': .9940, 'UniformDropNeck': .9940,  # no matching
+    # no matching
+    'KeepFirstNeck': .9940, 'PruneNeck': .9940, 'RandomDropNeck': .9940, 'UniformDropNeck': .9940,
     'DiffRateNeck': .9970,  # half of what goes is pruned and needs no matching
     'EViTNeck': .9951,  # one, two and three tokens more, no matching
     'VidTLDRNeck': 1.0012,  # matches half of the tokens with the other half
@@ -52,8 +53,8 @@ def make_clips(batch=2):
 
 def test_all_are_there():
     assert REDUCERS == [
-        'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'RandomDropNeck', 'ToMeNeck',
-        'UniformDropNeck', 'VidTLDRNeck'
+        'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'PruneNeck', 'RandomDropNeck',
+        'ToMeNeck', 'UniformDropNeck', 'VidTLDRNeck'
     ]
 
 

@@ -5,7 +5,7 @@ from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 
-from gaie_mmaction.analysis import Complexity, build_recognizer, measure_complexity
+from gaie_mmaction.analysis import Complexity, build_recognizer, measure_complexity, view_shape
 
 
 def make_table(complexity: Complexity) -> Table:
@@ -31,12 +31,10 @@ def main() -> None:
     args = parser.parse_args()
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
-             for key in ('clip_len', 'crop_size') if key in step}
-    if args.shape is None and len(sizes) < 2:
-        parser.error(f'the test pipeline of {args.config} names no clip_len and crop_size: '
-                     'give --shape')
-    shape = args.shape or (3, sizes['clip_len'], sizes['crop_size'], sizes['crop_size'])
+    try:
+        shape = args.shape or view_shape(cfg)
+    except ValueError as error:
+        parser.error(str(error))
     complexity = measure_complexity(build_recognizer(cfg, device='meta'), shape)
     console = Console()
     console.print(make_table(complexity))

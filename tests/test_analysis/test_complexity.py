@@ -9,7 +9,12 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from gaie_mmaction.analysis import build_recognizer, measure_complexity, measure_latency
+from gaie_mmaction.analysis import (
+    build_recognizer,
+    input_shape,
+    measure_complexity,
+    view_shape,
+)
 
 
 @pytest.mark.parametrize('config, paper, true', [('gaie_vitb_imigue', '65.820', '113.625'),
@@ -73,18 +78,27 @@ def test_hosts_tool_does_not_leave_out_attention(root, config, tmp_path):
     assert flops == pytest.approx(cost.true_macs, rel=.02)
 
 
-def test_latency_runs_all_models_in_turn():
-    calls = []
+def test_the_device_does_not_matter(root):
+    """The counter knows no fused attention of CPUs."""
+    for path in ('configs/demo/gaie_demo.py', 'configs/reducers/diffrate_vitb_imigue.py',
+                 'configs/reducers/vidtldr_vitb_imigue.py'):
+        cfg = Config.fromfile(root / path)
+        cfg.model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8)
+        cfg.model.cls_head.in_channels = 24
+        on_cpu = measure_complexity(build_recognizer(cfg), (3, 8, 32, 32))
+        assert measure_complexity(build_recognizer(cfg, 'meta'), (3, 8, 32, 32)) == on_cpu
 
-    class Recorder(nn.Module):
 
-        def forward(self, inputs, stage):
-            calls.append((self.name, stage))
-
-    models = {}
-    for name in 'ab':
-        models[name] = Recorder()
-        models[name].name = name
-    times = measure_latency(models, torch.zeros(4, 1), runs=3)
-    assert calls == [('a', 'head'), ('b', 'head')] * 5
-    assert set(times) == set('ab') and min(times.values()) > 0
+@pytest.mark.parametrize('config, shape', [
+    ('gaie_vitb_imigue', (3, 16, 224, 224)), ('tsm_r50_imigue', (3, 8, 224, 224)),
+    ('demo/gaie_demo', (3, 16, 96, 96))
+])
+def test_view_shape(root, config, shape):
+    cfg = Config.fromfile(root / f'configs/{config}.py')
+    assert view_shape(cfg) == shape
+    model = build_recognizer(cfg, 'meta')
+    expected = (2, 8, 3, 224, 224) if 'tsm' in config else (2, 1, *shape)
+    assert input_shape(model, shape, 2) == expected
+    del cfg.test_dataloader.dataset.pipeline[1]['clip_len']
+    with pytest.raises(ValueError, match=f'{config}.py names no clip_len and crop_size: give --sh'):
+        view_shape(cfg)
