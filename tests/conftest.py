@@ -12,7 +12,6 @@ for folder in ('tests', 'tools', 'tools/data', 'tools/model_converters', 'tools/
 
 import gaie_mmaction  # noqa: E402,F401
 
-
 # the inputs are small: more threads cost more than they bring, above all on a busy machine
 torch.set_num_threads(1)
 
