@@ -2,10 +2,13 @@
 import csv
 import json
 import multiprocessing
+import os
 import pickle
 import random
+import re
 import resource
 import signal
+import subprocess
 import sys
 import time
 import zipfile
@@ -891,6 +894,22 @@ def test_killed_at_any_moment(tmp_path, kills=3):
     assert process.exitcode == 0
     assert contents(tmp_path / 'killed') == contents(tmp_path / 'whole')
     assert not list((tmp_path / 'killed').rglob('*partial*'))
+
+
+def test_control_c_says_so_in_one_line(tmp_path, root):
+    release = make_release(tmp_path / 'r', rows='17,0,29\n' * 300)
+    process = subprocess.Popen(
+        [sys.executable, root / 'tools/data/prepare_imigue.py', release, '--out', tmp_path / 'out',
+         '--cut', '--workers', '2'], stderr=subprocess.PIPE, start_new_session=True,
+        env=dict(os.environ, PYTHONPATH=str(root)))
+    said = b''
+    while not re.search(rb'cutting: +[1-9]', said):
+        said += process.stderr.read1()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers too
+    said += process.stderr.read()
+    assert process.wait() == 130
+    assert b'Traceback' not in said and said.rstrip().splitlines()[-1].startswith(b'stopped; what')
+    assert not list((tmp_path / 'out').rglob('*.partial'))
 
 
 @pytest.mark.slow
