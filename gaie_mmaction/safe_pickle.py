@@ -14,6 +14,18 @@ def _load_storage(content: bytes) -> object:
     return torch.load(io.BytesIO(content), weights_only=True)
 
 
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes are texts in the old protocol 2, which mmengine writes."""
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f'it holds a text in {encoding!r}')
+    return text.encode('latin1')
+
+
+def _no_bytes() -> bytes:
+    """And empty bytes are a call of their own there."""
+    return b''
+
+
 def _allowed() -> Dict[Tuple[str, str], Callable]:
     multiarray, numeric = ((np.core.multiarray, np.core.numeric) if np.lib.NumpyVersion(
         np.__version__) < '2.0.0' else (np._core.multiarray, np._core.numeric))
@@ -21,6 +33,8 @@ def _allowed() -> Dict[Tuple[str, str], Callable]:
         ('numpy', 'ndarray'): np.ndarray,
         ('numpy', 'dtype'): np.dtype,
         ('collections', 'OrderedDict'): OrderedDict,
+        ('_codecs', 'encode'): _encode,
+        ('__builtin__', 'bytes'): _no_bytes,
         ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
         ('torch.storage', '_load_from_bytes'): _load_storage,
     }

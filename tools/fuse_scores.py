@@ -6,11 +6,9 @@ leaderboard file can be written.
 """
 import argparse
 import sys
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.datasets.annotations import read_annotations
@@ -37,7 +35,9 @@ from gaie_mmaction.evaluation.submission_file import (
 )
 from gaie_mmaction.files import require_writable
 
-console = Console(soft_wrap=True, highlight=False)
+HEADER = ('part', 'clips', 'network', 'weight', 'temperature', 'Top-1 %', 'Top-5 %',
+          'mean class %')
+TEXTS = (0, 2)  # columns that are no numbers
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -88,20 +88,30 @@ def size_warning(clips: int, top1: float, streams: int, searched: bool) -> str:
             'weights mean nothing; the fused validation figures are of fitted clips')
 
 
-def add_rows(table: Table, part: str, streams: Sequence[Scores], probabilities: List[np.ndarray],
-             fused: np.ndarray, weights: np.ndarray, temperatures: Sequence[float]) -> None:
-    """A row a network and one for their sum, if the part is labelled."""
+def rows_of(part: str, streams: Sequence[Scores], probabilities: List[np.ndarray],
+            fused: np.ndarray, weights: np.ndarray,
+            temperatures: Sequence[float]) -> List[Tuple[str, ...]]:
+    """A row a network and one for their sum; none if the part has no labels."""
     labels = streams[0].labels
     if (labels < 0).any():
-        return
-    for stream, scores, weight, temperature in zip(streams, probabilities, weights, temperatures):
+        return []
+    fitted = [(stream.path, f'{weight:.3f}', f'{temperature:.2f}')
+              for stream, weight, temperature in zip(streams, weights, temperatures)]
+    rows = []
+    for scores, names in zip((*probabilities, fused), (*fitted, ('fused', '', ''))):
         figures = accuracy(scores, labels)
-        table.add_row(part, stream.path, f'{weight:.3f}', f'{temperature:.2f}',
-                      *(f'{100 * figures[key]:.2f}' for key in ('top1', 'top5', 'mean1')))
-    figures = accuracy(fused, labels)
-    table.add_row(part, f'fused, {len(labels)} clips', '', '',
-                  *(f'{100 * figures[key]:.2f}' for key in ('top1', 'top5', 'mean1')),
-                  end_section=True)
+        rows.append((part, str(len(labels)), *names,
+                     *(f'{100 * figures[key]:.2f}' for key in ('top1', 'top5', 'mean1'))))
+    return rows
+
+
+def print_table(rows: Sequence[Tuple[str, ...]]) -> None:
+    """Columns as wide as they need to be, also where the output is no screen."""
+    rows = [HEADER, *rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print('  '.join(cell.ljust(width) if k in TEXTS else cell.rjust(width)
+                        for k, (cell, width) in enumerate(zip(row, widths))))
 
 
 def submit(args: argparse.Namespace, test: Scores, fused: np.ndarray) -> None:
@@ -113,7 +123,7 @@ def submit(args: argparse.Namespace, test: Scores, fused: np.ndarray) -> None:
             raise ValueError(f'{len(clips)} clips {what}, e.g. {examples(sorted(clips))}; '
                              f'{args.out} was not written')
     write_submission(args.out, test.ids, fused.argmax(axis=1), args.format)
-    console.print(f'{len(test.ids)} predictions are written to {args.out}')
+    print(f'{len(test.ids)} predictions are written to {args.out}')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -130,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
         require_other_labelled_clips(vals[0], tests[0])
     # what a network gives does not depend on the part, so both are read in the same way
     kinds = [args.scores or kind_of(test.scores) for test in tests]
-    console.print(f'the dumps hold {", ".join(kinds)}')
+    print(f'the dumps hold {", ".join(kinds)}')
     if args.calibrate:
         temperatures = [fit_temperature(val.scores, val.labels, kind)
                         for val, kind in zip(vals, kinds)]
@@ -139,25 +149,23 @@ def run(args: argparse.Namespace) -> None:
         return [to_probabilities(stream.scores, kind, temperature)
                 for stream, kind, temperature in zip(streams, kinds, temperatures)]
 
-    table = Table('part', 'stream', title='Late fusion')
-    for column in ('weight', 'temperature', 'Top-1 %', 'Top-5 %', 'mean class %'):
-        table.add_column(column, justify='right')
+    rows: List[Tuple[str, ...]] = []
     if vals:
         probabilities = probabilities_of(vals)
         if args.search:
             weights = search_weights(probabilities, vals[0].labels, args.search)
         fused = fuse(probabilities, weights)
-        add_rows(table, 'validation', vals, probabilities, fused, weights, temperatures)
+        rows += rows_of('validation', vals, probabilities, fused, weights, temperatures)
         if args.search or args.calibrate:
             top1 = accuracy(fused, vals[0].labels)['top1']
-            console.print(size_warning(len(vals[0].ids), top1, num_streams, bool(args.search)))
+            print(size_warning(len(vals[0].ids), top1, num_streams, bool(args.search)))
     probabilities = probabilities_of(tests)
     fused = fuse(probabilities, weights)
-    add_rows(table, 'fused part', tests, probabilities, fused, weights, temperatures)
-    if table.row_count:
-        console.print(table)
+    rows += rows_of('test', tests, probabilities, fused, weights, temperatures)
+    if rows:
+        print_table(rows)
     if (tests[0].labels < 0).any():
-        console.print(f'{len(tests[0].ids)} clips without labels: no figures; weights '
+        print(f'{len(tests[0].ids)} clips without labels: no figures; weights '
                       + ' '.join(f'{weight:.3f}' for weight in weights))
     if args.out:
         submit(args, tests[0], fused)

@@ -20,8 +20,8 @@ val_dataloader = dict(
 test_dataloader = dict(
     num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 
-train_cfg = dict(max_epochs=24, val_interval=24)
+train_cfg = dict(max_epochs=12, val_interval=12)
 optim_wrapper = dict(optimizer=dict(lr=0.1))
-param_scheduler = dict(T_max=24, end=24)
-default_hooks = dict(checkpoint=dict(interval=12, max_keep_ckpts=1))
+param_scheduler = dict(T_max=12, end=12)
+default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=1))
 randomness = dict(seed=0)

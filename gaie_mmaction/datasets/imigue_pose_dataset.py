@@ -122,6 +122,8 @@ class IMiGUEPoseDataset(BaseActionDataset):
         clips = [dict(by_id[clip_id], clip_id=clip_id) for clip_id in ids]
         for clip in clips:
             self._check(clip)
+            # a missing joint has no score, whatever the file says
+            clip['keypoint_score'] = clip['keypoint_score'] * clip['keypoint'].any(axis=-1)
         self._check_empty(clips)
         self._check_sides(clips)
         return clips
@@ -146,10 +148,11 @@ class IMiGUEPoseDataset(BaseActionDataset):
                for values in (keypoint, score)):
             raise ValueError(f'{where} has values that are not finite (NaN or infinite), or no '
                              'floats: a missing joint must be zeros')
-        if not -1 <= clip['label'] < len(self.metainfo['classes']):
-            raise ValueError(f'{where}: label must be in 0..{len(self.metainfo["classes"]) - 1}, or '
-                             f'-1 for unlabelled, but got {clip["label"]}; classes of your own are '
-                             'set by metainfo=dict(classes=[...])')
+        num_classes = len(self.metainfo['classes'])
+        if not -1 <= clip['label'] < num_classes:
+            raise ValueError(f'{where}: label must be in 0..{num_classes - 1}, or -1 for '
+                             f'unlabelled, but got {clip["label"]}; classes of your own are set by '
+                             'metainfo=dict(classes=[...])')
         height, width = clip['img_shape']
         if height <= 0 or width <= 0:
             raise ValueError(f'{where}: img_shape (H, W) must be positive, but got '
@@ -180,9 +183,9 @@ class IMiGUEPoseDataset(BaseActionDataset):
         swapped = [name for name, parts in videos.items() if hands_swapped(np.concatenate(parts))]
         if swapped:
             print_log(f'{len(swapped)} of {len(videos)} videos of the split {self.split} of '
-                      f'{self.ann_file} seem to have left and right hand swapped: {_some(swapped)}. '
-                      'Their left fingertips are nearer to the right wrist', logger='current',
-                      level=logging.WARNING)
+                      f'{self.ann_file} seem to have left and right hand swapped: '
+                      f'{_some(swapped)}. Their left fingertips are nearer to the right '
+                      'wrist', logger='current', level=logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """Class of a clip, for mmengine's ``ClassBalancedDataset``.

@@ -69,7 +69,7 @@ def read_dump(path: str) -> Scores:
     if repeated:
         raise ValueError(f'{path}: {len(repeated)} clips occur more than once, e.g. '
                          f'{examples(repeated)}')
-    rows = [np.asarray(torch.as_tensor(sample['pred_score']).double()) for sample in samples]
+    rows = [_vector(path, sample) for sample in samples]
     shapes = {row.shape for row in rows}
     if len(shapes) > 1 or rows[0].ndim != 1:
         raise ValueError(f'{path}: each clip needs one score a class, but there are the shapes '
@@ -79,11 +79,27 @@ def read_dump(path: str) -> Scores:
     if broken:
         raise ValueError(f'{path}: the scores of {len(broken)} clips are not finite, e.g. '
                          f'{examples(broken)}')
-    labels = np.array([int(sample['gt_label']) for sample in samples])
+    labels = np.array([_label(path, sample) for sample in samples])
     if labels.max() >= scores.shape[1]:
         raise ValueError(f'{path}: there are labels up to {labels.max()}, but scores of only '
                          f'{scores.shape[1]} classes')
     return Scores(path, ids, scores, labels)
+
+
+def _vector(path: str, sample: dict) -> np.ndarray:
+    scores = sample['pred_score']
+    if not isinstance(scores, (torch.Tensor, np.ndarray)):
+        raise ValueError(f'{path}: pred_score of clip {sample["clip_id"]} must be a tensor, but is '
+                         f'a {type(scores).__name__}')
+    return torch.as_tensor(scores).double().cpu().numpy()
+
+
+def _label(path: str, sample: dict) -> int:
+    label = torch.as_tensor(sample['gt_label'])
+    if label.numel() != 1:
+        raise ValueError(f'{path}: clip {sample["clip_id"]} has {label.numel()} labels instead of '
+                         'one')
+    return int(label)
 
 
 def match(streams: Sequence[Scores]) -> List[Scores]:
@@ -123,7 +139,7 @@ def match(streams: Sequence[Scores]) -> List[Scores]:
 
 
 def kind_of(scores: np.ndarray) -> str:
-    """``'probabilities'`` if all rows of ``(N, C)`` are in [0, 1] and sum to 1, else ``'logits'``."""
+    """``'probabilities'`` if all rows of ``(N, C)`` are >= 0 and sum to 1, else ``'logits'``."""
     sums = np.abs(scores.sum(axis=1) - 1)
     return 'probabilities' if (scores >= 0).all() and (sums < SUM_TOLERANCE).all() else 'logits'
 

@@ -1,5 +1,5 @@
-# Skeletons of iMiGUE as tools/data/prepare_imigue.py leaves them, for graph convolutions: 100 frames
-# spread over the clip, one person. One view in validation, ten in the test, as in MMAction2.
+# Skeletons of iMiGUE as tools/data/prepare_imigue.py leaves them, for graph convolutions: 100
+# frames spread over the clip, one person. One view in validation, ten in the test, as in MMAction2.
 data_root = 'data/imigue'
 ann_file = 'skeleton.pkl'
 meta_keys = ('img_shape', 'clip_id')

@@ -1,5 +1,5 @@
-# PoseC3D, "Revisiting Skeleton-based Action Recognition", arXiv 2104.13586: MMAction2's SlowOnly-R50
-# of heat-maps, from scratch
+# PoseC3D, "Revisiting Skeleton-based Action Recognition", arXiv 2104.13586: MMAction2's
+# SlowOnly-R50 of heat-maps, from scratch
 model = dict(
     type='Recognizer3D',
     backbone=dict(
