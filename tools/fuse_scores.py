@@ -31,6 +31,7 @@ from gaie_mmaction.evaluation.submission_file import (
     FORMATS,
     examples,
     require_format,
+    submission_order,
     write_submission,
 )
 from gaie_mmaction.files import require_writable
@@ -72,7 +73,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def require_other_labelled_clips(val: Scores, test: Scores) -> None:
     """Weights and temperatures must not come from the clips that they are used on."""
-    both = sorted(set(val.ids) & set(test.ids))
+    both = sorted(set(val.ids) & set(test.ids), key=submission_order)
     if both:
         raise ValueError(f'{len(both)} clips are in --val-preds and in the fused part too, e.g. '
                          f'{examples(both)}: their figures would be of fitted clips')
@@ -82,10 +83,10 @@ def require_other_labelled_clips(val: Scores, test: Scores) -> None:
 
 def size_warning(clips: int, top1: float, streams: int, searched: bool) -> str:
     """How far figures on so few clips can be trusted."""
-    fitted = f'{streams - 1} free weights' if searched else 'the temperatures'
+    fitted = f'the weights of {streams} networks' if searched else 'the temperatures'
     return (f'warning: {fitted} were fitted on {clips} clips. The standard error of their Top-1 is '
-            f'{100 * standard_error(top1, clips):.1f} points, and smaller differences between '
-            'weights mean nothing; the fused validation figures are of fitted clips')
+            f'{100 * standard_error(top1, clips):.1f} points: smaller differences mean nothing, '
+            'and the fused figures of the validation part are too good')
 
 
 def rows_of(part: str, streams: Sequence[Scores], probabilities: List[np.ndarray],
@@ -120,8 +121,9 @@ def submit(args: argparse.Namespace, test: Scores, fused: np.ndarray) -> None:
     for what, clips in ((f'are not in {args.ann_file}', set(test.ids) - expected),
                         (f'of {args.ann_file} are not in the dumps', expected - set(test.ids))):
         if clips:
-            raise ValueError(f'{len(clips)} clips {what}, e.g. {examples(sorted(clips))}; '
-                             f'{args.out} was not written')
+            raise ValueError(f'{len(clips)} clips {what}, e.g. '
+                             f'{examples(sorted(clips, key=submission_order))}; {args.out} was not '
+                             'written')
     write_submission(args.out, test.ids, fused.argmax(axis=1), args.format)
     print(f'{len(test.ids)} predictions are written to {args.out}')
 

@@ -3,6 +3,7 @@
 Letters: S streams (networks), N clips, C classes.
 """
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 from math import comb
 from typing import List, Sequence, Tuple
@@ -14,7 +15,7 @@ from scipy.special import log_softmax, softmax
 
 from ..safe_pickle import load_pickle_safely
 from .miga_submission import accuracy
-from .submission_file import examples
+from .submission_file import examples, submission_order
 
 KINDS = ('probabilities', 'logits')
 METHODS = ('grid', 'nelder-mead')
@@ -64,8 +65,7 @@ def read_dump(path: str) -> Scores:
             way = ": add 'clip_id' to meta_keys of PackActionInputs" if key == 'clip_id' else ''
             raise ValueError(f'{path}: {lacking} of {len(samples)} clips have no {key}{way}')
     ids = [sample['clip_id'] for sample in samples]
-    repeated = sorted({clip_id for clip_id in ids if ids.count(clip_id) > 1}) if (
-        len(set(ids)) < len(ids)) else []
+    repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
     if repeated:
         raise ValueError(f'{path}: {len(repeated)} clips occur more than once, e.g. '
                          f'{examples(repeated)}')
@@ -118,8 +118,8 @@ def match(streams: Sequence[Scores]) -> List[Scores]:
     first, matched = streams[0], []
     for stream in streams:
         places = {clip_id: k for k, clip_id in enumerate(stream.ids)}
-        missing = sorted(set(first.ids) - set(places))
-        extra = sorted(set(places) - set(first.ids))
+        missing = sorted(set(first.ids) - set(places), key=submission_order)
+        extra = sorted(set(places) - set(first.ids), key=submission_order)
         if missing or extra:
             parts = [f'{len(clips)} clips are only in {path}, e.g. {examples(clips)}'
                      for clips, path in ((missing, first.path), (extra, stream.path)) if clips]
@@ -294,5 +294,10 @@ def _grid(streams: int, steps: int) -> List[np.ndarray]:
 
 
 def standard_error(share: float, clips: int) -> float:
-    """Of a share of hits among some clips."""
-    return float(np.sqrt(share * (1 - share) / clips))
+    """Standard error of a share of hits among some clips.
+
+    After Agresti and Coull ("Approximate is better than exact", The American Statistician
+    52, 1998): two hits and two misses are added, so that it is not 0 where all are hits.
+    """
+    share = (share * clips + 2) / (clips + 4)
+    return float(np.sqrt(share * (1 - share) / (clips + 4)))

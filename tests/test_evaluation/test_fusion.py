@@ -179,6 +179,13 @@ def test_nelder_mead_finds_the_best():
     assert found[0] == pytest.approx(fine[np.argmin([loss(weight) for weight in fine])], abs=3e-3)
 
 
+def test_standard_error():
+    random = np.random.default_rng(0)
+    drawn = (random.random((4000, 200)) < .7).mean(axis=1)  # 4000 experiments of 200 clips
+    assert fusion.standard_error(.7, 200) == pytest.approx(drawn.std(), rel=.05)
+    assert .01 < fusion.standard_error(1., 48) < .05  # 48 hits of 48 are no proof
+
+
 def test_grid_has_a_limit():
     assert len(fusion._grid(2, 20)) == 21 and len(fusion._grid(1, 20)) == 1
     assert len(fusion._grid(6, 20)) <= 20000
@@ -208,7 +215,7 @@ def test_search_on_the_validation_part(tmp_path, capsys):
                 [probabilities['0001', network] for network in (0, 1)], labels, method)
             assert weights == pytest.approx(list(expected), abs=6e-4) and weights[1] > .5
         assert rows['validation', 'fused'][0] >= rows['validation', '0001_1.pkl'][2]
-        assert 'warning: 1 free weights were fitted on 96 clips. The standard error' in text
+        assert 'warning: the weights of 2 networks were fitted on 96 clips. The st' in text
     fuse_scores.main([*arguments, '--calibrate'])
     text = capsys.readouterr().out
     rows = table_rows(text)
