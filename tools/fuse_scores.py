@@ -166,9 +166,9 @@ def run(args: argparse.Namespace) -> None:
     rows += rows_of('test', tests, probabilities, fused, weights, temperatures)
     if rows:
         print_table(rows)
-    if (tests[0].labels < 0).any():
-        print(f'{len(tests[0].ids)} clips without labels: no figures; weights '
-                      + ' '.join(f'{weight:.3f}' for weight in weights))
+    if unlabelled := int((tests[0].labels < 0).sum()):
+        print(f'{unlabelled} of {len(tests[0].ids)} clips have no label: no figures of the test '
+              f'part; weights {" ".join(f"{weight:.3f}" for weight in weights)}')
     if args.out:
         submit(args, tests[0], fused)
 

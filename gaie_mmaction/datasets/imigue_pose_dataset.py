@@ -177,9 +177,7 @@ class IMiGUEPoseDataset(BaseActionDataset):
         from ..release.skeletons import hands_swapped  # reads tables too, so not for everybody
         videos: Dict[str, List[np.ndarray]] = {}
         for clip in clips:
-            joints = np.concatenate(
-                (clip['keypoint'], clip['keypoint_score'][..., None]), axis=-1)
-            videos.setdefault(clip['clip_id'].rpartition('_')[0], []).extend(joints)
+            videos.setdefault(clip['clip_id'].rpartition('_')[0], []).extend(clip['keypoint'])
         swapped = [name for name, parts in videos.items() if hands_swapped(np.concatenate(parts))]
         if swapped:
             print_log(f'{len(swapped)} of {len(videos)} videos of the split {self.split} of '

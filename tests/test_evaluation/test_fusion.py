@@ -237,7 +237,7 @@ def test_leaderboard_file(tmp_path, dumps, capsys):
     ann_file, out = tmp_path / 'test.csv', tmp_path / 'prediction.csv'
     ann_file.write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
     fuse_scores.main([*dumps, '--ann-file', str(ann_file), '--out', str(out)])
-    assert '160 clips without labels: no figures' in capsys.readouterr().out
+    assert '160 of 160 clips have no label: no figures' in capsys.readouterr().out
     fused = softmax(first, axis=1) + softmax(make_scores(seed=1)[1], axis=1)
     assert out.read_text().split() == ['Id,Target', *(
         f'{clip_id},{target}' for clip_id, target in zip(ids, fused.argmax(axis=1)))]

@@ -6,7 +6,7 @@ meta_keys = ('img_shape', 'clip_id')
 stream = dict(type='SkeletonStream', stream='joint')
 
 train_pipeline = [
-    dict(type='FillMissingJoints'),
+    dict(type='FillMissingJoints'),  # without it missing joints are masked: zeros
     dict(type='SkeletonFlip', flip_ratio=0.5),  # no class of iMiGUE names a side
     stream,
     dict(type='UniformSampleFrames', clip_len=100),
