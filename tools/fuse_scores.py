@@ -2,7 +2,10 @@
 
 Weights are given, or searched on the validation part alone, whose dumps come in the same
 order: --val-preds. Labelled parts get figures; of an unlabelled part only the
-leaderboard file can be written.
+leaderboard file can be written. The figures are those of MMAction2's report_accuracy
+(with --apply-softmax if the dumps hold logits), but for one: it counts a class that is
+predicted and has no clip as an accuracy of 0 in the mean of the classes, and this leaves it out,
+as the test itself does.
 """
 import argparse
 import sys
