@@ -1,19 +1,23 @@
 # make demo  the whole main job on an invented release, from set-up to picture
+# make demo-skeleton  a skeleton stream on the same release, fused with the demo's RGB scores
 # make test  the tests
-# Both make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
+# They make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-slow clean
+.PHONY: help demo demo-skeleton test test-slow clean
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes'
-	@echo 'make clean  remove .venv and what make demo wrote'
+	@echo 'make clean  remove .venv and what make demo and make demo-skeleton wrote'
 
 demo: $(STAMP)
 	$(VENV)/bin/python tools/demo_run.py
+
+demo-skeleton: $(STAMP)
+	$(VENV)/bin/python tools/demo_skeleton.py
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest

@@ -1,6 +1,16 @@
 """Data transforms."""
 from .loading import ClipDecode, ClipInit
 from .repeat_augment import RepeatAugment
+from .skeleton import (
+    FillMissingJoints,
+    SkeletonCompact,
+    SkeletonFlip,
+    SkeletonHeatmap,
+    SkeletonStream,
+)
 from .static_background import SubtractClipMean
 
-__all__ = ['ClipDecode', 'ClipInit', 'RepeatAugment', 'SubtractClipMean']
+__all__ = [
+    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'RepeatAugment', 'SkeletonCompact',
+    'SkeletonFlip', 'SkeletonHeatmap', 'SkeletonStream', 'SubtractClipMean'
+]

@@ -1,0 +1,73 @@
+# Skeletons of iMiGUE as tools/data/prepare_imigue.py leaves them, for graph convolutions: 100
+# frames spread over the clip, one person. One view in validation, ten in the test, as in MMAction2.
+data_root = 'data/imigue'
+ann_file = 'skeleton.pkl'
+meta_keys = ('img_shape', 'clip_id')
+stream = dict(type='SkeletonStream', stream='joint')
+
+train_pipeline = [
+    dict(type='FillMissingJoints'),  # without it missing joints are masked: zeros
+    dict(type='SkeletonFlip', flip_ratio=0.5),  # no class of iMiGUE names a side
+    stream,
+    dict(type='UniformSampleFrames', clip_len=100),
+    dict(type='PoseDecode'),
+    dict(type='FormatGCNInput', num_person=1),
+    dict(type='PackActionInputs', meta_keys=meta_keys)
+]
+val_pipeline = [
+    dict(type='FillMissingJoints'),
+    stream,
+    dict(type='UniformSampleFrames', clip_len=100, num_clips=1, test_mode=True),
+    dict(type='PoseDecode'),
+    dict(type='FormatGCNInput', num_person=1),
+    dict(type='PackActionInputs', meta_keys=meta_keys)
+]
+test_pipeline = [
+    dict(type='FillMissingJoints'),
+    stream,
+    dict(type='UniformSampleFrames', clip_len=100, num_clips=10, test_mode=True),
+    dict(type='PoseDecode'),
+    dict(type='FormatGCNInput', num_person=1),
+    dict(type='PackActionInputs', meta_keys=meta_keys)
+]
+
+# Leaderboard entries train on both labelled parts. The validation part is then no measure
+# of quality; for one, train with train_dataloader.dataset.split=train.
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='IMiGUEPoseDataset',
+        data_root=data_root,
+        ann_file=ann_file,
+        split='trainval',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='IMiGUEPoseDataset',
+        data_root=data_root,
+        ann_file=ann_file,
+        split='val',
+        pipeline=val_pipeline,
+        test_mode=True))
+test_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='IMiGUEPoseDataset',
+        data_root=data_root,
+        ann_file=ann_file,
+        split='test',
+        pipeline=test_pipeline,
+        test_mode=True))
+
+# out_dir='folder' adds the recall of each class and a confusion matrix of a labelled part
+val_evaluator = dict(type='MiGASubmission')
+test_evaluator = dict(type='MiGASubmission', out_file='prediction.csv')

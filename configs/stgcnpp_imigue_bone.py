@@ -1,0 +1,5 @@
+# ST-GCN++, bones.
+_base_ = [
+    '_base_/models/stgcnpp.py', '_base_/datasets/imigue_pose_bone.py',
+    '_base_/schedules/sgd_gcn_80e.py', '_base_/default_runtime.py'
+]

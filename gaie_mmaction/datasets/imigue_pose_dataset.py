@@ -1,0 +1,198 @@
+"""iMiGUE's skeletons, clip by clip."""
+import logging
+import os
+from typing import Callable, Dict, List, Optional, Sequence, Union
+
+import numpy as np
+from mmaction.datasets.base import BaseActionDataset
+from mmaction.registry import DATASETS
+from mmengine.logging import print_log
+
+from ..safe_pickle import load_pickle_safely
+from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from .skeleton_graph import get_layout
+
+KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
+EXAMPLES = 5
+
+
+def _some(names: Sequence[str]) -> str:
+    return ', '.join(names[:EXAMPLES]) + (', ...' if len(names) > EXAMPLES else '')
+
+
+@DATASETS.register_module()
+class IMiGUEPoseDataset(BaseActionDataset):
+    """Skeletons of clips, from the pickle of ``tools/data/prepare_imigue.py``.
+
+    The pickle has the form of MMAction2's ``PoseDataset``, which reads it as well. This
+    one reads it without running anything that it may hold, checks it, gives every clip its
+    ``clip_id``, and warns of videos whose left and right hand seem to be swapped.
+
+    A clip has ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape`` (H, W), and
+    ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints; missing
+    joints are zeros. Clips without any joint are allowed in test mode alone.
+
+    Args:
+        ann_file (str): Path of the pickle.
+        pipeline (list[dict or Callable]): Data transforms.
+        split (str): Name of the split, ``'train'``, ``'val'``, ``'test'``, ``'trainval'`` ...;
+            its order is kept.
+        layout (str): Name of the joints' layout. Defaults to ``'imigue'``.
+        data_root (str): Folder that ``ann_file`` starts from. Defaults to ''.
+        metainfo (dict, optional): ``classes`` of your own data, a list of names whose
+            length is the limit of the labels. Defaults to None, iMiGUE's 32.
+        test_mode (bool): Whether for validation or test; then ``metainfo`` also tells
+            ``ann_file``, the segment csv of the split, if it lies beside the pickle.
+            Defaults to False.
+        indices (int or Sequence[int], optional): Only the first few, or these clips.
+            Defaults to None, all.
+        serialize_data (bool): Keep the clips serialised, so that workers share their
+            memory. Defaults to True.
+        lazy_init (bool): Do not read the pickle yet. Defaults to False.
+
+    Raises:
+        FileNotFoundError: If there is no such pickle.
+        ValueError: If the pickle has another form, holds anything but plain
+            containers and arrays, or has no such split; or if a clip of the split is not there, has
+            another number of joints, values that are not finite, a label out of bounds, or,
+            for training, no joint at all.
+    """
+
+    METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
+
+    def __init__(self,
+                 *,
+                 ann_file: str,
+                 pipeline: List[Union[dict, Callable]],
+                 split: str,
+                 layout: str = 'imigue',
+                 data_root: str = '',
+                 metainfo: Optional[dict] = None,
+                 test_mode: bool = False,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 serialize_data: bool = True,
+                 lazy_init: bool = False) -> None:
+        self.split = split
+        self.layout = layout
+        self._num_joints = get_layout(layout).num_joints
+        super().__init__(
+            ann_file=ann_file,
+            pipeline=pipeline,
+            data_root=data_root,
+            metainfo=metainfo,
+            test_mode=test_mode,
+            indices=indices,
+            serialize_data=serialize_data,
+            lazy_init=lazy_init,
+            modality='Pose')
+        if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
+            del self._metainfo['codes']  # they are those of iMiGUE's classes
+        segments = os.path.join(os.path.dirname(self.ann_file), f'{split}.csv')
+        if test_mode and os.path.isfile(segments):  # there a metric finds all clips of the part
+            self._metainfo['ann_file'] = segments
+
+    def load_data_list(self) -> List[dict]:
+        """Read and check the clips of the split.
+
+        Returns:
+            list[dict]: As in the pickle, with ``clip_id``.
+        """
+        content = load_pickle_safely(self.ann_file)
+        if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
+                and isinstance(content.get('annotations'), list)):
+            raise ValueError(f'{self.ann_file} is no file of skeletons: it must hold a dict of '
+                             'split and annotations, as tools/data/prepare_imigue.py writes it')
+        if self.split not in content['split']:
+            raise ValueError(f'{self.ann_file} has no split {self.split!r}, only '
+                             f'{sorted(content["split"])}')
+        by_id: Dict[str, dict] = {}
+        for clip in content['annotations']:
+            if not isinstance(clip, dict) or (missing := set(KEYS) - set(clip)):
+                lacks = sorted(missing) if isinstance(clip, dict) else f'a dict, got {type(clip)}'
+                raise ValueError(f'{self.ann_file}: annotation {len(by_id)} lacks {lacks}')
+            if by_id.setdefault(clip['frame_dir'], clip) is not clip:
+                raise ValueError(f'{self.ann_file}: clip {clip["frame_dir"]} occurs twice')
+        ids = content['split'][self.split]
+        absent = [clip_id for clip_id in ids if clip_id not in by_id]
+        if absent:
+            raise ValueError(f'{self.ann_file}: {len(absent)} clips of the split {self.split} have '
+                             f'no annotation: {_some(absent)}')
+        if not ids:
+            raise ValueError(f'{self.ann_file}: the split {self.split} holds no clip')
+        clips = [dict(by_id[clip_id], clip_id=clip_id) for clip_id in ids]
+        for clip in clips:
+            self._check(clip)
+            # a missing joint has no score, whatever the file says
+            clip['keypoint_score'] = clip['keypoint_score'] * clip['keypoint'].any(axis=-1)
+        self._check_empty(clips)
+        self._check_sides(clips)
+        return clips
+
+    def _check(self, clip: dict) -> None:
+        where = f'{self.ann_file}: clip {clip["clip_id"]}'
+        keypoint, score = clip['keypoint'], clip['keypoint_score']
+        shapes = [getattr(values, 'shape', type(values)) for values in (keypoint, score)]
+        frames = clip['total_frames']
+        if not (isinstance(keypoint, np.ndarray) and isinstance(score, np.ndarray)
+                and keypoint.ndim == 4 and keypoint.shape[0] > 0 and frames > 0
+                and (keypoint.shape[1], keypoint.shape[3]) == (frames, 2)
+                and score.shape == keypoint.shape[:3]):
+            raise ValueError(f'{where} needs keypoint (M, T, V, 2) and keypoint_score (M, T, V) '
+                             f'with T = total_frames = {frames}, but has {shapes[0]} and '
+                             f'{shapes[1]}')
+        if keypoint.shape[2] != self._num_joints:
+            raise ValueError(f'{where} has {keypoint.shape[2]} joints, but the layout '
+                             f'{self.layout!r} has {self._num_joints}: prepare the release again '
+                             'with tools/data/prepare_imigue.py, or choose another layout')
+        if any(values.dtype.kind != 'f' or not np.isfinite(values).all()
+               for values in (keypoint, score)):
+            raise ValueError(f'{where} has values that are not finite (NaN or infinite), or no '
+                             'floats: a missing joint must be zeros')
+        num_classes = len(self.metainfo['classes'])
+        if not -1 <= clip['label'] < num_classes:
+            raise ValueError(f'{where}: label must be in 0..{num_classes - 1}, or -1 for '
+                             f'unlabelled, but got {clip["label"]}; classes of your own are set by '
+                             'metainfo=dict(classes=[...])')
+        height, width = clip['img_shape']
+        if height <= 0 or width <= 0:
+            raise ValueError(f'{where}: img_shape (H, W) must be positive, but got '
+                             f'{clip["img_shape"]}')
+
+    def _check_empty(self, clips: List[dict]) -> None:
+        empty = [clip['clip_id'] for clip in clips if not clip['keypoint'].any()]
+        if empty and not self.test_mode:
+            raise ValueError(f'{self.ann_file}: {len(empty)} clips of the split {self.split} have '
+                             f'no joint in any frame: {_some(empty)}. There is nothing to learn '
+                             'from them: leave them out of the split, as '
+                             'tools/data/prepare_imigue.py does of every training split')
+        if empty:
+            print_log(f'{len(empty)} of {len(clips)} clips of the split {self.split} of '
+                      f'{self.ann_file} have no joint in any frame: {_some(empty)}. What is '
+                      'predicted of them says nothing about them', logger='current',
+                      level=logging.WARNING)
+
+    def _check_sides(self, clips: List[dict]) -> None:
+        if self.layout != 'imigue':
+            return
+        from ..release.skeletons import hands_swapped  # reads tables too, so not for everybody
+        videos: Dict[str, List[np.ndarray]] = {}
+        for clip in clips:
+            videos.setdefault(clip['clip_id'].rpartition('_')[0], []).extend(clip['keypoint'])
+        swapped = [name for name, parts in videos.items() if hands_swapped(np.concatenate(parts))]
+        if swapped:
+            print_log(f'{len(swapped)} of {len(videos)} videos of the split {self.split} of '
+                      f'{self.ann_file} seem to have left and right hand swapped: '
+                      f'{_some(swapped)}. Their left fingertips are nearer to the right '
+                      'wrist', logger='current', level=logging.WARNING)
+
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Class of a clip, for mmengine's ``ClassBalancedDataset``.
+
+        Args:
+            idx (int): Place of the clip.
+
+        Returns:
+            list[int]: The label, or nothing if the clip is unlabelled.
+        """
+        label = self.get_data_info(idx)['label']
+        return [] if label == -1 else [label]

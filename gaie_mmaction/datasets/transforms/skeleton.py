@@ -1,0 +1,270 @@
+"""Skeletons of any registered layout, as graphs' and heat-map networks take them.
+
+MMAction2's own transforms know three layouts. Letters: M persons, T frames, V joints.
+``keypoint`` is ``(M, T, V, 2)``, x and y in pixels of a frame of ``img_shape`` (H, W), and
+``keypoint_score`` ``(M, T, V)``. A joint at (0, 0) is missing. ``imgs`` may be there too.
+"""
+import numpy as np
+from mmaction.datasets.transforms import Flip, GeneratePoseTarget
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+from ..skeleton_graph import get_layout
+
+STREAMS = ('joint', 'bone', 'joint-motion', 'bone-motion')
+
+
+def _require_joints(results: dict, layout: str) -> None:
+    joints, expected = results['keypoint'].shape[2], get_layout(layout).num_joints
+    if joints != expected:
+        raise ValueError(f'the skeleton has {joints} joints, but the layout {layout!r} has '
+                         f'{expected}')
+
+
+@TRANSFORMS.register_module()
+class FillMissingJoints(BaseTransform):
+    """Put missing joints between where they were before and after.
+
+    Along time, linearly; before the first and after the last sight of a joint, where
+    it was then. Scores likewise. A joint that is missing in the whole clip stays so. Put it
+    before the sampling of frames, to have the nearest ones as neighbours.
+
+    Required and changed keys: ``keypoint``, ``keypoint_score``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Fill.
+
+        Args:
+            results (dict): The required keys.
+
+        Returns:
+            dict: With the filled skeleton.
+        """
+        keypoint, score = results['keypoint'].copy(), results['keypoint_score'].copy()
+        there = keypoint.any(axis=-1)
+        frames = np.arange(keypoint.shape[1])
+        for person, joint in zip(*np.nonzero(there.any(axis=1) & ~there.all(axis=1))):
+            seen = frames[there[person, :, joint]]
+            for values in (keypoint[person, :, joint, 0], keypoint[person, :, joint, 1],
+                           score[person, :, joint]):
+                values[:] = np.interp(frames, seen, values[seen])
+        results['keypoint'], results['keypoint_score'] = keypoint, score
+        return results
+
+
+@TRANSFORMS.register_module()
+class SkeletonFlip(Flip):
+    """MMAction2's ``Flip``, horizontal, with the joints' sides swapped by the layout.
+
+    It flips ``imgs`` as well. Put it before :class:`SkeletonStream`.
+
+    Args:
+        flip_ratio (float): Probability. Defaults to 0.5.
+        layout (str): Name of the layout. Defaults to ``'imigue'``.
+
+    Raises:
+        ValueError: If there is no such layout.
+    """
+
+    def __init__(self, flip_ratio: float = 0.5, layout: str = 'imigue') -> None:
+        sides = get_layout(layout)
+        super().__init__(flip_ratio=flip_ratio, left_kp=sides.left, right_kp=sides.right)
+        self.layout = layout
+
+    def transform(self, results: dict) -> dict:
+        """Flip.
+
+        Args:
+            results (dict): With ``keypoint``, ``img_shape``, ``modality``; ``imgs`` and
+                ``keypoint_score`` as they are there.
+
+        Returns:
+            dict: Flipped or not, which ``flip`` tells.
+        """
+        _require_joints(results, self.layout)
+        return super().transform(results)
+
+
+@TRANSFORMS.register_module()
+class SkeletonStream(BaseTransform):
+    """Joints, bones or their motion, for graph convolutions.
+
+    x and y are put to -1..1 by the size of the frame, as MMAction2's ``PreNormalize2D``
+    does it, but missing joints are masked: their values and scores are 0. A bone is the
+    vector from its parent joint, the centre's is 0; a motion is the difference from the
+    next frame, the last one's is 0. Either has the mean of both scores, and is masked where
+    one of its two ends is missing.
+
+    Required keys: ``keypoint``, ``keypoint_score``, ``img_shape``. Changed key:
+    ``keypoint`` ``(M, T, V, 3)``, x, y and score, float32. Removed key: ``keypoint_score``.
+
+    Args:
+        stream (str): ``'joint'``, ``'bone'``, ``'joint-motion'`` or ``'bone-motion'``.
+            Defaults to ``'joint'``.
+        layout (str): Name of the layout. Defaults to ``'imigue'``.
+
+    Raises:
+        ValueError: If there is no such stream or layout.
+    """
+
+    def __init__(self, stream: str = 'joint', layout: str = 'imigue') -> None:
+        if stream not in STREAMS:
+            raise ValueError(f'stream must be one of {STREAMS}, but got {stream!r}')
+        self.parents = get_layout(layout).parents
+        self.stream = stream
+        self.layout = layout
+
+    def transform(self, results: dict) -> dict:
+        """Compute the stream.
+
+        Args:
+            results (dict): The required keys.
+
+        Returns:
+            dict: With the stream in ``keypoint``.
+
+        Raises:
+            ValueError: If the skeleton has another number of joints than the layout.
+        """
+        _require_joints(results, self.layout)
+        there = results['keypoint'].any(axis=-1)  # (M, T, V)
+        half = np.array(results['img_shape'][::-1], np.float32) / 2  # of x, y
+        values = (results['keypoint'].astype(np.float32) - half) / half
+        score = results.pop('keypoint_score').astype(np.float32)
+        if self.stream.startswith('bone'):
+            values = values - values[:, :, self.parents]
+            score = (score + score[:, :, self.parents]) / 2
+            there = there & there[:, :, self.parents]
+        if self.stream.endswith('motion'):
+            values = np.diff(values, axis=1, append=values[:, -1:])
+            # of the last frame there is no next one
+            following = np.zeros_like(there)
+            following[:, :-1] = there[:, 1:]
+            score[:, :-1] = (score[:, :-1] + score[:, 1:]) / 2
+            there = there & following
+        values = np.concatenate((values, score[..., None]), axis=-1)
+        results['keypoint'] = values * there[..., None]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(stream={self.stream!r}, layout={self.layout!r})'
+
+
+@TRANSFORMS.register_module()
+class SkeletonCompact(BaseTransform):
+    """Cut the frame down to a square around all joints of the clip.
+
+    As MMAction2's ``PoseCompact`` with ``hw_ratio=1`` and ``allow_imgpad=True`` (which fails
+    with NumPy 2), and ``imgs`` are cut too, as its ``MMCompact`` does it: black beyond
+    the frame. Missing joints stay at (0, 0). A box below ``threshold`` is left alone.
+
+    Required and changed keys: ``keypoint``, ``img_shape``, ``imgs`` (optional).
+
+    Args:
+        padding (float): Share of the box that is added to it, at least 0. Defaults to 0.25.
+        threshold (int): Smallest width and height, pixels. Defaults to 10.
+    """
+
+    def __init__(self, padding: float = 0.25, threshold: int = 10) -> None:
+        if padding < 0:
+            raise ValueError(f'padding must be at least 0, but got {padding}')
+        self.padding = padding
+        self.threshold = threshold
+
+    def transform(self, results: dict) -> dict:
+        """Cut.
+
+        Args:
+            results (dict): The required keys.
+
+        Returns:
+            dict: With the changed keys.
+        """
+        keypoint = results['keypoint'].astype(np.float32)
+        there = keypoint.any(axis=-1)
+        if not there.any():
+            return results
+        low, high = keypoint[there].min(axis=0), keypoint[there].max(axis=0)
+        if (high - low).min() < self.threshold:
+            return results
+        half = (high - low).max() / 2 * (1 + self.padding)
+        # cut towards zero, as the host
+        first = ((low + high) / 2 - half).astype(int)
+        last = ((low + high) / 2 + half).astype(int)
+        keypoint[there] -= first
+        results['keypoint'] = keypoint
+        if 'imgs' in results:
+            results['imgs'] = [_cut(image, first, last) for image in results['imgs']]
+        results['img_shape'] = (int(last[1] - first[1]), int(last[0] - first[0]))
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(padding={self.padding}, '
+                f'threshold={self.threshold})')
+
+
+def _cut(image: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    left, top = np.maximum(-first, 0)
+    right, bottom = np.maximum(last - (width, height), 0)
+    image = np.pad(image, ((top, bottom), (left, right), (0, 0)))
+    (x, y), (end_x, end_y) = first + (left, top), last + (left, top)
+    return image[y:end_y, x:end_x]
+
+
+@TRANSFORMS.register_module()
+class SkeletonHeatmap(GeneratePoseTarget):
+    """MMAction2's heat-maps of joints or limbs, by the layout.
+
+    A map a joint, or a map an edge of the layout's tree. Scores are the maps' maxima, so
+    missing joints and their limbs have empty maps.
+
+    Added key: ``imgs`` ``(T, maps, H, W)`` float32, or ``heatmap_imgs`` if there are ``imgs``.
+    With ``double`` T maps of the mirrored skeleton follow.
+
+    Args:
+        kind (str): ``'joint'`` or ``'limb'``. Defaults to ``'joint'``.
+        double (bool): Add the mirror image, sides swapped. Defaults to False.
+        sigma (float): Of the maps, pixels. Defaults to 0.6.
+        layout (str): Name of the layout. Defaults to ``'imigue'``.
+
+    Raises:
+        ValueError: If there is no such kind or layout.
+    """
+
+    def __init__(self,
+                 kind: str = 'joint',
+                 double: bool = False,
+                 sigma: float = 0.6,
+                 layout: str = 'imigue') -> None:
+        if kind not in ('joint', 'limb'):
+            raise ValueError(f"kind must be 'joint' or 'limb', but got {kind!r}")
+        sides = get_layout(layout)
+        left_limb, right_limb = sides.limb_sides
+        super().__init__(
+            sigma=sigma,
+            with_kp=kind == 'joint',
+            with_limb=kind == 'limb',
+            skeletons=sides.edges,
+            double=double,
+            left_kp=sides.left,
+            right_kp=sides.right,
+            left_limb=left_limb,
+            right_limb=right_limb)
+        self.layout = layout
+
+    def transform(self, results: dict) -> dict:
+        """Draw.
+
+        Args:
+            results (dict): With ``keypoint``, ``keypoint_score`` and ``img_shape``.
+
+        Returns:
+            dict: With the maps.
+
+        Raises:
+            ValueError: If the skeleton has another number of joints than the layout.
+        """
+        _require_joints(results, self.layout)
+        return super().transform(results)

@@ -1,0 +1,228 @@
+"""The skeletons of a prepared release, and files that are wrong."""
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from evaluating import evaluate
+from mmaction.datasets import PoseDataset
+from mmaction.registry import DATASETS
+from mmengine.dataset import ClassBalancedDataset
+from mmengine.registry import init_default_scope
+from skeleton_file import make_clip, write_skeletons
+
+from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS, IMiGUEPoseDataset
+
+IDS = ['0001_1', '0001_0', '0002_0']
+
+
+@pytest.fixture
+def clips():
+    return [make_clip(clip_id, label, 20 + label, label) for label, clip_id in enumerate(IDS)]
+
+
+def load(path, split='train', **arguments):
+    init_default_scope('mmaction')
+    return IMiGUEPoseDataset(ann_file=str(path), split=split, pipeline=[], **arguments)
+
+
+def test_clips_in_the_order_of_the_split(tmp_path, clips):
+    path = write_skeletons(tmp_path / 's.pkl', clips, train=IDS[::-1], val=IDS[:1])
+    dataset = load('s.pkl', data_root=str(tmp_path))
+    assert [dataset[k]['clip_id'] for k in range(3)] == IDS[::-1] and len(load(path, 'val')) == 1
+    first = dataset[0]
+    assert (first['label'], first['total_frames'], first['modality']) == (2, 22, 'Pose')
+    np.testing.assert_array_equal(first['keypoint'], clips[2]['keypoint'])
+    np.testing.assert_array_equal(first['keypoint_score'], clips[2]['keypoint_score'])
+    first['keypoint'][:] = 0  # what a transform does to it does not come back
+    assert dataset[0]['keypoint'].any()
+    assert dataset.metainfo['classes'] == IMIGUE_CLASSES and 'ann_file' not in dataset.metainfo
+    assert [load(path, indices=[1])[0]['clip_id']] == [IDS[1]]
+
+
+def test_host_reads_the_same(tmp_path, clips):
+    path = write_skeletons(tmp_path / 's.pkl', clips)
+    host, ours = PoseDataset(path, [], split='train'), load(path)
+    for k in range(3):
+        np.testing.assert_array_equal(host[k]['keypoint'], ours[k]['keypoint'])
+        assert host[k]['frame_dir'] == ours[k]['clip_id']
+
+
+def test_missing_joints_have_no_score(tmp_path, clips):
+    clips[0]['keypoint'][0, 3:6, 12] = 0
+    found = load(write_skeletons(tmp_path / 's.pkl', clips))[0]
+    assert not found['keypoint_score'][0, 3:6, 12].any()
+    assert found['keypoint_score'][0, 6:, 12].all()
+
+
+def test_classes_for_balancing(tmp_path, clips):
+    clips[1]['label'] = -1
+    dataset = load(write_skeletons(tmp_path / 's.pkl', clips), lazy_init=True)
+    assert [dataset.get_cat_ids(k) for k in range(3)] == [[0], [], [2]]
+    clips[1]['label'] = 2
+    dataset = load(write_skeletons(tmp_path / 's.pkl', clips * 1, train=IDS))
+    balanced = ClassBalancedDataset(dataset, oversample_thr=.6)
+    assert len(balanced) == 4  # the one clip of class 0 twice: sqrt(0.6 * 3), rounded up
+
+
+def test_own_classes(tmp_path, clips):
+    path = write_skeletons(tmp_path / 's.pkl', clips)
+    dataset = load(path, metainfo=dict(classes=['a', 'b', 'c']))
+    assert dataset.metainfo['classes'] == ['a', 'b', 'c'] and 'codes' not in dataset.metainfo
+    with pytest.raises(ValueError, match=r'clip 0002_0: label must be in 0..1, .* but got 2'):
+        load(path, metainfo=dict(classes=['a', 'b']))
+
+
+def nan(clips):
+    clips[1]['keypoint'][0, 3, 5, 1] = np.nan
+
+
+def infinite_score(clips):
+    clips[1]['keypoint_score'][0, 3, 5] = np.inf
+
+
+def fewer_joints(clips):
+    clips[1]['keypoint'] = clips[1]['keypoint'][:, :, :17]
+    clips[1]['keypoint_score'] = clips[1]['keypoint_score'][:, :, :17]
+
+
+def other_length(clips):
+    clips[1]['total_frames'] += 1
+
+
+def flat(clips):
+    clips[1]['keypoint'] = clips[1]['keypoint'][0]
+
+
+def listed(clips):
+    clips[1]['keypoint'] = clips[1]['keypoint'].tolist()
+
+
+def empty(clips):
+    clips[1]['keypoint'][:] = 0
+
+
+def no_frames(clips):
+    clips[1].update(total_frames=0, keypoint=clips[1]['keypoint'][:, :0],
+                    keypoint_score=clips[1]['keypoint_score'][:, :0])
+
+
+def twice(clips):
+    clips[1]['frame_dir'] = IDS[0]
+
+
+def no_label(clips):
+    del clips[1]['label']
+
+
+def no_size(clips):
+    clips[1]['img_shape'] = (0, 0)
+
+
+@pytest.mark.parametrize('spoil, said', [
+    (nan, 'clip 0001_0 has values that are not finite'),
+    (infinite_score, 'clip 0001_0 has values that are not finite'),
+    (fewer_joints, "clip 0001_0 has 17 joints, but the layout 'imigue' has 22"),
+    (other_length, 'clip 0001_0 needs keypoint .* total_frames = 22'),
+    (flat, r'clip 0001_0 needs keypoint .* has \(21, 22, 2\)'),
+    (listed, 'clip 0001_0 needs keypoint'),
+    (no_frames, 'clip 0001_0 needs keypoint'),
+    (empty, '1 clips of the split train have no joint in any frame: 0001_0.* leave them out'),
+    (twice, 'clip 0001_1 occurs twice'),
+    (no_label, r"annotation 1 lacks \['label'\]"),
+    (no_size, r'img_shape \(H, W\) must be positive'),
+])
+def test_bad_clips(tmp_path, clips, spoil, said):
+    spoil(clips)
+    path = write_skeletons(tmp_path / 's.pkl', clips, train=IDS)
+    with pytest.raises(ValueError, match=said) as error:
+        load(path)
+    assert path in str(error.value)
+
+
+def test_bad_files(tmp_path, clips):
+    path = write_skeletons(tmp_path / 's.pkl', clips, train=[*IDS, '0009_0'], none=[])
+    with pytest.raises(ValueError, match='1 clips of the split train have no annotation: 0009_0'):
+        load(path)
+    with pytest.raises(ValueError, match=r"no split 'xsub_val', only \['none', 'train'\]"):
+        load(path, 'xsub_val')
+    with pytest.raises(ValueError, match='the split none holds no clip'):
+        load(path, 'none')
+    for content in ([], clips, dict(split=[], annotations=clips)):
+        (tmp_path / 'other.pkl').write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match='other.pkl is no file of skeletons'):
+            load(tmp_path / 'other.pkl')
+    with pytest.raises(FileNotFoundError, match='nothing.pkl does not exist'):
+        load(tmp_path / 'nothing.pkl')
+    with pytest.raises(ValueError, match="layout must be one of"):
+        load(path, layout='coco')
+
+
+def test_malicious_pickle_runs_nothing(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (tmp_path / 'victim').mkdir, ()
+
+    (tmp_path / 's.pkl').write_bytes(pickle.dumps(dict(split={}, annotations=[Payload()])))
+    with pytest.raises(ValueError, match='is refused and nothing of it was run'):
+        load(tmp_path / 's.pkl')
+    assert not (tmp_path / 'victim').exists()
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    said = []
+    monkeypatch.setattr('gaie_mmaction.datasets.imigue_pose_dataset.print_log',
+                        lambda text, **_: said.append(text))
+    return said
+
+
+def test_clips_without_joints_may_be_tested(tmp_path, clips, warnings):
+    empty(clips)
+    path = write_skeletons(tmp_path / 's.pkl', clips, test=IDS)
+    assert len(load(path, 'test', test_mode=True)) == 3
+    assert len(warnings) == 1 and '1 of 3 clips of the split test' in warnings[0]
+    assert warnings[0].count('0001_0') == 1
+
+
+def test_swapped_hands_are_found(tmp_path, clips, warnings):
+    load(write_skeletons(tmp_path / 's.pkl', clips))
+    assert warnings == []
+    layout = SKELETON_LAYOUTS['imigue']
+    swapped = list(range(22))
+    swapped[12:17], swapped[17:22] = swapped[17:22], swapped[12:17]
+    for clip in clips[:2]:  # video 0001
+        clip['keypoint'] = clip['keypoint'][:, :, swapped]
+    load(write_skeletons(tmp_path / 's.pkl', clips))
+    assert len(warnings) == 1 and '1 of 2 videos' in warnings[0] and 'swapped: 0001.' in warnings[0]
+    # a whole mirror image has its hands where they belong
+    clips = [dict(clip, keypoint=clip['keypoint'][:, :, layout.mirror]) for clip in clips[2:]]
+    load(write_skeletons(tmp_path / 's.pkl', clips))
+    assert len(warnings) == 1
+
+
+def test_leaderboard_file_of_the_unlabelled_part(tmp_path, clips):
+    """The metric finds all clips of the part in the csv beside the pickle."""
+    for clip in clips:
+        clip['label'] = -1
+    write_skeletons(tmp_path / 'skeleton.pkl', clips, test=IDS)
+    rows = ''.join(f'{clip_id},{clip_id[:4]}.mp4,0,9,-1\n' for clip_id in IDS)
+    (tmp_path / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    init_default_scope('mmaction')
+    pipeline = [dict(type='SkeletonStream'), dict(type='UniformSampleFrames', clip_len=8),
+                dict(type='PoseDecode'), dict(type='FormatGCNInput', num_person=1),
+                dict(type='PackActionInputs', meta_keys=('clip_id', ))]
+    dataset = DATASETS.build(dict(
+        type='IMiGUEPoseDataset', data_root=str(tmp_path), ann_file='skeleton.pkl', split='test',
+        pipeline=pipeline, test_mode=True))
+    assert dataset.metainfo['ann_file'] == str(tmp_path / 'test.csv')
+    samples = [dataset[k] for k in range(3)]
+    assert samples[0]['inputs'].shape == (1, 1, 8, 22, 3)
+    assert samples[0]['inputs'].dtype == torch.float32
+    ids = [sample['data_samples'].clip_id for sample in samples]
+    scores = np.eye(32, dtype=np.float32)[[4, 5, 6]]
+    out = tmp_path / 'prediction.csv'
+    assert evaluate(ids, scores, [-1] * 3, meta=dataset.metainfo, out_file=str(out)) == {}
+    assert out.read_text().split() == ['Id,Target', '0001_0,5', '0001_1,4', '0002_0,6']
+    with pytest.raises(ValueError, match='1 of 3 clips of .*test.csv have no prediction'):
+        evaluate(ids[:2], scores[:2], [-1] * 2, meta=dataset.metainfo, out_file=str(out))

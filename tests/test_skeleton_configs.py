@@ -1,0 +1,171 @@
+"""The skeleton configs: what they share with MMAction2's, forward and backward, and mim."""
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import make_demo_release
+import mmaction
+import pytest
+import torch
+from mmaction.registry import DATASETS, MODELS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from skeleton_file import make_clip, write_skeletons
+from test_configs import CONFIGS
+
+from gaie_mmaction.datasets import SKELETON_LAYOUTS
+
+MIM = str(Path(sys.executable).with_name('mim'))
+STREAMS = {f'configs/{model}_imigue_{stream}.py': (model, stream)
+           for model, streams in (('stgcn', ('joint', 'bone')),
+                                  ('aagcn', ('joint', 'bone', 'joint-motion', 'bone-motion')),
+                                  ('stgcnpp', ('joint', 'bone', 'joint-motion', 'bone-motion')),
+                                  ('posec3d', ('joint', 'limb')))
+           for stream in streams}
+SKELETONS = [*STREAMS, 'configs/demo/stgcn_demo.py']
+# of MMAction2's model zoo
+ZOO = dict(stgcn='stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
+           stgcnpp='stgcnpp/stgcnpp_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
+           aagcn='2s-agcn/2s-agcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
+           posec3d='posec3d/slowonly_r50_8xb16-u48-240e_ntu60-xsub-keypoint.py')
+
+
+def steps_of(cfg, part):
+    return {step.type: step for step in cfg[f'{part}_dataloader'].dataset.pipeline}
+
+
+def test_all_are_there():
+    assert set(SKELETONS) <= set(CONFIGS)
+
+
+@pytest.mark.parametrize('path', STREAMS)
+def test_streams(root, path):
+    cfg, (model, stream) = Config.fromfile(root / path), STREAMS[path]
+    layout = SKELETON_LAYOUTS['imigue']
+    for part in ('train', 'val', 'test'):
+        steps = steps_of(cfg, part)
+        if model == 'posec3d':
+            assert steps['SkeletonHeatmap'].kind == stream
+        else:
+            assert steps['SkeletonStream'].stream == stream
+            assert steps['FormatGCNInput'].num_person == cfg.model.backbone.num_person == 1
+    if model == 'posec3d':
+        assert cfg.model.backbone.in_channels == (22 if stream == 'joint' else len(layout.edges))
+    else:
+        assert cfg.model.backbone.graph_cfg.layout == layout.graph
+    assert cfg.model.cls_head.num_classes == 32
+    assert cfg.train_dataloader.dataset.split == 'trainval'
+
+
+@pytest.mark.parametrize('model', ZOO)
+def test_model_and_recipe_are_the_zoos(root, model):
+    ours = Config.fromfile(root / f'configs/{model}_imigue_joint.py')
+    zoo = Config.fromfile(Path(mmaction.__file__).parent / '.mim/configs/skeleton' / ZOO[model])
+    for cfg in (ours, zoo):
+        cfg.model.cls_head.pop('num_classes')
+        cfg.model.backbone.pop('in_channels', None)
+        cfg.model.backbone.pop('num_person', None)
+        cfg.model.backbone.get('graph_cfg', {}).pop('layout', None)
+    zoo.model.backbone.pop('gcn_attention', None)  # there it is AGCN without the attention
+    assert ours.model == zoo.model
+    rates = [cfg.optim_wrapper.optimizer.pop('lr') for cfg in (ours, zoo)]
+    assert ours.optim_wrapper == zoo.optim_wrapper
+    assert rates[0] == pytest.approx(rates[1] * ours.auto_scale_lr.base_batch_size / 128)
+    assert ours.train_dataloader.batch_size == ours.auto_scale_lr.base_batch_size
+    epochs = zoo.train_cfg.max_epochs * zoo.train_dataloader.dataset.times
+    assert ours.train_cfg.max_epochs == ours.param_scheduler.T_max == epochs
+    zoo.train_dataloader.dataset = zoo.train_dataloader.dataset.dataset
+    for part in ('train', 'val', 'test'):
+        theirs = steps_of(zoo, part)
+        mine = steps_of(ours, part)
+        for name in {'UniformSampleFrames', 'Resize', 'RandomResizedCrop', 'CenterCrop'} & set(
+                theirs):
+            assert mine[name] == theirs[name]
+        if 'GeneratePoseTarget' in theirs:
+            for key in ('sigma', 'double'):
+                assert mine['SkeletonHeatmap'].get(key) in (None, theirs['GeneratePoseTarget'].get(
+                    key))
+    assert steps_of(ours, 'test')['UniformSampleFrames'].num_clips == 10
+
+
+@pytest.mark.parametrize('path', SKELETONS)
+def test_forward_and_backward(root, path, tmp_path):
+    """Two clips through the config's own pipelines, with fewer frames and a narrower network."""
+    cfg = Config.fromfile(root / path)
+    if cfg.model.backbone.type == 'ResNet3dSlowOnly':
+        cfg.model.backbone.update(base_channels=8, stage_blocks=(1, 1, 1))
+        cfg.model.cls_head.in_channels = 128
+    else:
+        # ST-GCN++ splits its channels into six branches
+        cfg.model.backbone.update(base_channels=12, num_stages=3, inflate_stages=[2],
+                                  down_stages=[2])
+        cfg.model.cls_head.in_channels = 24
+    clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
+    clips[0]['keypoint'][0, 4:7, 4] = 0
+    write_skeletons(tmp_path / 's.pkl', clips)
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    batches = {}
+    for part, views in (('train', 1), ('test', 2)):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        dataset.update(data_root=str(tmp_path), ann_file='s.pkl', split='train')
+        steps_of(cfg, part)['UniformSampleFrames'].update(clip_len=8, num_clips=views)
+        dataset = DATASETS.build(dataset)
+        batches[part] = pseudo_collate([dataset[k] for k in range(2)])
+    losses = model(**model.data_preprocessor(batches['train'], training=True), mode='loss')
+    losses['loss_cls'].backward()
+    assert torch.isfinite(losses['loss_cls'])
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    model.eval()
+    with torch.no_grad():
+        results = model(**model.data_preprocessor(batches['test']), mode='predict')
+    assert [result.pred_score.shape for result in results] == [(32, )] * 2
+    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
+    assert [result.clip_id for result in results] == ['0001_0', '0001_1']
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """A tiny release, prepared."""
+    root = Path(__file__).parents[1]
+    folder = tmp_path_factory.mktemp('skeletons')
+    make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 1)
+    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', folder / 'release',
+                    '--out', folder], check=True)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', SKELETONS)
+def test_mim(root, data, path, tmp_path):
+    """One epoch and the leaderboard file of the unlabelled test part."""
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    loaders = [option for part in ('train', 'val', 'test') for option in (
+        f'{part}_dataloader.dataset.data_root={data}', f'{part}_dataloader.batch_size=8',
+        f'{part}_dataloader.num_workers=0', f'{part}_dataloader.persistent_workers=False')]
+    work = str(tmp_path / 'work')
+    options = [*loaders, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    if 'posec3d' in path:  # twenty views at full size would take many minutes on a CPU
+        for part, place in (('train', 1), ('val', 1), ('test', 1)):
+            options.append(f'{part}_dataloader.dataset.pipeline.{place}.clip_len=8')
+        options.append('test_dataloader.dataset.pipeline.1.num_clips=1')
+    result = subprocess.run([MIM, 'train', 'mmaction', str(root / path), '--gpus', '0',
+                             '--work-dir', work, '--cfg-options', *options], cwd=root,
+                            env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert 'Epoch(val) [1]' in result.stdout + result.stderr
+    out = tmp_path / 'prediction.csv'
+    result = subprocess.run([MIM, 'test', 'mmaction', str(root / path), '--checkpoint',
+                             f'{work}/epoch_1.pth', '--gpus', '0', '--work-dir', work,
+                             '--cfg-options', *options, f'test_evaluator.out_file={out}'],
+                            cwd=root, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    rows = list(csv.DictReader(open(out)))
+    expected = [line.split(',')[0] for line in (data / 'test.csv').read_text().splitlines()[1:]]
+    assert [row['Id'] for row in rows] == expected
+    metrics = [json.loads(path.read_text()) for path in Path(work).glob('*/*.json')]
+    assert all('acc/top1' not in metric for metric in metrics)  # there are no labels
