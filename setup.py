@@ -52,6 +52,7 @@ setup(
         'python-calamine>=0.4',
         'rich>=13',
         'scikit-learn>=1.3',
+        'scipy>=1.10',
         'setuptools<81',  # mim imports pkg_resources
         'torch>=2.6',
         'tqdm',

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from ..safe_pickle import load_pickle_safely
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .skeleton_graph import get_layout
+from .skeleton_layout import hands_swapped
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 EXAMPLES = 5
@@ -174,7 +175,6 @@ class IMiGUEPoseDataset(BaseActionDataset):
     def _check_sides(self, clips: List[dict]) -> None:
         if self.layout != 'imigue':
             return
-        from ..release.skeletons import hands_swapped  # reads tables too, so not for everybody
         videos: Dict[str, List[np.ndarray]] = {}
         for clip in clips:
             videos.setdefault(clip['clip_id'].rpartition('_')[0], []).extend(clip['keypoint'])

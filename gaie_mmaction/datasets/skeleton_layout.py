@@ -2,7 +2,10 @@
 
 Eight joints of the upper body, four of the face and the ten fingertips: what the
 challenge's own kit takes from OpenPose's joints.
+
+Letters: T frames, V = 22 joints.
 """
+import numpy as np
 
 JOINTS = ('nose', 'neck', 'right shoulder', 'right elbow', 'right wrist', 'left shoulder',
           'left elbow', 'left wrist', 'right eye', 'left eye', 'right ear', 'left ear',
@@ -22,3 +25,27 @@ LEFT = (5, 6, 7, 9, 11, 12, 13, 14, 15, 16)
 
 LEFT_WRIST, RIGHT_WRIST = 7, 4
 LEFT_TIPS, RIGHT_TIPS = tuple(range(12, 17)), tuple(range(17, 22))
+
+
+def hands_swapped(skeleton: np.ndarray) -> bool:
+    """Whether the left fingertips lie nearer to the right wrist than to the left one.
+
+    Args:
+        skeleton (np.ndarray): ``(T, V, 3)``.
+
+    Returns:
+        bool: By the mean over all frames and fingertips that are there, for either
+        hand; False where nothing can be compared.
+    """
+    own, other = [], []
+    for tips, wrist, far in ((LEFT_TIPS, LEFT_WRIST, RIGHT_WRIST),
+                             (RIGHT_TIPS, RIGHT_WRIST, LEFT_WRIST)):
+        there = skeleton[:, [wrist, far], :2].any(axis=2).all(axis=1)  # (T,)
+        frames = skeleton[there]
+        points = frames[:, tips, :2]
+        seen = points.any(axis=2)  # (T, 5)
+        for joint, distances in ((wrist, own), (far, other)):
+            away = np.linalg.norm(points - frames[:, joint, None, :2], axis=2)
+            distances.append(away[seen])
+    own, other = np.concatenate(own), np.concatenate(other)
+    return bool(len(own)) and float(own.mean()) > float(other.mean())

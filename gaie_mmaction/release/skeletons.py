@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
-from ..datasets.skeleton_layout import JOINTS, LEFT_TIPS, LEFT_WRIST, RIGHT_TIPS, RIGHT_WRIST
+from ..datasets.skeleton_layout import JOINTS, hands_swapped
 
 # Columns of x, y and score are three a joint. Of OpenPose's 25 body joints the upper body and
 # the face, then the fingertips from thumb to little finger, left hand first.
@@ -131,27 +131,3 @@ def _places(index: np.ndarray, num_frames: int, deviations: List[str]) -> np.nda
     else:
         deviations.append('its index does not count the frames; rows are taken in their order')
     return rows
-
-
-def hands_swapped(skeleton: np.ndarray) -> bool:
-    """Whether the left fingertips lie nearer to the right wrist than to the left one.
-
-    Args:
-        skeleton (np.ndarray): ``(T, V, 3)``.
-
-    Returns:
-        bool: By the mean over all frames and fingertips that are there, for either
-        hand; False where nothing can be compared.
-    """
-    own, other = [], []
-    for tips, wrist, far in ((LEFT_TIPS, LEFT_WRIST, RIGHT_WRIST),
-                             (RIGHT_TIPS, RIGHT_WRIST, LEFT_WRIST)):
-        there = skeleton[:, [wrist, far], :2].any(axis=2).all(axis=1)  # (T,)
-        frames = skeleton[there]
-        points = frames[:, tips, :2]
-        seen = points.any(axis=2)  # (T, 5)
-        for joint, distances in ((wrist, own), (far, other)):
-            away = np.linalg.norm(points - frames[:, joint, None, :2], axis=2)
-            distances.append(away[seen])
-    own, other = np.concatenate(own), np.concatenate(other)
-    return bool(len(own)) and float(own.mean()) > float(other.mean())
