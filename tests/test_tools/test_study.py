@@ -1,0 +1,165 @@
+"""The study of token reducers: equal cost, equal starts, resuming, and its statistics."""
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tools' / 'analysis'))
+
+import study  # noqa: E402
+import study_report as report  # noqa: E402
+
+from gaie_mmaction.analysis import build_recognizer  # noqa: E402
+
+CFG = Config.fromfile(ROOT / 'configs' / 'study' / 'embedded.py')
+ARMS = [one for one in study.arms_of(CFG) if one != study.FULL]
+
+
+def cost(budget, arm):
+    cfg = study.arm_config(CFG, budget, arm)
+    return study.gmacs(build_recognizer(cfg), cfg)
+
+
+@pytest.mark.parametrize('budget, arm', ARMS)
+def test_arms_of_a_budget_cost_what_gaie_does(budget, arm):
+    assert cost(budget, arm) == pytest.approx(cost(budget, 'GAIE'), rel=.03)
+    assert cost(budget, arm) < .9 * cost(*study.FULL)
+
+
+def test_there_are_enough_tokens_and_seeds():
+    backbone = CFG.model.backbone
+    tokens = (backbone.num_frames // backbone.tubelet_size) * (backbone.img_size // 16)**2
+    assert tokens >= 100 and CFG.study.seeds >= 5
+
+
+@pytest.fixture
+def clips():
+    """16 clips of noise, of two classes."""
+    frames = np.random.default_rng(0).integers(0, 256, (16, 8, 86, 94, 3), dtype=np.uint8)
+    places = list(range(16))
+    return study.Clips(frames, [k % 2 for k in places], {0: (places[:12], places[12:])})
+
+
+def runner_of(clips, tmp_path, budget, arm, seed):
+    cfg = study.arm_config(CFG, budget, arm)
+    cfg.train_cfg.max_epochs = 1
+    return study.make_runner(cfg, clips, 0, seed, tmp_path / f'{budget}{arm}{seed}')
+
+
+def test_arms_share_weights_order_and_augmentation(clips, tmp_path):
+    """What the first training step sees is the same for all arms, and another for another seed."""
+
+    def start(budget, arm, seed):
+        seen = []
+        runner = runner_of(clips, tmp_path, budget, arm, seed)
+        step = runner.model.train_step
+
+        def look(data, optim_wrapper):
+            seen.append(torch.stack([clip.clone() for clip in data['inputs']]))
+            seen.append({key: value.clone() for key, value in runner.model.state_dict().items()})
+            return step(data, optim_wrapper)
+
+        runner.model.train_step = look
+        runner.train()
+        return seen[0], seen[1]
+
+    inputs, weights = start(*study.FULL, seed=1)
+    for arm in ('GAIE', 'RandomDrop', 'DiffRate'):
+        other_inputs, other_weights = start('0.7', arm, seed=1)
+        assert torch.equal(inputs, other_inputs)
+        assert all(torch.equal(value, other_weights[key]) for key, value in weights.items())
+    other_inputs, other_weights = start(*study.FULL, seed=2)
+    assert not torch.equal(inputs, other_inputs)
+    assert not torch.equal(weights['backbone.blocks.0.mlp.layers.1.weight'],
+                           other_weights['backbone.blocks.0.mlp.layers.1.weight'])
+
+
+def test_memory_dataset_leaves_the_clips_as_they_are(clips):
+    before = clips.frames.copy()
+    dataset = study.MemoryDataset(clips, [3, 5], CFG.train_pipeline)
+    for _ in range(4):
+        sample = dataset[1]
+        assert sample['inputs'].shape == (1, 3, 8, 80, 80)
+        assert sample['data_samples'].gt_label.item() == clips.labels[5]
+    assert len(dataset) == 2 and np.array_equal(clips.frames, before)
+
+
+def row(budget, arm, seed, top1, trained_as='itself', fold=0, clips=10, gmacs=1.):
+    return dict(budget=budget, arm=arm, trained_as=trained_as, seed=seed, fold=fold, clips=clips,
+                gmacs=gmacs, top1=top1, mean1=top1)
+
+
+def test_rows_survive_the_file_and_missing_runs_follow(tmp_path):
+    path = tmp_path / 'deep' / 'study.csv'
+    assert study.read_rows(path) == []
+    everything = study.missing_runs(CFG, {0: ([], [])}, [])
+    assert len(everything) == CFG.study.seeds * len(list(study.arms_of(CFG)))
+    first, second = row('full', 'plain ViT', 0, .5), row('0.7', 'GAIE', 1, .25)
+    plugged = row('0.4', 'GAIE', 0, .5, trained_as='plain ViT')
+    study.append_rows(path, [first, plugged])
+    study.append_rows(path, [second])
+    assert study.read_rows(path) == [first, plugged, second]
+    missing = study.missing_runs(CFG, {0: ([], [])}, study.read_rows(path))
+    # a reducer that was only put into the plain ViT is still to be trained
+    assert set(everything) - set(missing) == {('full', 'plain ViT', 0, 0), ('0.7', 'GAIE', 1, 0)}
+
+
+def test_mean_interval_is_students():
+    values = [61., 64., 58., 66., 63.]
+    mean, half = report.mean_interval(values)
+    low, high = stats.t.interval(.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert (mean - half, mean + half) == (pytest.approx(low), pytest.approx(high))
+    # by hand: standard deviation 3.05, t = 2.776
+    assert half == pytest.approx(2.776 * np.std(values, ddof=1) / 5**.5, abs=1e-3)
+    assert np.isnan(report.mean_interval([3.])[1])
+
+
+def test_differences_are_paired_by_seed():
+    ours, other = {0: 60., 1: 70., 2: 80.}, {2: 79., 1: 69., 0: 59., 7: 0.}
+    assert report.paired_difference(ours, other) == (1., 0.)
+    assert report.paired_difference(ours, {9: 1.}) is None
+
+
+def test_scores_pool_the_folds_and_leave_out_unfinished_seeds():
+    rows = [row('0.7', 'GAIE', 0, .5, fold=0, clips=10),
+            row('0.7', 'GAIE', 0, 1., fold=1, clips=30), row('0.7', 'GAIE', 1, .5, fold=0)]
+    assert report.scores_of(rows, '0.7', 'GAIE', 'itself') == {0: pytest.approx(87.5)}
+
+
+def test_report_writes_tables_and_picture(tmp_path):
+    budgets = {'full': ['plain ViT'], '0.7': ['ToMe', 'GAIE']}
+    rows = [row('full', 'plain ViT', seed, .6 + .01 * seed) for seed in range(3)]
+    rows += [row('0.7', 'GAIE', seed, .5 + .01 * seed) for seed in range(3)]
+    rows += [row('0.7', 'ToMe', seed, .55 + .01 * seed) for seed in range(3)]
+    rows += [row('0.7', 'GAIE', seed, .3, trained_as='plain ViT') for seed in range(3)]
+    document = tmp_path / 'study.md'
+    document.write_text('Words.\n<!-- begin x -->\nold\n<!-- end x -->\n'
+                        '<!-- begin x training-free -->\n<!-- end x training-free -->\nEnd.\n')
+    report.write_report('x', budgets, rows, document)
+    text = document.read_text()
+    assert 'old' not in text and text.startswith('Words.\n') and text.endswith('End.\n')
+    trained, free = text.split('<!-- end x -->')
+    lines = [line for line in trained.splitlines() if line.startswith('| ')][2:]
+    # mean of 50, 51, 52 and t(2) = 4.303 times 1 / sqrt(3)
+    assert '| 0.7 | **GAIE** | 1.0000 | 51.0 ± 2.5 |  | 3 |' in text
+    assert [line.split(' | ')[1] for line in lines][-2:] == ['ToMe', '**GAIE**']
+    assert '| 0.7 | ToMe | 1.0000 | 56.0 ± 2.5 | -5.0 ± 0.0 | 3 |' in trained
+    assert '| 0.7 | **GAIE** | 1.0000 | 30.0 ± 0.0 |  | 3 |' in free
+    again = document.read_text()
+    report.write_report('x', budgets, rows, document)
+    assert document.read_text() == again
+    assert (tmp_path / 'study' / 'x.png').stat().st_size > 5000
+
+
+def test_a_document_without_a_place_is_left_alone(tmp_path):
+    document = tmp_path / 'study.md'
+    document.write_text('nothing')
+    with pytest.raises(ValueError, match='begin x'):
+        report.write_report('x', {'full': ['plain ViT']}, [row('full', 'plain ViT', 0, 1.)],
+                            document)
+    assert document.read_text() == 'nothing'
