@@ -1,5 +1,5 @@
 # The same study on real footage: run it by tools/analysis/study.py --data egogestar --root FOLDER.
-# Directions are classes, so no clip is mirrored.
+# Few clips, so more epochs; directions are classes, so no clip is mirrored.
 _base_ = 'embedded.py'
 
 train_pipeline = [
@@ -8,12 +8,18 @@ train_pipeline = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs', meta_keys=())
 ]
-train_cfg = dict(max_epochs=40)
+study = dict(
+    start=dict(
+        train_cfg=dict(max_epochs=40),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.02, end=4, by_epoch=True,
+                 convert_to_iter_based=True),
+            dict(type='CosineAnnealingLR', begin=4, T_max=36, end=40, by_epoch=True,
+                 convert_to_iter_based=True)
+        ]))
+train_cfg = dict(max_epochs=12)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, end=4, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=4, T_max=36, end=40, by_epoch=True,
+    dict(type='LinearLR', start_factor=0.02, end=1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, T_max=11, end=12, by_epoch=True,
          convert_to_iter_based=True)
 ]
-# DiffRate learns its counts in the first half
-study = dict(budgets={'0.7': dict(DiffRate=dict(custom_hooks=[
-    dict(type='DiffRateHook', target_ratio=.685, search_epochs=20)]))})

@@ -27,16 +27,27 @@ test_pipeline = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs', meta_keys=())
 ]
-train_dataloader = dict(batch_size=16, num_workers=0, persistent_workers=False)
+train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
 test_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
 
-train_cfg = dict(max_epochs=8)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, end=2, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=2, T_max=6, end=8, by_epoch=True,
-         convert_to_iter_based=True)
-]
+
+def schedule(lr, warmup, epochs):
+    """Linear warm-up and half a cosine, in epochs."""
+    return dict(
+        train_cfg=dict(max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(lr=lr)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.02, end=warmup, by_epoch=True,
+                 convert_to_iter_based=True),
+            dict(type='CosineAnnealingLR', begin=warmup, T_max=epochs - warmup, end=epochs,
+                 by_epoch=True, convert_to_iter_based=True)
+        ])
+
+
+# of finetuning
+train_cfg = dict(max_epochs=3)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+param_scheduler = schedule(5e-4, 1, 3)['param_scheduler']
 
 
 def neck(kind, merge_layers=(1, 3, 4), **settings):
@@ -45,25 +56,20 @@ def neck(kind, merge_layers=(1, 3, 4), **settings):
     return dict(model=dict(backbone=backbone))
 
 
-def narrow(embed_dims):
-    """What a smaller plain ViT changes."""
-    return dict(model=dict(
-        backbone=dict(embed_dims=embed_dims), cls_head=dict(in_channels=embed_dims)))
-
-
 def diffrate(token_keep_ratio, target_ratio):
-    """DiffRate learns its counts in the first half; 5 x 2e-3: the paper's learning rate."""
+    """DiffRate learns its counts in all epochs but the last, at the paper's learning rate, 0.01."""
     return dict(
         neck('DiffRate', (1, 2, 3, 4, 5), token_keep_ratio=token_keep_ratio),
         optim_wrapper=dict(paramwise_cfg=dict(custom_keys={
-            'backbone.neck': dict(lr_mult=5., decay_mult=0.)})),
-        custom_hooks=[dict(type='DiffRateHook', target_ratio=target_ratio, search_epochs=4)])
+            'backbone.neck': dict(lr_mult=20., decay_mult=0.)})),
+        custom_hooks=[dict(type='DiffRateHook', target_ratio=target_ratio, search_epochs=2)])
 
 
 # budget -> arm -> what is merged into this config; numbers such that all arms of a budget cost
 # what GAIE does with that keep ratio, within 3 %
 study = dict(
     seeds=5,
+    start=schedule(1.5e-3, 1, 6),  # training of the starting weights
     budgets={
         'full': {'plain ViT': {}},
         '0.7': {
@@ -74,7 +80,6 @@ study = dict(
             'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.8),
             'RandomDrop': neck('RandomDrop', token_keep_ratio=.78),
             'UniformDrop': neck('UniformDrop', token_keep_ratio=.78),
-            'narrower plain ViT': narrow(56),
         },
         '0.4': {
             'GAIE': neck('GAIE', token_keep_ratio=.4),
@@ -83,6 +88,5 @@ study = dict(
             'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.62),
             'RandomDrop': neck('RandomDrop', token_keep_ratio=.48),
             'UniformDrop': neck('UniformDrop', token_keep_ratio=.48),
-            'narrower plain ViT': narrow(48),
         }
     })

@@ -45,38 +45,58 @@ def clips():
     return study.Clips(frames, [k % 2 for k in places], {0: (places[:12], places[12:])})
 
 
-def runner_of(clips, tmp_path, budget, arm, seed):
-    cfg = study.arm_config(CFG, budget, arm)
-    cfg.train_cfg.max_epochs = 1
-    return study.make_runner(cfg, clips, 0, seed, tmp_path / f'{budget}{arm}{seed}')
+def train_start(clips, tmp_path, seed):
+    """Starting weights on the disk, and what their training saw."""
+    cfg = Config(CFG.to_dict())
+    cfg.merge_from_dict(CFG.study.start)
+    cfg.train_cfg.max_epochs = 2
+    runner = study.make_runner(cfg, clips, 0, seed, tmp_path / f'start{seed}')
+    seen = watch(runner)
+    path = tmp_path / f'start{seed}.pth'
+    torch.save(dict(state_dict=runner.model.state_dict()), path)
+    return path, seen
+
+
+def watch(runner):
+    """Train, and return the inputs of all steps and the weights that the first one began with."""
+    inputs, weights = [], []
+    step = runner.model.train_step
+
+    def look(data, optim_wrapper):
+        inputs.append(torch.stack([clip.clone() for clip in data['inputs']]))
+        weights.append({key: value.clone() for key, value in runner.model.state_dict().items()})
+        return step(data, optim_wrapper)
+
+    runner.model.train_step = look
+    runner.train()
+    return torch.cat(inputs), weights[0]
 
 
 def test_arms_share_weights_order_and_augmentation(clips, tmp_path):
-    """What the first training step sees is the same for all arms, and another for another seed."""
+    """All arms begin with the same weights and see the same, whatever a reducer draws."""
+    path, (_, fresh) = train_start(clips, tmp_path, seed=1)
+    start = torch.load(path)['state_dict']
+    assert any(not torch.equal(start[key], fresh[key]) for key in start)
+    inputs = None
+    for budget, arm in (study.FULL, ('0.7', 'GAIE'), ('0.7', 'RandomDrop'), ('0.7', 'DiffRate')):
+        cfg = study.arm_config(CFG, budget, arm)
+        cfg.train_cfg.max_epochs = 2
+        runner = study.make_runner(cfg, clips, 0, 1, tmp_path / arm, path)
+        arm_inputs, weights = watch(runner)
+        inputs = arm_inputs if inputs is None else inputs
+        assert torch.equal(inputs, arm_inputs), arm
+        assert all(torch.equal(value, weights[key]) for key, value in start.items()), arm
+        assert any(not torch.equal(runner.model.state_dict()[key], start[key]) for key in start)
 
-    def start(budget, arm, seed):
-        seen = []
-        runner = runner_of(clips, tmp_path, budget, arm, seed)
-        step = runner.model.train_step
 
-        def look(data, optim_wrapper):
-            seen.append(torch.stack([clip.clone() for clip in data['inputs']]))
-            seen.append({key: value.clone() for key, value in runner.model.state_dict().items()})
-            return step(data, optim_wrapper)
-
-        runner.model.train_step = look
-        runner.train()
-        return seen[0], seen[1]
-
-    inputs, weights = start(*study.FULL, seed=1)
-    for arm in ('GAIE', 'RandomDrop', 'DiffRate'):
-        other_inputs, other_weights = start('0.7', arm, seed=1)
-        assert torch.equal(inputs, other_inputs)
-        assert all(torch.equal(value, other_weights[key]) for key, value in weights.items())
-    other_inputs, other_weights = start(*study.FULL, seed=2)
+def test_another_seed_is_another_start_and_the_same_seed_the_same(clips, tmp_path):
+    path, (inputs, weights) = train_start(clips, tmp_path, seed=1)
+    _, (other_inputs, other_weights) = train_start(clips, tmp_path, seed=2)
+    again, _ = train_start(clips, tmp_path / 'again', seed=1)
+    key = 'backbone.blocks.0.mlp.layers.1.weight'
     assert not torch.equal(inputs, other_inputs)
-    assert not torch.equal(weights['backbone.blocks.0.mlp.layers.1.weight'],
-                           other_weights['backbone.blocks.0.mlp.layers.1.weight'])
+    assert not torch.equal(weights[key], other_weights[key])
+    assert torch.equal(torch.load(path)['state_dict'][key], torch.load(again)['state_dict'][key])
 
 
 def test_memory_dataset_leaves_the_clips_as_they_are(clips):
@@ -89,24 +109,37 @@ def test_memory_dataset_leaves_the_clips_as_they_are(clips):
     assert len(dataset) == 2 and np.array_equal(clips.frames, before)
 
 
-def row(budget, arm, seed, top1, trained_as='itself', fold=0, clips=10, gmacs=1.):
-    return dict(budget=budget, arm=arm, trained_as=trained_as, seed=seed, fold=fold, clips=clips,
-                gmacs=gmacs, top1=top1, mean1=top1)
+def row(budget, arm, seed, top1, training='finetuned', fold=0, clips=10, gmacs=1.):
+    return dict(budget=budget, arm=arm, training=training, seed=seed, fold=fold, clips=clips,
+                gmacs=gmacs, top1=top1)
 
 
 def test_rows_survive_the_file_and_missing_runs_follow(tmp_path):
     path = tmp_path / 'deep' / 'study.csv'
+    folds = {0: ([], []), 1: ([], [])}
     assert study.read_rows(path) == []
-    everything = study.missing_runs(CFG, {0: ([], [])}, [])
-    assert len(everything) == CFG.study.seeds * len(list(study.arms_of(CFG)))
-    first, second = row('full', 'plain ViT', 0, .5), row('0.7', 'GAIE', 1, .25)
-    plugged = row('0.4', 'GAIE', 0, .5, trained_as='plain ViT')
-    study.append_rows(path, [first, plugged])
+    everything = study.missing_arms(CFG, folds, [])
+    assert len(everything) == 2 * CFG.study.seeds * len(list(study.arms_of(CFG)))
+    first, second = row('full', 'plain ViT', 0, .5), row('0.7', 'GAIE', 1, .25, fold=1)
+    put_in = row('0.4', 'GAIE', 0, .5, training='start')
+    study.append_rows(path, [first, put_in])
     study.append_rows(path, [second])
-    assert study.read_rows(path) == [first, plugged, second]
-    missing = study.missing_runs(CFG, {0: ([], [])}, study.read_rows(path))
-    # a reducer that was only put into the plain ViT is still to be trained
-    assert set(everything) - set(missing) == {('full', 'plain ViT', 0, 0), ('0.7', 'GAIE', 1, 0)}
+    assert study.read_rows(path) == [first, put_in, second]
+    missing = study.missing_arms(CFG, folds, study.read_rows(path))
+    # a reducer that was only put into the starting weights is still to be finetuned
+    assert set(everything) - set(missing) == {('full', 'plain ViT', 0, 0), ('0.7', 'GAIE', 1, 1)}
+    better = dict(first, top1=.75)
+    study.append_rows(path, [better])
+    assert study.read_rows(path) == [put_in, second, better]
+
+
+def test_starting_weights_are_made_again_where_the_file_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, 'WORK', tmp_path)
+    rows = [row('full', 'plain ViT', seed, .5, training='start') for seed in (0, 1)]
+    study.start_checkpoint('x', 0, 0).parent.mkdir(parents=True)
+    study.start_checkpoint('x', 0, 0).write_bytes(b'')
+    assert study.missing_starts('x', CFG, {0: ([], [])}, rows) == [(seed, 0) for seed in
+                                                                  range(1, CFG.study.seeds)]
 
 
 def test_mean_interval_is_students():
@@ -128,7 +161,7 @@ def test_differences_are_paired_by_seed():
 def test_scores_pool_the_folds_and_leave_out_unfinished_seeds():
     rows = [row('0.7', 'GAIE', 0, .5, fold=0, clips=10),
             row('0.7', 'GAIE', 0, 1., fold=1, clips=30), row('0.7', 'GAIE', 1, .5, fold=0)]
-    assert report.scores_of(rows, '0.7', 'GAIE', 'itself') == {0: pytest.approx(87.5)}
+    assert report.scores_of(rows, '0.7', 'GAIE', 'finetuned') == {0: pytest.approx(87.5)}
 
 
 def test_report_writes_tables_and_picture(tmp_path):
@@ -136,10 +169,11 @@ def test_report_writes_tables_and_picture(tmp_path):
     rows = [row('full', 'plain ViT', seed, .6 + .01 * seed) for seed in range(3)]
     rows += [row('0.7', 'GAIE', seed, .5 + .01 * seed) for seed in range(3)]
     rows += [row('0.7', 'ToMe', seed, .55 + .01 * seed) for seed in range(3)]
-    rows += [row('0.7', 'GAIE', seed, .3, trained_as='plain ViT') for seed in range(3)]
+    rows += [row('0.7', 'GAIE', seed, .3, training='start') for seed in range(3)]
     document = tmp_path / 'study.md'
     document.write_text('Words.\n<!-- begin x -->\nold\n<!-- end x -->\n'
-                        '<!-- begin x training-free -->\n<!-- end x training-free -->\nEnd.\n')
+                        '<!-- begin x without finetuning -->\n<!-- end x without finetuning -->\n'
+                        'End.\n')
     report.write_report('x', budgets, rows, document)
     text = document.read_text()
     assert 'old' not in text and text.startswith('Words.\n') and text.endswith('End.\n')
@@ -156,10 +190,12 @@ def test_report_writes_tables_and_picture(tmp_path):
     assert (tmp_path / 'study' / 'x.png').stat().st_size > 5000
 
 
-def test_a_document_without_a_place_is_left_alone(tmp_path):
+def test_a_document_without_a_place_gets_one(tmp_path):
     document = tmp_path / 'study.md'
-    document.write_text('nothing')
-    with pytest.raises(ValueError, match='begin x'):
-        report.write_report('x', {'full': ['plain ViT']}, [row('full', 'plain ViT', 0, 1.)],
-                            document)
-    assert document.read_text() == 'nothing'
+    document.write_text('Words.\n')
+    rows = [row('full', 'plain ViT', seed, .5) for seed in (0, 1)]
+    for _ in range(2):
+        report.write_report('x', {'full': ['plain ViT']}, rows, document)
+        text = document.read_text()
+        assert text.startswith('Words.\n\n## X\n\n<!-- begin x -->\n| ')
+        assert text.count('plain ViT') == 1 and text.endswith('<!-- end x -->\n')

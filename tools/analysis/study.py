@@ -1,10 +1,11 @@
 """Train and test every token reducer alike, and compare them at the same cost.
 
-Each arm of the config's study (the plain ViT, each reducer) is trained from the
-same initial weights, on the same clips in the same order, with every seed. A
-finished run adds its rows to the study's csv at once, and the same command goes
-on where it was stopped. The plain ViT's runs are also tested with each reducer put in
-without training. ``--report`` writes tables and picture from the csv alone.
+A plain ViT is trained with every seed; these are the starting weights. Each arm of the
+config's study (the plain ViT again, each reducer) is then finetuned from the starting
+weights of its seed, on the same clips in the same order. The starting weights
+are also tested with each reducer put in, without finetuning. A finished run adds
+its rows to the study's csv at once, and the same command goes on where it was
+stopped. ``--report`` writes tables and picture from the csv alone.
 """
 import argparse
 import csv
@@ -17,7 +18,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -37,9 +38,9 @@ WORK = ROOT / 'work_dirs' / 'study'
 TABLES = ROOT / 'docs' / 'study'
 STUDIES = ('embedded', 'egogestar')
 FULL = ('full', 'plain ViT')  # budget and arm of the reference
-ITSELF = 'itself'
-# top1 and mean1 in [0, 1]; gmacs true, per view, of the model as it was tested
-COLUMNS = ('budget', 'arm', 'trained_as', 'seed', 'fold', 'clips', 'gmacs', 'top1', 'mean1')
+START, FINETUNED = 'start', 'finetuned'
+# top1 in [0, 1]; gmacs true, per view, of the model as it was tested
+COLUMNS = ('budget', 'arm', 'training', 'seed', 'fold', 'clips', 'gmacs', 'top1')
 Row = Dict[str, object]
 Folds = Dict[int, Tuple[List[int], List[int]]]
 
@@ -155,8 +156,9 @@ def arm_config(cfg: Config, budget: str, arm: str) -> Config:
     return own
 
 
-def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path) -> Runner:
-    """mmengine's runner of one run, with the model's initial weights in it.
+def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
+                start: Optional[Path] = None) -> Runner:
+    """mmengine's runner of one run.
 
     Args:
         cfg (Config): Of the arm.
@@ -164,7 +166,10 @@ def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path)
         fold (int): Which fold.
         seed (int): Of initial weights, order and augmentation.
         work_dir (Path): For the log and the last checkpoint.
+        start (Path, optional): Checkpoint to begin with. Defaults to None, the
+            model's own initialisation.
     """
+    init_default_scope('mmaction')
     loaders = {}
     for part, places in zip(('train', 'test'), clips.folds[fold]):
         dataset = MemoryDataset(clips, places, cfg[f'{part}_pipeline'])
@@ -177,14 +182,14 @@ def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path)
         default_hooks=dict(cfg.default_hooks, checkpoint=dict(
             type='CheckpointHook', interval=-1, save_optimizer=False)),
         custom_hooks=cfg.get('custom_hooks'), log_processor=cfg.log_processor,
-        env_cfg=cfg.env_cfg, log_level='WARNING', default_scope='mmaction',
-        randomness=dict(seed=seed), experiment_name=f'{work_dir.name}-{os.getpid()}', **loaders)
+        env_cfg=cfg.env_cfg, load_from=start and str(start), log_level='WARNING',
+        default_scope='mmaction', randomness=dict(seed=seed),
+        experiment_name=f'{work_dir.name}-{os.getpid()}', **loaders)
     return runner
 
 
-def run(name: str, config: str, data: str, budget: str, arm: str, seed: int,
-        fold: int) -> List[Row]:
-    """Train one arm and test it; the plain ViT is also tested with each reducer.
+def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List[Row]:
+    """Train the plain ViT; test it as it is and with each reducer put in.
 
     Returns:
         list[dict]: Rows of the csv.
@@ -192,23 +197,43 @@ def run(name: str, config: str, data: str, budget: str, arm: str, seed: int,
     torch.set_num_threads(1)  # the last digits, and so the result, depend on it
     base = Config.fromfile(config)
     clips = read_clips(name, base, Path(data))
+    cfg = Config(base.to_dict())
+    cfg.merge_from_dict(base.study.start)
+    checkpoint = start_checkpoint(name, seed, fold)
+    runner = make_runner(cfg, clips, fold, seed, checkpoint.parent / 'run')
+    runner.train()
+    rows = [make_row(*FULL, START, seed, fold, clips, runner, cfg)]
+    for budget, arm in arms_of(base):
+        own = arm_config(base, budget, arm)
+        if can_be_put_in(own):
+            other = make_runner(own, clips, fold, seed, checkpoint.parent / 'with_reducers')
+            other.model.load_state_dict(runner.model.state_dict())
+            rows.append(make_row(budget, arm, START, seed, fold, clips, other, own))
+    with atomic_file(checkpoint) as partial:
+        torch.save(dict(state_dict=runner.model.state_dict()), partial)
+    return rows
+
+
+def start_checkpoint(name: str, seed: int, fold: int) -> Path:
+    """Where the starting weights lie."""
+    return WORK / name / f'start-fold{fold}-seed{seed}' / 'start.pth'
+
+
+def finetune(name: str, config: str, data: str, budget: str, arm: str, seed: int,
+             fold: int) -> List[Row]:
+    """Finetune one arm from the starting weights and test it.
+
+    Returns:
+        list[dict]: The row of the csv.
+    """
+    torch.set_num_threads(1)
+    base = Config.fromfile(config)
+    clips = read_clips(name, base, Path(data))
     cfg = arm_config(base, budget, arm)
     work_dir = WORK / name / f'{budget}-{arm}-fold{fold}-seed{seed}'.replace(' ', '_')
-    runner = make_runner(cfg, clips, fold, seed, work_dir)
+    runner = make_runner(cfg, clips, fold, seed, work_dir, start_checkpoint(name, seed, fold))
     runner.train()
-    where = dict(seed=seed, fold=fold, clips=len(clips.folds[fold][1]))
-    rows = [dict(budget=budget, arm=arm, trained_as=ITSELF, **where, **result(runner, cfg))]
-    if (budget, arm) == FULL:
-        weights = runner.model.state_dict()
-        for budget, arm in arms_of(base):
-            own = arm_config(base, budget, arm)
-            if not can_be_put_in(own):
-                continue
-            other = make_runner(own, clips, fold, seed, work_dir / 'with_reducers')
-            other.model.load_state_dict(weights)
-            rows.append(
-                dict(budget=budget, arm=arm, trained_as=FULL[1], **where, **result(other, own)))
-    return rows
+    return [make_row(budget, arm, FINETUNED, seed, fold, clips, runner, cfg)]
 
 
 def arms_of(cfg: Config) -> Iterator[Tuple[str, str]]:
@@ -224,11 +249,13 @@ def can_be_put_in(cfg: Config) -> bool:
     return neck is not None and neck.type != 'DiffRateNeck'
 
 
-def result(runner: Runner, cfg: Config) -> Row:
-    """Cost and accuracy of what a runner holds."""
-    scores = runner.test()
-    return dict(gmacs=round(gmacs(runner.model, cfg), 6), top1=round(float(scores['acc/top1']), 6),
-                mean1=round(float(scores['acc/mean1']), 6))
+def make_row(budget: str, arm: str, training: str, seed: int, fold: int, clips: Clips,
+             runner: Runner, cfg: Config) -> Row:
+    """Test what a runner holds."""
+    top1 = round(float(runner.test()['acc/top1']), 6)
+    return dict(budget=budget, arm=arm, training=training, seed=seed, fold=fold,
+                clips=len(clips.folds[fold][1]), gmacs=round(gmacs(runner.model, cfg), 6),
+                top1=top1)
 
 
 def gmacs(model: torch.nn.Module, cfg: Config) -> float:
@@ -244,26 +271,48 @@ def read_rows(path: Path) -> List[Row]:
         return []
     with open(path, newline='') as file:
         rows = list(csv.DictReader(file))
-    numbers = dict(seed=int, fold=int, clips=int, gmacs=float, top1=float, mean1=float)
+    numbers = dict(seed=int, fold=int, clips=int, gmacs=float, top1=float)
     return [{key: numbers.get(key, str)(value) for key, value in row.items()} for row in rows]
 
 
 def append_rows(path: Path, rows: List[Row]) -> None:
-    """Add rows to a study's csv, all or none of them."""
-    old = read_rows(path)
+    """Add rows to a study's csv, all or none; a run that is made again replaces its rows."""
+    new = {tuple(row[key] for key in COLUMNS[:5]) for row in rows}
+    old = [row for row in read_rows(path) if tuple(row[key] for key in COLUMNS[:5]) not in new]
     with atomic_file(path, durable=True) as partial, open(partial, 'w', newline='') as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         writer.writeheader()
         writer.writerows(old + rows)
 
 
-def missing_runs(cfg: Config, folds: Folds, rows: List[Row]) -> List[Tuple[str, str, int, int]]:
-    """(budget, arm, seed, fold) of the runs that the csv lacks, one budget after the other."""
+def missing_starts(name: str, cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
+    """(seed, fold) of the starting weights that are not in the csv or not on the disk."""
+    done = {(row['seed'], row['fold']) for row in rows if row['training'] == START}
+    return [(seed, fold) for seed in range(cfg.study.seeds) for fold in folds
+            if (seed, fold) not in done or not start_checkpoint(name, seed, fold).exists()]
+
+
+def missing_arms(cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
+    """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
     done = {(row['budget'], row['arm'], row['seed'], row['fold'])
-            for row in rows if row['trained_as'] == ITSELF}
+            for row in rows if row['training'] == FINETUNED}
     wanted = [(budget, arm, seed, fold) for budget, arms in cfg.study.budgets.items()
               for seed in range(cfg.study.seeds) for fold in folds for arm in arms]
     return [one for one in wanted if one not in done]
+
+
+def run_all(what: Callable[..., List[Row]], jobs: List[tuple], workers: int, table: Path,
+            *common) -> None:
+    """Run jobs side by side; rows go into the table as they come."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:
+        futures = [pool.submit(what, *common, *job) for job in jobs]
+        try:
+            for future in tqdm(as_completed(futures), total=len(jobs), desc=what.__name__,
+                               unit='run'):
+                append_rows(table, future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def draw_embedded(data: Path) -> None:
@@ -308,11 +357,10 @@ def main() -> None:
         if args.data == 'embedded':
             draw_embedded(data)
         clips = read_clips(args.data, cfg, data)
-        todo = list(missing_runs(cfg, clips.folds, read_rows(table)))
-        with ProcessPoolExecutor(args.workers, multiprocessing.get_context('spawn')) as pool:
-            futures = [pool.submit(run, args.data, str(config), str(data), *one) for one in todo]
-            for future in tqdm(as_completed(futures), total=len(todo), desc='runs', unit='run'):
-                append_rows(table, future.result())
+        common = (table, args.data, str(config), str(data))
+        run_all(train_start, missing_starts(args.data, cfg, clips.folds, read_rows(table)),
+                args.workers, *common)
+        run_all(finetune, missing_arms(cfg, clips.folds, read_rows(table)), args.workers, *common)
     budgets = {budget: list(arms) for budget, arms in cfg.study.budgets.items()}
     write_report(args.data, budgets, read_rows(table), ROOT / 'docs' / 'study.md')
 

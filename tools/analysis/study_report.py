@@ -12,20 +12,20 @@ from gaie_mmaction.files import atomic_file
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 
-ITSELF, FULL, OURS = 'itself', 'full', 'GAIE'
+START, FINETUNED, FULL, OURS = 'start', 'finetuned', 'full', 'GAIE'
 CONFIDENCE = .95
 Row = Dict[str, object]
 Scores = Dict[int, float]  # seed -> Top-1 in %
 
 
-def scores_of(rows: List[Row], budget: str, arm: str, trained_as: str) -> Scores:
+def scores_of(rows: List[Row], budget: str, arm: str, training: str) -> Scores:
     """Top-1 of each seed in %, over the clips of all its folds.
 
     A seed that lacks folds which another seed of the arm has is left out.
     """
     folds: Dict[int, Dict[int, Row]] = defaultdict(dict)
     for row in rows:
-        if (row['budget'], row['arm'], row['trained_as']) == (budget, arm, trained_as):
+        if (row['budget'], row['arm'], row['training']) == (budget, arm, training):
             folds[row['seed']][row['fold']] = row
     wanted = {row['fold'] for row in rows}
     scores = {}
@@ -51,23 +51,22 @@ def paired_difference(ours: Scores, other: Scores) -> Optional[Tuple[float, floa
     return mean_interval([ours[seed] - other[seed] for seed in common]) if common else None
 
 
-def cost_of(rows: List[Row], budget: str, arm: str, trained_as: str) -> Tuple[float, float]:
+def cost_of(rows: List[Row], budget: str, arm: str, training: str) -> Tuple[float, float]:
     """Least and largest GMACs of an arm's runs."""
     costs = [row['gmacs'] for row in rows
-             if (row['budget'], row['arm'], row['trained_as']) == (budget, arm, trained_as)]
+             if (row['budget'], row['arm'], row['training']) == (budget, arm, training)]
     return min(costs), max(costs)
 
 
-def make_table(rows: List[Row], budgets: Dict[str, List[str]], trained_as: str) -> List[str]:
+def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str) -> List[str]:
     """Markdown lines: arms by budget, each budget's arms from the best to the worst."""
     lines = ['| cost of GAIE with keep ratio | arm | GMACs | Top-1 %, mean and 95 % interval | '
              'GAIE minus this one, paired | seeds |', '|--:|---|--:|--:|--:|--:|']
     for budget, arms in budgets.items():
-        own = ITSELF if budget == FULL else trained_as
-        scores = {arm: scores_of(rows, budget, arm, own) for arm in arms}
+        scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
         scores = {arm: found for arm, found in scores.items() if found}
         for arm, found in sorted(scores.items(), key=lambda item: -np.mean(list(item[1].values()))):
-            low, high = cost_of(rows, budget, arm, own)
+            low, high = cost_of(rows, budget, arm, training)
             cost = f'{low:.4f}' if f'{low:.4f}' == f'{high:.4f}' else f'{low:.4f} to {high:.4f}'
             mean, half = mean_interval(list(found.values()))
             difference = '' if arm == OURS else signed(
@@ -84,10 +83,9 @@ def signed(difference: Optional[Tuple[float, float]]) -> str:
 
 
 def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
-    """Picture of all means with their intervals, one panel a way of training."""
-    ways = [(ITSELF, 'trained with the reducer'),
-            ('plain ViT', 'reducer put into the trained plain ViT')]
-    ways = [way for way in ways if any(row['trained_as'] == way[0] for row in rows)]
+    """Picture of all means with their intervals, one panel with finetuning and one without."""
+    ways = [(FINETUNED, 'finetuned with the reducer'), (START, 'reducer put in without finetuning')]
+    ways = [way for way in ways if any(row['training'] == way[0] for row in rows)]
     reduced = [budget for budget in budgets if budget != FULL]
     figure, panels = plt.subplots(1, len(ways), figsize=(5.5 * len(ways), 4.6), squeeze=False,
                                   sharex=True, layout='constrained')
@@ -105,13 +103,13 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
             panel.plot([], [], 'o', color=f'C{reduced.index(budget)}',
                        label=f'cost of GAIE, keep ratio {budget}')
         full = [value for arm in budgets.get(FULL, ())
-                for value in scores_of(rows, FULL, arm, ITSELF).values()]
+                for value in scores_of(rows, FULL, arm, way).values()]
         if full:
             mean, half = mean_interval(full)
             panel.axvspan(mean - half, mean + half, color='0.9', label='plain ViT, full cost')
             panel.axvline(mean, color='0.5', linewidth=1)
         panel.set_yticks(range(len(names)), names)
-        panel.set_xlabel('Top-1 on unseen subjects or scenes, %')
+        panel.set_xlabel('Top-1 and its 95 % interval, %')
         panel.set_title(title)
         panel.grid(axis='x', alpha=.3)
     panels[0][0].legend(fontsize='small', loc='lower left')
@@ -124,13 +122,11 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
 def replace_between(text: str, name: str, lines: List[str]) -> str:
     """Text with new lines between ``<!-- begin name -->`` and ``<!-- end name -->``.
 
-    Raises:
-        ValueError: If the two marks are not there.
+    A text without the two marks gets them, and a heading, at its end.
     """
     begin, end = f'<!-- begin {name} -->\n', f'<!-- end {name} -->'
     if begin not in text or end not in text:
-        raise ValueError(f'the document has no place for the table: it needs the lines '
-                         f'{begin.strip()} and {end}')
+        text = f'{text.rstrip()}\n\n## {name.capitalize()}\n\n{begin}{end}\n'
     head, rest = text.split(begin)
     return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
 
@@ -143,12 +139,12 @@ def write_report(name: str, budgets: Dict[str, List[str]], rows: List[Row],
         name (str): Of the study.
         budgets (dict): Budget -> names of its arms.
         rows (list[dict]): Of the csv.
-        document (Path): With a place for each table.
+        document (Path): The file; it must exist.
     """
     text = document.read_text(encoding='utf-8')
-    for trained_as, mark in ((ITSELF, name), ('plain ViT', f'{name} training-free')):
-        if any(row['trained_as'] == trained_as for row in rows):
-            text = replace_between(text, mark, make_table(rows, budgets, trained_as))
+    for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
+        if any(row['training'] == training for row in rows):
+            text = replace_between(text, mark, make_table(rows, budgets, training))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png')
     with atomic_file(document) as partial:
         partial.write_text(text, encoding='utf-8')

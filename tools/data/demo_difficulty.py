@@ -33,8 +33,8 @@ class Difficulty:
 
 DIFFICULTIES = {
     'normal': Difficulty(),
-    'hard': Difficulty(amplitude=(.4, .8), noise_std=6., shake=.4, sway=1.5, passers_by=.5,
-                       flashes=.02),
+    'hard': Difficulty(amplitude=(.6, .9), noise_std=5., shake=.25, sway=1.5, passers_by=.4,
+                       flashes=.01),
 }
 SHAKE_MEMORY = .9  # of the camera's place, from a frame to the next
 CROSSING_FRAMES = (50, 110)  # that a passer-by needs for the width of the picture
