@@ -19,7 +19,6 @@ study = dict(
         ]))
 train_cfg = dict(max_epochs=12)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, end=1, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=1, T_max=11, end=12, by_epoch=True,
-         convert_to_iter_based=True)
+    dict(type='LinearLR', start_factor=0.02, end=20, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=12, end=12, by_epoch=True, convert_to_iter_based=True)
 ]

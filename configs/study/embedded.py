@@ -31,23 +31,13 @@ train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
 test_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
 
 
-def schedule(lr, warmup, epochs):
-    """Linear warm-up and half a cosine, in epochs."""
-    return dict(
-        train_cfg=dict(max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(lr=lr)),
-        param_scheduler=[
-            dict(type='LinearLR', start_factor=0.02, end=warmup, by_epoch=True,
-                 convert_to_iter_based=True),
-            dict(type='CosineAnnealingLR', begin=warmup, T_max=epochs - warmup, end=epochs,
-                 by_epoch=True, convert_to_iter_based=True)
-        ])
-
-
 # of finetuning
-train_cfg = dict(max_epochs=3)
+train_cfg = dict(max_epochs=2)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
-param_scheduler = schedule(5e-4, 1, 3)['param_scheduler']
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, end=20, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=2, end=2, by_epoch=True, convert_to_iter_based=True)
+]
 
 
 def neck(kind, merge_layers=(1, 3, 4), **settings):
@@ -57,19 +47,28 @@ def neck(kind, merge_layers=(1, 3, 4), **settings):
 
 
 def diffrate(token_keep_ratio, target_ratio):
-    """DiffRate learns its counts in all epochs but the last, at the paper's learning rate, 0.01."""
+    """DiffRate learns its counts in the first epoch, at the paper's learning rate, 0.01."""
     return dict(
         neck('DiffRate', (1, 2, 3, 4, 5), token_keep_ratio=token_keep_ratio),
         optim_wrapper=dict(paramwise_cfg=dict(custom_keys={
             'backbone.neck': dict(lr_mult=20., decay_mult=0.)})),
-        custom_hooks=[dict(type='DiffRateHook', target_ratio=target_ratio, search_epochs=2)])
+        custom_hooks=[dict(type='DiffRateHook', target_ratio=target_ratio, search_epochs=1)])
 
 
 # budget -> arm -> what is merged into this config; numbers such that all arms of a budget cost
 # what GAIE does with that keep ratio, within 3 %
 study = dict(
     seeds=5,
-    start=schedule(1.5e-3, 1, 6),  # training of the starting weights
+    # training of the starting weights
+    start=dict(
+        train_cfg=dict(max_epochs=6),
+        optim_wrapper=dict(optimizer=dict(lr=1.5e-3)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.02, end=1, by_epoch=True,
+                 convert_to_iter_based=True),
+            dict(type='CosineAnnealingLR', begin=1, T_max=5, end=6, by_epoch=True,
+                 convert_to_iter_based=True)
+        ]),
     budgets={
         'full': {'plain ViT': {}},
         '0.7': {
@@ -80,6 +79,7 @@ study = dict(
             'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.8),
             'RandomDrop': neck('RandomDrop', token_keep_ratio=.78),
             'UniformDrop': neck('UniformDrop', token_keep_ratio=.78),
+            'GAIE, prop_attn': neck('GAIE', token_keep_ratio=.7, prop_attn=True),
         },
         '0.4': {
             'GAIE': neck('GAIE', token_keep_ratio=.4),
@@ -88,5 +88,6 @@ study = dict(
             'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.62),
             'RandomDrop': neck('RandomDrop', token_keep_ratio=.48),
             'UniformDrop': neck('UniformDrop', token_keep_ratio=.48),
+            'GAIE, prop_attn': neck('GAIE', token_keep_ratio=.4, prop_attn=True),
         }
     })

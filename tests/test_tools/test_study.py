@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from numbered_video import write_video
 from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +110,40 @@ def test_memory_dataset_leaves_the_clips_as_they_are(clips):
     assert len(dataset) == 2 and np.array_equal(clips.frames, before)
 
 
+@pytest.fixture
+def footage(tmp_path):
+    """A folder in the form of the real footage: three scenes of two clips, and one to leave out."""
+    lines = ['path,label,label_id,serial,scene,fold,frames,fps']
+    for scene in range(3):
+        for label_id, label in enumerate(('left', 'right')):
+            name = f'{label}{scene}.mp4'
+            write_video(tmp_path / name, 10 + scene)
+            lines.append(f'{name},{label},{label_id},1,{scene},{scene},{10 + scene},25')
+    lines.append('left0.mp4,unclassified,2,1,0,0,10,25')
+    (tmp_path / 'labels.csv').write_text('\n'.join(lines) + '\n')
+    return tmp_path
+
+
+def test_real_footage_is_read_once_and_split_by_its_folds(footage, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
+    cfg = Config.fromfile(ROOT / 'configs' / 'study' / 'egogestar.py')
+    clips = study.read_clips('egogestar', cfg, footage)
+    assert clips.frames.shape == (6, 8, 86, 94, 3) and clips.labels == [0, 1] * 3
+    assert clips.folds == {fold: ([k for k in range(6) if k // 2 != fold],
+                                  [2 * fold, 2 * fold + 1]) for fold in range(3)}
+    # no clip is mirrored: directions are classes
+    assert 'Flip' not in str(cfg.train_pipeline)
+    dataset = study.MemoryDataset(clips, clips.folds[0][0], cfg.train_pipeline)
+    assert dataset[0]['inputs'].shape == (1, 3, 8, 80, 80)
+    stored, = (tmp_path / 'work' / 'egogestar').glob('clips-*.npy')
+    before = stored.stat().st_mtime_ns
+    again = study.read_clips('egogestar', cfg, footage)
+    assert stored.stat().st_mtime_ns == before and np.array_equal(again.frames, clips.frames)
+    write_video(footage / 'left0.mp4', 12)  # other footage is decoded anew
+    study.read_clips('egogestar', cfg, footage)
+    assert len(list((tmp_path / 'work' / 'egogestar').glob('clips-*.npy'))) == 2
+
+
 def row(budget, arm, seed, top1, training='finetuned', fold=0, clips=10, gmacs=1.):
     return dict(budget=budget, arm=arm, training=training, seed=seed, fold=fold, clips=clips,
                 gmacs=gmacs, top1=top1)
@@ -133,13 +168,19 @@ def test_rows_survive_the_file_and_missing_runs_follow(tmp_path):
     assert study.read_rows(path) == [put_in, second, better]
 
 
-def test_starting_weights_are_made_again_where_the_file_is_missing(tmp_path, monkeypatch):
+def test_starting_weights_are_made_again_where_something_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(study, 'WORK', tmp_path)
-    rows = [row('full', 'plain ViT', seed, .5, training='start') for seed in (0, 1)]
-    study.start_checkpoint('x', 0, 0).parent.mkdir(parents=True)
-    study.start_checkpoint('x', 0, 0).write_bytes(b'')
-    assert study.missing_starts('x', CFG, {0: ([], [])}, rows) == [(seed, 0) for seed in
-                                                                  range(1, CFG.study.seeds)]
+    put_in = list(study.arms_put_in(CFG))
+    assert ('0.4', 'GAIE') in put_in and ('0.7', 'DiffRate') not in put_in
+    rows = [row(*one, seed, .5, training='start') for seed in (0, 1, 2)
+            for one in (study.FULL, *put_in)]
+    rows.pop()  # of seed 2
+    for seed in (0, 2):
+        path = study.start_checkpoint('x', seed, 0)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b'')
+    missing = study.missing_starts('x', CFG, {0: ([], [])}, rows)
+    assert missing == [(seed, 0) for seed in range(1, CFG.study.seeds)]
 
 
 def test_mean_interval_is_students():

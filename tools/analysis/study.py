@@ -189,7 +189,7 @@ def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
 
 
 def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List[Row]:
-    """Train the plain ViT; test it as it is and with each reducer put in.
+    """Train the plain ViT, unless it is there; test it as it is and with each reducer put in.
 
     Returns:
         list[dict]: Rows of the csv.
@@ -201,16 +201,18 @@ def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List
     cfg.merge_from_dict(base.study.start)
     checkpoint = start_checkpoint(name, seed, fold)
     runner = make_runner(cfg, clips, fold, seed, checkpoint.parent / 'run')
-    runner.train()
+    if checkpoint.exists():
+        runner.model.load_state_dict(torch.load(checkpoint)['state_dict'])
+    else:
+        runner.train()
+        with atomic_file(checkpoint) as partial:
+            torch.save(dict(state_dict=runner.model.state_dict()), partial)
     rows = [make_row(*FULL, START, seed, fold, clips, runner, cfg)]
-    for budget, arm in arms_of(base):
+    for budget, arm in arms_put_in(base):
         own = arm_config(base, budget, arm)
-        if can_be_put_in(own):
-            other = make_runner(own, clips, fold, seed, checkpoint.parent / 'with_reducers')
-            other.model.load_state_dict(runner.model.state_dict())
-            rows.append(make_row(budget, arm, START, seed, fold, clips, other, own))
-    with atomic_file(checkpoint) as partial:
-        torch.save(dict(state_dict=runner.model.state_dict()), partial)
+        other = make_runner(own, clips, fold, seed, checkpoint.parent / 'with_reducers')
+        other.model.load_state_dict(runner.model.state_dict())
+        rows.append(make_row(budget, arm, START, seed, fold, clips, other, own))
     return rows
 
 
@@ -243,10 +245,12 @@ def arms_of(cfg: Config) -> Iterator[Tuple[str, str]]:
             yield budget, arm
 
 
-def can_be_put_in(cfg: Config) -> bool:
-    """Whether the arm is the plain ViT with a reducer that has no parameters."""
-    neck = cfg.model.backbone.get('neck')
-    return neck is not None and neck.type != 'DiffRateNeck'
+def arms_put_in(cfg: Config) -> Iterator[Tuple[str, str]]:
+    """(budget, arm) of the reducers without parameters: they need no finetuning."""
+    for budget, arm in arms_of(cfg):
+        neck = arm_config(cfg, budget, arm).model.backbone.get('neck')
+        if neck is not None and neck.type != 'DiffRateNeck':
+            yield budget, arm
 
 
 def make_row(budget: str, arm: str, training: str, seed: int, fold: int, clips: Clips,
@@ -286,10 +290,13 @@ def append_rows(path: Path, rows: List[Row]) -> None:
 
 
 def missing_starts(name: str, cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
-    """(seed, fold) of the starting weights that are not in the csv or not on the disk."""
-    done = {(row['seed'], row['fold']) for row in rows if row['training'] == START}
+    """(seed, fold) of the starting weights that lack their file or rows of the csv."""
+    done = {(row['budget'], row['arm'], row['seed'], row['fold'])
+            for row in rows if row['training'] == START}
+    wanted = [FULL, *arms_put_in(cfg)]
     return [(seed, fold) for seed in range(cfg.study.seeds) for fold in folds
-            if (seed, fold) not in done or not start_checkpoint(name, seed, fold).exists()]
+            if not start_checkpoint(name, seed, fold).exists()
+            or any((*one, seed, fold) not in done for one in wanted)]
 
 
 def missing_arms(cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
