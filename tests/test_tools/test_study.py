@@ -144,6 +144,31 @@ def test_real_footage_is_read_once_and_split_by_its_folds(footage, tmp_path, mon
     assert len(list((tmp_path / 'work' / 'egogestar').glob('clips-*.npy'))) == 2
 
 
+def test_a_start_and_an_arm_of_it(footage, tmp_path, monkeypatch):
+    """Rows of both kinds of run; starting weights that are there are tested, not trained again."""
+    monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
+    cfg = Config.fromfile(ROOT / 'configs' / 'study' / 'egogestar.py')
+    cfg.study.start.train_cfg.max_epochs = cfg.train_cfg.max_epochs = 2
+    cfg.study.start.param_scheduler = cfg.param_scheduler = []
+    cfg.study.budgets = {'full': cfg.study.budgets['full'], '0.4': {
+        name: cfg.study.budgets['0.4'][name] for name in ('GAIE', 'vid-TLDR')}}
+    cfg.dump(tmp_path / 'small.py')
+    common = 'egogestar', str(tmp_path / 'small.py'), str(footage)
+    rows = study.train_start(*common, 3, 1)
+    assert [(row['budget'], row['arm'], row['training']) for row in rows] == [
+        ('full', 'plain ViT', 'start'), ('0.4', 'GAIE', 'start'), ('0.4', 'vid-TLDR', 'start')]
+    assert all((row['seed'], row['fold'], row['clips']) == (3, 1, 2) for row in rows)
+    assert rows[1]['gmacs'] == pytest.approx(cost('0.4', 'GAIE'), abs=1e-6)
+    assert rows[1]['gmacs'] < .7 * rows[0]['gmacs']
+    monkeypatch.setattr(study.Runner, 'train', None)
+    assert study.train_start(*common, 3, 1) == rows
+    monkeypatch.undo()
+    monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
+    row, = study.finetune(*common, '0.4', 'GAIE', 3, 1)
+    assert row['training'] == 'finetuned' and row['gmacs'] == rows[1]['gmacs']
+    assert row['top1'] in (0, .5, 1)
+
+
 def row(budget, arm, seed, top1, training='finetuned', fold=0, clips=10, gmacs=1.):
     return dict(budget=budget, arm=arm, training=training, seed=seed, fold=fold, clips=clips,
                 gmacs=gmacs, top1=top1)
@@ -223,6 +248,7 @@ def test_report_writes_tables_and_picture(tmp_path):
     # mean of 50, 51, 52 and t(2) = 4.303 times 1 / sqrt(3)
     assert '| 0.7 | **GAIE** | 1.0000 | 51.0 ± 2.5 |  | 3 |' in text
     assert [line.split(' | ')[1] for line in lines][-2:] == ['ToMe', '**GAIE**']
+    assert '| full | plain ViT | 1.0000 | 61.0 ± 2.5 |  | 3 |' in trained
     assert '| 0.7 | ToMe | 1.0000 | 56.0 ± 2.5 | -5.0 ± 0.0 | 3 |' in trained
     assert '| 0.7 | **GAIE** | 1.0000 | 30.0 ± 0.0 |  | 3 |' in free
     again = document.read_text()

@@ -68,18 +68,21 @@ def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str) ->
         for arm, found in sorted(scores.items(), key=lambda item: -np.mean(list(item[1].values()))):
             low, high = cost_of(rows, budget, arm, training)
             cost = f'{low:.4f}' if f'{low:.4f}' == f'{high:.4f}' else f'{low:.4f} to {high:.4f}'
-            mean, half = mean_interval(list(found.values()))
-            difference = '' if arm == OURS else signed(
-                paired_difference(scores[OURS], found) if OURS in scores else None)
+            score = with_interval(mean_interval(list(found.values())))
+            difference = '' if arm == OURS or OURS not in scores else with_interval(
+                paired_difference(scores[OURS], found), '+')
             name = f'**{arm}**' if arm == OURS else arm
-            lines.append(f'| {budget} | {name} | {cost} | {mean:.1f} ± {half:.1f} | {difference} | '
+            lines.append(f'| {budget} | {name} | {cost} | {score} | {difference} | '
                          f'{len(found)} |')
     return lines
 
 
-def signed(difference: Optional[Tuple[float, float]]) -> str:
-    """``+1.2 ± 0.8``, or nothing."""
-    return '' if difference is None else f'{difference[0]:+.1f} ± {difference[1]:.1f}'
+def with_interval(found: Optional[Tuple[float, float]], sign: str = '') -> str:
+    """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for nothing."""
+    if found is None:
+        return ''
+    mean, half = found
+    return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
 
 
 def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
@@ -97,8 +100,8 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
                 found = list(scores_of(rows, budget, arm, way).values())
                 if found:
                     mean, half = mean_interval(found)
-                    panel.errorbar(mean, k + shift, xerr=half, fmt='o', capsize=3, markersize=5,
-                                   color=f'C{reduced.index(budget)}')
+                    panel.errorbar(mean, k + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
+                                   markersize=5, color=f'C{reduced.index(budget)}')
         for budget in reduced:
             panel.plot([], [], 'o', color=f'C{reduced.index(budget)}',
                        label=f'cost of GAIE, keep ratio {budget}')
