@@ -91,10 +91,9 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
     ways = [way for way in ways if any(row['training'] == way[0] for row in rows)]
     reduced = [budget for budget in budgets if budget != FULL]
     figure, panels = plt.subplots(1, len(ways), figsize=(5.5 * len(ways), 4.6), squeeze=False,
-                                  sharex=True, layout='constrained')
+                                  sharex=True, sharey=True, layout='constrained')
+    names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
     for panel, (way, title) in zip(panels[0], ways):
-        names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]
-                                   if scores_of(rows, budget, arm, way)))[::-1]
         for shift, budget in zip((.14, -.14, 0), reduced):
             for k, arm in enumerate(names):
                 found = list(scores_of(rows, budget, arm, way).values())
@@ -112,6 +111,7 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
             panel.axvspan(mean - half, mean + half, color='0.9', label='plain ViT, full cost')
             panel.axvline(mean, color='0.5', linewidth=1)
         panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(-.6, len(names) - .4)
         panel.set_xlabel('Top-1 and its 95 % interval, %')
         panel.set_title(title)
         panel.grid(axis='x', alpha=.3)
