@@ -21,6 +21,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import av
 import cv2
 import numpy as np
+from demo_difficulty import DIFFICULTIES, Difficulty, Disturbances
 from tqdm import tqdm
 
 WIDTH, HEIGHT, FPS = 224, 168, 25
@@ -28,7 +29,6 @@ SCALE = 2  # drawn this much larger, then reduced: smooth edges
 KEY_FRAMES = 16  # a key frame at least this often, so that reading a range is cheap
 CLIP_FRAMES = (20, 40)  # one distribution of lengths for all classes
 GAP_FRAMES = (3, 8)
-NOISE_STD = 3.  # of the sensor, in grey levels
 PLACEHOLDER = 1  # class in the label files of the test part, as meaningless as in the challenge
 MARKER = '.demo_release'
 # x264's macroblock tree gives other bytes for the same frames, by what the memory held before
@@ -121,19 +121,20 @@ def envelope(time: float) -> float:
     return float(rise * rise * (3 - 2 * rise))
 
 
-def idle_pose(subject: Subject, frame: int, phases: np.ndarray) -> Pose:
+def idle_pose(subject: Subject, frame: int, phases: np.ndarray, amount: float = 1.) -> Pose:
     """Breathing, a slight sway and blinks, as everybody has all the time."""
     seconds = frame / FPS
     sway = np.array([np.sin(1.3 * seconds + phases[0]), .6 * np.sin(.9 * seconds + phases[1])])
     breath = .03 * np.sin(1.7 * seconds + phases[2])
     drift = np.array([np.sin(.8 * seconds + phases[3]), np.sin(1.1 * seconds + phases[4])])
-    rest = [hand + .05 * subject.radius * drift for hand in rest_hands(subject)]
+    rest = [hand + amount * .05 * subject.radius * drift for hand in rest_hands(subject)]
     blink = 1. if (seconds + phases[5]) % 2.9 < .16 else 0.
-    return Pose(head=.05 * sway, blink=blink, shrug=np.array([breath, breath]), hands=tuple(rest))
+    return Pose(head=amount * .05 * sway, blink=blink, shrug=np.array([breath, breath]),
+                hands=tuple(rest))
 
 
 def gesture_pose(subject: Subject, pose: Pose, gesture: str, time: float, length: int, side: int,
-                 phase: float) -> Pose:
+                 phase: float, amplitude: float = 1.) -> Pose:
     """Add a gesture to the idle pose.
 
     Args:
@@ -144,12 +145,13 @@ def gesture_pose(subject: Subject, pose: Pose, gesture: str, time: float, length
         length (int): Frames of the clip.
         side (int): 0 the person's right hand, 1 the left one.
         phase (float): Start of the oscillation, radians.
+        amplitude (float): Share of the gesture's way that is gone, in (0, 1]. Defaults to 1.
 
     Returns:
         Pose: The pose.
     """
     r = subject.radius
-    amount = envelope(time)
+    amount = amplitude * envelope(time)
     seconds = time * length / FPS
 
     def wave(hertz: float) -> float:
@@ -408,7 +410,7 @@ def skeleton_row(joints: Dict[str, Point], rng: np.random.Generator) -> List[flo
 
 
 def moving_box(subject: Subject, pose: Pose, idle: Dict[str, Point],
-               joints: Dict[str, Point]) -> Optional[np.ndarray]:
+               joints: Dict[str, Point], amplitude: float = 1.) -> Optional[np.ndarray]:
     """Box of what a gesture has moved in one frame.
 
     Args:
@@ -416,6 +418,7 @@ def moving_box(subject: Subject, pose: Pose, idle: Dict[str, Point],
         pose (Pose): The pose with the gesture.
         idle (dict): Joints of the same frame without the gesture.
         joints (dict): Joints with it.
+        amplitude (float): Of the gesture, in (0, 1]. Defaults to 1.
 
     Returns:
         np.ndarray, optional: ``(x0, y0, x1, y1)``, enlarged pixels; None if nothing has moved.
@@ -423,7 +426,7 @@ def moving_box(subject: Subject, pose: Pose, idle: Dict[str, Point],
     corners = []
     for name, point in joints.items():
         kind = name.split('_')[-1].rstrip('01234')
-        moved = np.hypot(*(point - idle[name])) > MOVED * subject.radius
+        moved = np.hypot(*(point - idle[name])) > amplitude * MOVED * subject.radius
         # pressed lips change without leaving their place
         if kind in REACH and (moved or (kind == 'mouth' and pose.press > 0)):
             reach = REACH[kind] * subject.radius
@@ -452,7 +455,9 @@ def plan_clips(rng: np.random.Generator, clips_per_class: int) -> List[Tuple[str
 
 
 def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: bool, seed: int,
-               clips_per_class: int) -> List[Tuple[str, int, List[int]]]:
+               clips_per_class: int,
+               difficulty: Difficulty = DIFFICULTIES['normal']
+               ) -> List[Tuple[str, int, List[int]]]:
     """Draw one subject's video, label file and skeleton file.
 
     Returns:
@@ -463,7 +468,7 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
     subject = draw_subject(rng)
     background = draw_background(rng, subject)
     layers = draw_foreground(rng, subject)
-    noise = rng.normal(0, NOISE_STD, (8, HEIGHT, WIDTH, 3)).astype(np.int16)
+    noise = rng.normal(0, difficulty.noise_std, (8, HEIGHT, WIDTH, 3)).astype(np.int16)
     phases = rng.uniform(0, 2 * np.pi, 6)
     clips = plan_clips(rng, clips_per_class)
     styles = [(int(rng.random() > subject.right_handed), float(rng.uniform(0, 2 * np.pi)))
@@ -471,6 +476,11 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
     clip_of = {frame: k for k, (_, first, last) in enumerate(clips)
                for frame in range(first, last + 1)}
     num_frames = clips[-1][2] + 1 + int(rng.integers(GAP_FRAMES[0], GAP_FRAMES[1] + 1))
+    # from generators of their own: without them, a release is what it would be
+    amplitudes = np.random.default_rng([seed, int(video_id), 1]).uniform(
+        *difficulty.amplitude, len(clips))
+    disturbances = Disturbances(difficulty, np.random.default_rng([seed, int(video_id), 2]),
+                                num_frames, background.shape[:2])
 
     regions: List[Optional[np.ndarray]] = [None] * len(clips)
     rows = []
@@ -479,21 +489,29 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
         stream = container.add_stream('libx264', rate=FPS, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
         for frame in range(num_frames):
-            pose = idle_pose(subject, frame, phases)
+            pose = idle_pose(subject, frame, phases, difficulty.sway)
             joints = joints_of(subject, pose)
             k = clip_of.get(frame)
             if k is not None:
                 gesture, first, last = clips[k]
                 side, phase = styles[k]
                 time = (frame - first) / (last - first)
-                pose = gesture_pose(subject, pose, gesture, time, last - first + 1, side, phase)
+                pose = gesture_pose(subject, pose, gesture, time, last - first + 1, side, phase,
+                                    amplitudes[k])
                 idle, joints = joints, joints_of(subject, pose)
-                regions[k] = join_boxes(regions[k], moving_box(subject, pose, idle, joints))
-            image = draw_frame(subject, pose, joints, background, *layers)
+                box = moving_box(subject, pose, idle, joints, amplitudes[k])
+                if box is not None:
+                    box = box + np.tile(SCALE * disturbances.shifts[frame], 2)
+                regions[k] = join_boxes(regions[k], box)
+            behind = disturbances.draw_behind(background, frame)
+            image = draw_frame(subject, pose, joints, behind, *layers)
+            image = disturbances.finish(image, frame)
             grain = np.roll(noise[frame % 8], tuple(rng.integers(0, 64, 2)), axis=(0, 1))
             image = np.clip(image + grain, 0, 255).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
-            rows.append([frame] + skeleton_row(joints, rng))
+            shift = SCALE * disturbances.shifts[frame]
+            rows.append([frame] + skeleton_row(
+                {name: point + shift for name, point in joints.items()}, rng))
         container.mux(stream.encode())
 
     skeleton_dir.mkdir(parents=True, exist_ok=True)
@@ -519,7 +537,7 @@ def model_label(code: int) -> int:
 
 
 def make_release(out: Path, seed: int, subjects: Dict[str, int], clips_per_class: int,
-                 workers: int) -> int:
+                 workers: int, difficulty: str = 'normal') -> int:
     """Draw the whole release into a new folder.
 
     Args:
@@ -529,6 +547,7 @@ def make_release(out: Path, seed: int, subjects: Dict[str, int], clips_per_class
             ``test``.
         clips_per_class (int): Gestures of each class in each video.
         workers (int): Processes.
+        difficulty (str): A key of ``DIFFICULTIES``. Defaults to ``'normal'``.
 
     Returns:
         int: Number of clips.
@@ -538,7 +557,7 @@ def make_release(out: Path, seed: int, subjects: Dict[str, int], clips_per_class
     # beside OUT, so that the release appears by one renaming; gone if anything fails
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'{out.name}.partial-') as folder:
         partial = Path(folder) / 'new'
-        num_clips = draw_release(partial, seed, subjects, clips_per_class, workers)
+        num_clips = draw_release(partial, seed, subjects, clips_per_class, workers, difficulty)
         if out.exists():
             out.rename(Path(folder) / 'old')
         partial.rename(out)
@@ -546,7 +565,7 @@ def make_release(out: Path, seed: int, subjects: Dict[str, int], clips_per_class
 
 
 def draw_release(root: Path, seed: int, subjects: Dict[str, int], clips_per_class: int,
-                 workers: int) -> int:
+                 workers: int, difficulty: str = 'normal') -> int:
     """Draw the release into the folder ``root``; see :func:`make_release`."""
     phase1, phase2 = root / 'imigue_data_phase1' / 'datasets', root / 'imigue_data_phase2'
     folders = dict(
@@ -560,7 +579,7 @@ def draw_release(root: Path, seed: int, subjects: Dict[str, int], clips_per_clas
         for _ in range(number):
             video_id = f'{len(jobs) + 1:04d}'
             jobs.append((video_id, videos / video_id / f'{video_id}.mp4', skeletons / video_id,
-                         part == 'test', seed, clips_per_class))
+                         part == 'test', seed, clips_per_class, DIFFICULTIES[difficulty]))
     with ProcessPoolExecutor(workers) as pool:
         futures = [pool.submit(make_video, *job) for job in jobs]
         results = [future.result() for future in tqdm(futures, desc='videos', unit='video')]
@@ -611,6 +630,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--test-subjects', type=at_least(1), default=8, help='default: 8')
     parser.add_argument('--clips-per-class', type=at_least(1), default=3,
                         help='gestures of each of the 8 classes in each video (default: 3)')
+    parser.add_argument('--difficulty', choices=DIFFICULTIES, default='normal',
+                        help='hard: smaller gestures, more noise, a camera that shakes, people '
+                        'who walk by, flashes (default: normal)')
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(), help='processes')
     parser.add_argument('--overwrite', action='store_true', help='replace an older demo release')
     return parser.parse_args()
@@ -620,7 +642,8 @@ def main() -> None:
     args = parse_args()
     check_folder(args.out, args.overwrite)
     subjects = dict(train=args.train_subjects, validate=args.val_subjects, test=args.test_subjects)
-    num_clips = make_release(args.out, args.seed, subjects, args.clips_per_class, args.workers)
+    num_clips = make_release(args.out, args.seed, subjects, args.clips_per_class, args.workers,
+                             args.difficulty)
     print(f'{num_clips} clips of {sum(subjects.values())} subjects are in {args.out}')
 
 

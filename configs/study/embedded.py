@@ -1,0 +1,93 @@
+# The study of token reducers on the hard demo release: run it by tools/analysis/study.py.
+_base_ = '../demo/vivit_demo.py'
+
+model = dict(
+    # 4 x 5 x 5 tokens; merge_layers: the paper's 3, 6 and 9 of 12 blocks, halved
+    backbone=dict(img_size=80, num_frames=8, tubelet_size=2, embed_dims=64, num_heads=2,
+                  merge_layers=(1, 3, 4)),
+    cls_head=dict(in_channels=64))
+
+# done once; the frames are kept. The mean over time may be taken off before cropping
+stored_pipeline = [
+    dict(type='ClipInit'),
+    dict(type='UniformSample', clip_len=8, test_mode=True),
+    dict(type='ClipDecode'),
+    dict(type='Resize', scale=(-1, 86)),
+    dict(type='CenterCrop', crop_size=(94, 86)),
+    dict(type='SubtractClipMean')
+]
+train_pipeline = [
+    dict(type='RandomCrop', size=80),
+    dict(type='Flip', flip_ratio=0.5),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs', meta_keys=())
+]
+test_pipeline = [
+    dict(type='CenterCrop', crop_size=80),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs', meta_keys=())
+]
+train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
+test_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
+
+
+# of finetuning
+train_cfg = dict(max_epochs=2)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, end=20, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=2, end=2, by_epoch=True, convert_to_iter_based=True)
+]
+
+
+def neck(kind, merge_layers=(1, 3, 4), **settings):
+    """What a reducer changes in the config."""
+    backbone = dict(neck=dict(type=f'{kind}Neck', **settings), merge_layers=merge_layers)
+    return dict(model=dict(backbone=backbone))
+
+
+def diffrate(token_keep_ratio, target_ratio):
+    """DiffRate learns its counts in the first epoch, at the paper's learning rate, 0.01."""
+    return dict(
+        neck('DiffRate', (1, 2, 3, 4, 5), token_keep_ratio=token_keep_ratio),
+        optim_wrapper=dict(paramwise_cfg=dict(custom_keys={
+            'backbone.neck': dict(lr_mult=20., decay_mult=0.)})),
+        custom_hooks=[dict(type='DiffRateHook', target_ratio=target_ratio, search_epochs=1)])
+
+
+# budget -> arm -> what is merged into this config; numbers such that all arms of a budget cost
+# what GAIE does with that keep ratio, within 3 %
+study = dict(
+    seeds=5,
+    # training of the starting weights
+    start=dict(
+        train_cfg=dict(max_epochs=6),
+        optim_wrapper=dict(optimizer=dict(lr=1.5e-3)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.02, end=1, by_epoch=True,
+                 convert_to_iter_based=True),
+            dict(type='CosineAnnealingLR', begin=1, T_max=5, end=6, by_epoch=True,
+                 convert_to_iter_based=True)
+        ]),
+    budgets={
+        'full': {'plain ViT': {}},
+        '0.7': {
+            'GAIE': neck('GAIE', token_keep_ratio=.7),
+            'ToMe': neck('ToMe', token_keep_ratio=.77),
+            'EViT': neck('EViT', token_keep_ratio=.7, count_fused=True),
+            'DiffRate': diffrate(.76, .685),
+            'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.8),
+            'RandomDrop': neck('RandomDrop', token_keep_ratio=.78),
+            'UniformDrop': neck('UniformDrop', token_keep_ratio=.78),
+            'GAIE, prop_attn': neck('GAIE', token_keep_ratio=.7, prop_attn=True),
+        },
+        '0.4': {
+            'GAIE': neck('GAIE', token_keep_ratio=.4),
+            'ToMe': neck('ToMe', token_keep_ratio=.5),
+            'EViT': neck('EViT', token_keep_ratio=.4, count_fused=True),
+            'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.62),
+            'RandomDrop': neck('RandomDrop', token_keep_ratio=.48),
+            'UniformDrop': neck('UniformDrop', token_keep_ratio=.48),
+            'GAIE, prop_attn': neck('GAIE', token_keep_ratio=.4, prop_attn=True),
+        }
+    })

@@ -1,0 +1,376 @@
+"""Train and test every token reducer alike, and compare them at the same cost.
+
+A plain ViT is trained with every seed; these are the starting weights. Each arm of the
+config's study (the plain ViT again, each reducer) is then finetuned from the starting
+weights of its seed, on the same clips in the same order. The starting weights
+are also tested with each reducer put in, without finetuning. A finished run adds
+its rows to the study's csv at once, and the same command goes on where it was
+stopped. ``--report`` writes tables and picture from the csv alone.
+"""
+import argparse
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from study_report import write_report
+from tqdm import tqdm
+
+from gaie_mmaction.analysis import measure_complexity
+from gaie_mmaction.datasets import IMiGUEDataset
+from gaie_mmaction.files import atomic_file
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / 'work_dirs' / 'study'
+TABLES = ROOT / 'docs' / 'study'
+STUDIES = ('embedded', 'egogestar')
+FULL = ('full', 'plain ViT')  # budget and arm of the reference
+START, FINETUNED = 'start', 'finetuned'
+# top1 in [0, 1]; gmacs true, per view, of the model as it was tested
+COLUMNS = ('budget', 'arm', 'training', 'seed', 'fold', 'clips', 'gmacs', 'top1')
+Row = Dict[str, object]
+Folds = Dict[int, Tuple[List[int], List[int]]]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """All clips of a study, decoded.
+
+    Attributes:
+        frames (np.ndarray): ``(clips, T, H, W, 3)`` uint8, mapped from the disk.
+        labels (list[int]): Of each clip.
+        folds (dict): Fold -> places of its training and of its test clips.
+    """
+    frames: np.ndarray
+    labels: List[int]
+    folds: Folds
+
+
+class MemoryDataset(torch.utils.data.Dataset):
+    """Some of the clips, through the rest of a pipeline.
+
+    Args:
+        clips (Clips): All of them.
+        places (list[int]): Which ones.
+        pipeline (list[dict]): Transforms of decoded frames.
+    """
+
+    metainfo = {}
+
+    def __init__(self, clips: Clips, places: List[int], pipeline: List[dict]) -> None:
+        self.clips = clips
+        self.places = places
+        self.pipeline = Compose(pipeline)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> dict:
+        place = self.places[index]
+        frames = np.array(self.clips.frames[place])  # a copy: Flip writes into the frames
+        return self.pipeline(dict(
+            imgs=list(frames), img_shape=frames.shape[1:3], clip_len=len(frames), num_clips=1,
+            modality='RGB', label=self.clips.labels[place]))
+
+
+def read_clips(name: str, cfg: Config, data: Path) -> Clips:
+    """Decode all clips, or map what an earlier run has decoded.
+
+    Args:
+        name (str): Of the study.
+        cfg (Config): Its config.
+        data (Path): Folder of the data.
+
+    Returns:
+        Clips: The clips.
+    """
+    init_default_scope('mmaction')
+    datasets, folds = (embedded if name == 'embedded' else egogestar)(cfg, data)
+    infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
+    labels = [info['label'] for info in infos]
+    files = {info['filename']: os.stat(info['filename']) for info in infos}
+    key = json.dumps([str(cfg.stored_pipeline), [(i['clip_id'], i['start_frame']) for i in infos],
+                      [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]])
+    path = WORK / name / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npy'
+    if not path.exists():
+        frames = None
+        for k, sample in enumerate(tqdm(
+                (dataset[k] for dataset in datasets for k in range(len(dataset))),
+                total=len(infos), desc='decoding', unit='clip')):
+            clip = np.stack(sample['imgs'])
+            if frames is None:
+                frames = np.empty((len(infos), *clip.shape), np.uint8)
+            frames[k] = clip
+        with atomic_file(path) as partial, open(partial, 'wb') as file:
+            np.save(file, frames)
+    return Clips(np.load(path, mmap_mode='r'), labels, folds)
+
+
+def embedded(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
+    """The demo release: one fold, the subjects of the test part are unseen."""
+    parts = [
+        IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
+                      pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv')
+    ]
+    border, total = len(parts[0]), len(parts[0]) + len(parts[1])
+    return parts, {0: (list(range(border)), list(range(border, total)))}
+
+
+def egogestar(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
+    """Clips of real footage: ``labels.csv`` names path, label, label_id and fold of each."""
+    with open(data / 'labels.csv', newline='') as file:
+        rows = [row for row in csv.DictReader(file) if row['label'] != 'unclassified']
+    ann_file = WORK / 'egogestar' / 'clips.txt'
+    with atomic_file(ann_file) as partial:
+        partial.write_text(''.join(f'{row["path"]} {row["label_id"]}\n' for row in rows))
+    classes = sorted({(int(row['label_id']), row['label']) for row in rows})
+    dataset = IMiGUEDataset(
+        ann_file=str(ann_file), data_prefix=dict(video=str(data)),
+        metainfo=dict(classes=[label for _, label in classes]), pipeline=cfg.stored_pipeline)
+    fold_of = [int(row['fold']) for row in rows]
+    folds = {
+        fold: ([k for k, other in enumerate(fold_of) if other != fold],
+               [k for k, other in enumerate(fold_of) if other == fold])
+        for fold in sorted(set(fold_of))
+    }
+    return [dataset], folds
+
+
+def arm_config(cfg: Config, budget: str, arm: str) -> Config:
+    """The study's config with one arm's part merged into it."""
+    own = Config(cfg.to_dict())
+    own.merge_from_dict(own.study.budgets[budget][arm])
+    return own
+
+
+def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
+                start: Optional[Path] = None) -> Runner:
+    """mmengine's runner of one run.
+
+    Args:
+        cfg (Config): Of the arm.
+        clips (Clips): The data.
+        fold (int): Which fold.
+        seed (int): Of initial weights, order and augmentation.
+        work_dir (Path): For the log and the last checkpoint.
+        start (Path, optional): Checkpoint to begin with. Defaults to None, the
+            model's own initialisation.
+    """
+    init_default_scope('mmaction')
+    loaders = {}
+    for part, places in zip(('train', 'test'), clips.folds[fold]):
+        dataset = MemoryDataset(clips, places, cfg[f'{part}_pipeline'])
+        settings = dict(cfg[f'{part}_dataloader'], dataset=dataset)
+        loaders[f'{part}_dataloader'] = Runner.build_dataloader(settings, seed=seed)
+    runner = Runner(
+        model=cfg.model, work_dir=str(work_dir), train_cfg=dict(cfg.train_cfg, val_interval=10**6),
+        test_cfg=cfg.test_cfg, optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=cfg.param_scheduler, test_evaluator=dict(type='AccMetric'),
+        default_hooks=dict(cfg.default_hooks, checkpoint=dict(
+            type='CheckpointHook', interval=-1, save_optimizer=False)),
+        custom_hooks=cfg.get('custom_hooks'), log_processor=cfg.log_processor,
+        env_cfg=cfg.env_cfg, load_from=start and str(start), log_level='WARNING',
+        default_scope='mmaction', randomness=dict(seed=seed),
+        experiment_name=f'{work_dir.name}-{os.getpid()}', **loaders)
+    return runner
+
+
+def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List[Row]:
+    """Train the plain ViT, unless it is there; test it as it is and with each reducer put in.
+
+    Returns:
+        list[dict]: Rows of the csv.
+    """
+    torch.set_num_threads(1)  # the last digits, and so the result, depend on it
+    base = Config.fromfile(config)
+    clips = read_clips(name, base, Path(data))
+    cfg = Config(base.to_dict())
+    cfg.merge_from_dict(base.study.start)
+    checkpoint = start_checkpoint(name, seed, fold)
+    runner = make_runner(cfg, clips, fold, seed, checkpoint.parent / 'run')
+    if checkpoint.exists():
+        runner.model.load_state_dict(torch.load(checkpoint)['state_dict'])
+    else:
+        runner.train()
+        with atomic_file(checkpoint) as partial:
+            torch.save(dict(state_dict=runner.model.state_dict()), partial)
+    rows = [make_row(*FULL, START, seed, fold, clips, runner, cfg)]
+    for budget, arm in arms_put_in(base):
+        own = arm_config(base, budget, arm)
+        other = make_runner(own, clips, fold, seed, checkpoint.parent / 'with_reducers')
+        other.model.load_state_dict(runner.model.state_dict())
+        rows.append(make_row(budget, arm, START, seed, fold, clips, other, own))
+    return rows
+
+
+def start_checkpoint(name: str, seed: int, fold: int) -> Path:
+    """Where the starting weights lie."""
+    return WORK / name / f'start-fold{fold}-seed{seed}' / 'start.pth'
+
+
+def finetune(name: str, config: str, data: str, budget: str, arm: str, seed: int,
+             fold: int) -> List[Row]:
+    """Finetune one arm from the starting weights and test it.
+
+    Returns:
+        list[dict]: The row of the csv.
+    """
+    torch.set_num_threads(1)
+    base = Config.fromfile(config)
+    clips = read_clips(name, base, Path(data))
+    cfg = arm_config(base, budget, arm)
+    work_dir = WORK / name / f'{budget}-{arm}-fold{fold}-seed{seed}'.replace(' ', '_')
+    runner = make_runner(cfg, clips, fold, seed, work_dir, start_checkpoint(name, seed, fold))
+    runner.train()
+    return [make_row(budget, arm, FINETUNED, seed, fold, clips, runner, cfg)]
+
+
+def arms_of(cfg: Config) -> Iterator[Tuple[str, str]]:
+    """(budget, arm) of the whole study."""
+    for budget, arms in cfg.study.budgets.items():
+        for arm in arms:
+            yield budget, arm
+
+
+def arms_put_in(cfg: Config) -> Iterator[Tuple[str, str]]:
+    """(budget, arm) of the reducers without parameters: they need no finetuning."""
+    for budget, arm in arms_of(cfg):
+        neck = arm_config(cfg, budget, arm).model.backbone.get('neck')
+        if neck is not None and neck.type != 'DiffRateNeck':
+            yield budget, arm
+
+
+def make_row(budget: str, arm: str, training: str, seed: int, fold: int, clips: Clips,
+             runner: Runner, cfg: Config) -> Row:
+    """Test what a runner holds."""
+    top1 = round(float(runner.test()['acc/top1']), 6)
+    return dict(budget=budget, arm=arm, training=training, seed=seed, fold=fold,
+                clips=len(clips.folds[fold][1]), gmacs=round(gmacs(runner.model, cfg), 6),
+                top1=top1)
+
+
+def gmacs(model: torch.nn.Module, cfg: Config) -> float:
+    """True GMACs per view."""
+    backbone = cfg.model.backbone
+    shape = (3, backbone.num_frames, backbone.img_size, backbone.img_size)
+    return measure_complexity(model.eval(), shape).true_macs / 1e9
+
+
+def read_rows(path: Path) -> List[Row]:
+    """Rows of a study's csv, [] if there is none yet; numbers are numbers."""
+    if not path.exists():
+        return []
+    with open(path, newline='') as file:
+        rows = list(csv.DictReader(file))
+    numbers = dict(seed=int, fold=int, clips=int, gmacs=float, top1=float)
+    return [{key: numbers.get(key, str)(value) for key, value in row.items()} for row in rows]
+
+
+def append_rows(path: Path, rows: List[Row]) -> None:
+    """Add rows to a study's csv, all or none; a run that is made again replaces its rows."""
+    new = {tuple(row[key] for key in COLUMNS[:5]) for row in rows}
+    old = [row for row in read_rows(path) if tuple(row[key] for key in COLUMNS[:5]) not in new]
+    with atomic_file(path, durable=True) as partial, open(partial, 'w', newline='') as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(old + rows)
+
+
+def missing_starts(name: str, cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
+    """(seed, fold) of the starting weights that lack their file or rows of the csv."""
+    done = {(row['budget'], row['arm'], row['seed'], row['fold'])
+            for row in rows if row['training'] == START}
+    wanted = [FULL, *arms_put_in(cfg)]
+    return [(seed, fold) for seed in range(cfg.study.seeds) for fold in folds
+            if not start_checkpoint(name, seed, fold).exists()
+            or any((*one, seed, fold) not in done for one in wanted)]
+
+
+def missing_arms(cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
+    """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
+    done = {(row['budget'], row['arm'], row['seed'], row['fold'])
+            for row in rows if row['training'] == FINETUNED}
+    wanted = [(budget, arm, seed, fold) for budget, arms in cfg.study.budgets.items()
+              for seed in range(cfg.study.seeds) for fold in folds for arm in arms]
+    return [one for one in wanted if one not in done]
+
+
+def run_all(what: Callable[..., List[Row]], jobs: List[tuple], workers: int, table: Path,
+            *common) -> None:
+    """Run jobs side by side; rows go into the table as they come."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:
+        futures = [pool.submit(what, *common, *job) for job in jobs]
+        try:
+            for future in tqdm(as_completed(futures), total=len(jobs), desc=what.__name__,
+                               unit='run'):
+                append_rows(table, future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def draw_embedded(data: Path) -> None:
+    """Draw and prepare the release where it is missing."""
+    if (data / 'test.csv').exists():
+        return
+    release = data.parent / f'{data.name}_release'
+    tools = ROOT / 'tools' / 'data'
+    subprocess.run([sys.executable, tools / 'make_demo_release.py', release, '--overwrite',
+                    '--difficulty', 'hard', '--train-subjects', '28', '--test-subjects', '16'],
+                   check=True)
+    subprocess.run([sys.executable, tools / 'prepare_imigue.py', release, '--out', data,
+                    '--test-labels', release / 'test_answers.csv'], check=True)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', choices=STUDIES, default='embedded',
+                        help='which study (default: embedded)')
+    parser.add_argument('--root', type=Path, help='folder of the data; needed for egogestar. The '
+                        'embedded data are drawn there if they are missing (default: data/study)')
+    parser.add_argument('--workers', type=int, default=1,
+                        help='runs at a time, one thread each (default: 1)')
+    parser.add_argument('--report', action='store_true',
+                        help='write tables and picture from the csv, and run nothing')
+    args = parser.parse_args()
+    if args.data == 'egogestar' and args.root is None and not args.report:
+        parser.error('--data egogestar needs --root, the folder with labels.csv')
+    if args.workers < 1:
+        parser.error(f'--workers must be at least 1, but got {args.workers}')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    config = ROOT / 'configs' / 'study' / f'{args.data}.py'
+    table = TABLES / f'{args.data}.csv'
+    cfg = Config.fromfile(config)
+    if not args.report:
+        data = (args.root or ROOT / 'data' / 'study').resolve()
+        if args.data == 'embedded':
+            draw_embedded(data)
+        clips = read_clips(args.data, cfg, data)
+        common = (table, args.data, str(config), str(data))
+        run_all(train_start, missing_starts(args.data, cfg, clips.folds, read_rows(table)),
+                args.workers, *common)
+        run_all(finetune, missing_arms(cfg, clips.folds, read_rows(table)), args.workers, *common)
+    budgets = {budget: list(arms) for budget, arms in cfg.study.budgets.items()}
+    write_report(args.data, budgets, read_rows(table), ROOT / 'docs' / 'study.md')
+
+
+if __name__ == '__main__':
+    main()

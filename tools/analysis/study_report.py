@@ -1,0 +1,153 @@
+"""Tables and picture of a study, from the rows of its csv."""
+from collections import defaultdict
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+import matplotlib
+import numpy as np
+from scipy import stats
+
+from gaie_mmaction.files import atomic_file
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt  # noqa: E402
+
+START, FINETUNED, FULL, OURS = 'start', 'finetuned', 'full', 'GAIE'
+CONFIDENCE = .95
+Row = Dict[str, object]
+Scores = Dict[int, float]  # seed -> Top-1 in %
+
+
+def scores_of(rows: List[Row], budget: str, arm: str, training: str) -> Scores:
+    """Top-1 of each seed in %, over the clips of all its folds.
+
+    A seed that lacks folds which another seed of the arm has is left out.
+    """
+    folds: Dict[int, Dict[int, Row]] = defaultdict(dict)
+    for row in rows:
+        if (row['budget'], row['arm'], row['training']) == (budget, arm, training):
+            folds[row['seed']][row['fold']] = row
+    wanted = {row['fold'] for row in rows}
+    scores = {}
+    for seed, parts in sorted(folds.items()):
+        if set(parts) == wanted:
+            clips = sum(row['clips'] for row in parts.values())
+            right = sum(row['top1'] * row['clips'] for row in parts.values())
+            scores[seed] = 100 * right / clips
+    return scores
+
+
+def mean_interval(values: List[float]) -> Tuple[float, float]:
+    """Mean and half of its 95 % interval by Student's t; the half is nan for a single value."""
+    if len(values) < 2:
+        return float(np.mean(values)), float('nan')
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+    return float(np.mean(values)), float(half)
+
+
+def paired_difference(ours: Scores, other: Scores) -> Optional[Tuple[float, float]]:
+    """Mean and half interval of ours minus the other, seed by seed; None without common seeds."""
+    common = sorted(set(ours) & set(other))
+    return mean_interval([ours[seed] - other[seed] for seed in common]) if common else None
+
+
+def cost_of(rows: List[Row], budget: str, arm: str, training: str) -> Tuple[float, float]:
+    """Least and largest GMACs of an arm's runs."""
+    costs = [row['gmacs'] for row in rows
+             if (row['budget'], row['arm'], row['training']) == (budget, arm, training)]
+    return min(costs), max(costs)
+
+
+def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str) -> List[str]:
+    """Markdown lines: arms by budget, each budget's arms from the best to the worst."""
+    lines = ['| cost of GAIE with keep ratio | arm | GMACs | Top-1 %, mean and 95 % interval | '
+             'GAIE minus this one, paired | seeds |', '|--:|---|--:|--:|--:|--:|']
+    for budget, arms in budgets.items():
+        scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
+        scores = {arm: found for arm, found in scores.items() if found}
+        for arm, found in sorted(scores.items(), key=lambda item: -np.mean(list(item[1].values()))):
+            low, high = cost_of(rows, budget, arm, training)
+            cost = f'{low:.4f}' if f'{low:.4f}' == f'{high:.4f}' else f'{low:.4f} to {high:.4f}'
+            score = with_interval(mean_interval(list(found.values())))
+            difference = '' if arm == OURS or OURS not in scores else with_interval(
+                paired_difference(scores[OURS], found), '+')
+            name = f'**{arm}**' if arm == OURS else arm
+            lines.append(f'| {budget} | {name} | {cost} | {score} | {difference} | '
+                         f'{len(found)} |')
+    return lines
+
+
+def with_interval(found: Optional[Tuple[float, float]], sign: str = '') -> str:
+    """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for nothing."""
+    if found is None:
+        return ''
+    mean, half = found
+    return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
+
+
+def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
+    """Picture of all means with their intervals, one panel with finetuning and one without."""
+    ways = [(FINETUNED, 'finetuned with the reducer'), (START, 'reducer put in without finetuning')]
+    ways = [way for way in ways if any(row['training'] == way[0] for row in rows)]
+    reduced = [budget for budget in budgets if budget != FULL]
+    figure, panels = plt.subplots(1, len(ways), figsize=(5.5 * len(ways), 4.6), squeeze=False,
+                                  sharex=True, sharey=True, layout='constrained')
+    names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
+    for panel, (way, title) in zip(panels[0], ways):
+        for shift, budget in zip((.14, -.14, 0), reduced):
+            for k, arm in enumerate(names):
+                found = list(scores_of(rows, budget, arm, way).values())
+                if found:
+                    mean, half = mean_interval(found)
+                    panel.errorbar(mean, k + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
+                                   markersize=5, color=f'C{reduced.index(budget)}')
+        for budget in reduced:
+            panel.plot([], [], 'o', color=f'C{reduced.index(budget)}',
+                       label=f'cost of GAIE, keep ratio {budget}')
+        full = [value for arm in budgets.get(FULL, ())
+                for value in scores_of(rows, FULL, arm, way).values()]
+        if full:
+            mean, half = mean_interval(full)
+            panel.axvspan(mean - half, mean + half, color='0.9', label='plain ViT, full cost')
+            panel.axvline(mean, color='0.5', linewidth=1)
+        panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(-.6, len(names) - .4)
+        panel.set_xlabel('Top-1 and its 95 % interval, %')
+        panel.set_title(title)
+        panel.grid(axis='x', alpha=.3)
+    panels[0][0].legend(fontsize='small', loc='lower left')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as partial:
+        figure.savefig(partial, dpi=110, format='png')
+    plt.close(figure)
+
+
+def replace_between(text: str, name: str, lines: List[str]) -> str:
+    """Text with new lines between ``<!-- begin name -->`` and ``<!-- end name -->``.
+
+    A text without the two marks gets them, and a heading, at its end.
+    """
+    begin, end = f'<!-- begin {name} -->\n', f'<!-- end {name} -->'
+    if begin not in text or end not in text:
+        text = f'{text.rstrip()}\n\n## {name.capitalize()}\n\n{begin}{end}\n'
+    head, rest = text.split(begin)
+    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+
+
+def write_report(name: str, budgets: Dict[str, List[str]], rows: List[Row],
+                 document: Path) -> None:
+    """Write a study's tables into the document, and its picture beside the csv.
+
+    Args:
+        name (str): Of the study.
+        budgets (dict): Budget -> names of its arms.
+        rows (list[dict]): Of the csv.
+        document (Path): The file; it must exist.
+    """
+    text = document.read_text(encoding='utf-8')
+    for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
+        if any(row['training'] == training for row in rows):
+            text = replace_between(text, mark, make_table(rows, budgets, training))
+    draw(rows, budgets, document.parent / 'study' / f'{name}.png')
+    with atomic_file(document) as partial:
+        partial.write_text(text, encoding='utf-8')
