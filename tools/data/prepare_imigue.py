@@ -23,9 +23,10 @@ import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
@@ -59,15 +60,28 @@ FURTHER_SPLITS = ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test')
 def _end_with_parent() -> None:
     """Workers must not live on, and write on, when the tool itself is killed.
 
-    After Ctrl-C they end without a traceback of their own.
+    After Ctrl-C they end at once, without a traceback of their own.
     """
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
     def watch() -> None:
         wait([multiprocessing.parent_process().sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _late_interrupt() -> Iterator[None]:
+    """Let Ctrl-C wait for the end: Python drops one that comes while it starts a process."""
+    came: List[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            raise KeyboardInterrupt
 
 
 def in_parallel(function: Callable, jobs: Dict[object, tuple], workers: int, title: str, unit: str,
@@ -86,8 +100,9 @@ def in_parallel(function: Callable, jobs: Dict[object, tuple], workers: int, tit
     """
     with tqdm(total=sum(map(weight, jobs)), desc=title, unit=unit, smoothing=.05) as bar, \
             ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(function, *arguments): key for key, arguments in jobs.items()}
         try:
+            with _late_interrupt():
+                futures = {pool.submit(function, *job): key for key, job in jobs.items()}
             for future in as_completed(futures):
                 yield futures[future], future.result()
                 bar.update(weight(futures[future]))
@@ -224,9 +239,11 @@ def cut_all(rows: List[Row], root: Path, out: Path, workers: int, report: Report
         by_video.setdefault(row[1], []).append(row)
     jobs = {(video, start): (root / video, video, own[start:start + CLIPS_A_TASK], clips)
             for video, own in by_video.items() for start in range(0, len(own), CLIPS_A_TASK)}
-    results = dict(in_parallel(cut_clips, jobs, workers, 'cutting', 'clip',
-                               lambda key: len(jobs[key][2])))
-    remove_partial_files(clips)
+    try:
+        results = dict(in_parallel(cut_clips, jobs, workers, 'cutting', 'clip',
+                                   lambda key: len(jobs[key][2])))
+    finally:
+        remove_partial_files(clips)
     for (video, _), (_, faults) in sorted(results.items()):
         for fault in faults:
             report.add('clips that could not be cut', video, fault)
