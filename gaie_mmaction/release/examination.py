@@ -49,7 +49,8 @@ def examine(video_id: str, video: Path, skeleton: Optional[Path], cache: Path) -
     """
     sources = [_identity(video)] + ([_identity(skeleton)] if skeleton else [])
     remembered = _recall(cache / f'{video_id}.json', sources)
-    if remembered is not None:
+    if remembered is not None and (remembered.skeleton not in ('usable', 'empty')
+                                   or (cache / f'{video_id}.npy').exists()):
         return remembered
     facts = Facts()
     try:
@@ -87,7 +88,10 @@ def _identity(path: Path) -> list:
 def _recall(path: Path, sources: list) -> Optional[Facts]:
     if not path.exists():
         return None
-    content = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        return None  # not ours, or spoilt: look at the video again
     if content['format'] != FORMAT or content['sources'] != sources:
         return None
     return Facts(**content['facts'])

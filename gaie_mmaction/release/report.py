@@ -103,19 +103,17 @@ class Report:
         figure = Figure(figsize=(10, 9), layout='constrained')
         FigureCanvasAgg(figure)
         axes = figure.subplots()
-        left = [0] * len(IMIGUE_CLASSES)
         names = [f'{label} {name}' for label, name in enumerate(IMIGUE_CLASSES)]
-        for part, counts in self.clips_per_class.items():
-            numbers = [counts.get(name, 0) for name in names]
-            if not any(numbers):
-                continue
-            axes.barh(names, numbers, left=left, label=f'{part} ({sum(numbers)} clips)')
-            left = [start + number for start, number in zip(left, numbers)]
-        for place, number in enumerate(left):
+        labelled = {part: counts for part, counts in self.clips_per_class.items()
+                    if counts and 'unlabelled' not in counts}
+        # one bar a class: parts of a bar would have no common scale on a logarithmic axis
+        totals = [sum(counts.get(name, 0) for counts in labelled.values()) for name in names]
+        axes.barh(names, totals)
+        for place, number in enumerate(totals):
             axes.text(max(number, 1), place, f' {number}', va='center', fontsize=8)
-        axes.set(xscale='log', xlabel='clips', title='Labelled clips per class')
-        axes.set_xlim(left=.8, right=2 * max(left + [1]))
+        parts = ', '.join(f'{part} {sum(counts.values())}' for part, counts in labelled.items())
+        axes.set(xscale='log', xlabel='clips', title=f'Labelled clips per class ({parts})')
+        axes.set_xlim(left=.8, right=2 * max(totals + [1]))
         axes.invert_yaxis()
         axes.margins(y=.01)
-        figure.legend(loc='outside upper right')
         figure.savefig(out_file, dpi=100, format='png', metadata={'Software': None})

@@ -654,6 +654,12 @@ def test_converted_once(tmp_path, monkeypatch):
     prepared(root)
     changed = {path.name for path in first if path.stat().st_mtime_ns != first[path]}
     assert changed == {'0001.json', '0001.npy'}
+    # what was deleted or spoilt there is made again
+    cache = tmp_path / 'r-out/cache'
+    (cache / '0001.npy').unlink()
+    (cache / '0011.json').write_text('{')
+    prepared(root)
+    assert (cache / '0001.npy').exists() and json.loads((cache / '0011.json').read_text())
 
 
 # ---- splits
