@@ -205,15 +205,15 @@ def _sdpa_macs(inputs: list, outputs: list) -> float:
 
 
 def count_fused_attention() -> None:
-    """Teach mmengine's FLOP counter fused attention: torch's and ours.
+    """Teach mmengine's FLOP counter fused attention.
 
     The counter skips the operators that it does not know, and so leaves out
     all of attention (https://github.com/open-mmlab/mmengine/issues/1556).
     Delete when ``aten::scaled_dot_product_attention`` is in mmengine's own table.
     """
     from mmengine.analysis import complexity_analysis
-    for operator in ('aten::scaled_dot_product_attention', 'prim::PythonOp._ChunkedAttention'):
-        complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(operator, _sdpa_macs)
+    complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(
+        'aten::scaled_dot_product_attention', _sdpa_macs)
 
 
 def accept_bfloat16_scores() -> None:

@@ -5,16 +5,14 @@ Letters: B batch, h heads, N tokens, d channels of one head.
 from typing import Optional, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from . import flash_attention, triton_attention
+from .chunked_attention import chunked_attention
 from .precision import at_least_float32, no_autocast
 
-BACKENDS = ('auto', 'eager', 'chunked')
-
-# Queries handled at once by the chunked backend. Their probabilities, (B, h, 128, N), are
-# all that is ever held of the attention map; smaller blocks make the products inefficient.
-QUERY_BLOCK = 128
+BACKENDS = ('auto', 'eager', 'chunked', 'flash', 'triton')
 
 
 def attention_with_importance(q: Tensor,
@@ -36,9 +34,16 @@ def attention_with_importance(q: Tensor,
         scale (float, optional): Factor of the logits. Defaults to ``d ** -0.5``.
         bias (Tensor, optional): ``(B, N)``, added to every query's logits (the
             log of the token sizes gives proportional attention). Defaults to None.
-        backend (str): ``'eager'`` holds the whole map of all heads (the
-            reference), ``'chunked'`` holds a block of queries, forward and
-            backward; ``'auto'`` is the fastest one that fits. Defaults to ``'auto'``.
+        backend (str): All give the same, and only ``'eager'`` holds the map, of all heads.
+
+            - ``'eager'``: the reference.
+            - ``'chunked'``: by blocks of the map, on any device. Where gradients are needed,
+              PyTorch's fused attention makes the output and its gradient, and the blocks the
+              importance alone.
+            - ``'flash'``: PyTorch's fused attention for CPUs, twice; for bfloat16 on a CPU
+              that multiplies it.
+            - ``'triton'``: own kernels, on a GPU with Triton; gradients as in ``'chunked'``.
+            - ``'auto'``: the fastest one that fits. Defaults to ``'auto'``.
 
     Returns:
         tuple[Tensor, Tensor]: The attention's output ``(B, h, N, d)`` in the dtype
@@ -46,83 +51,61 @@ def attention_with_importance(q: Tensor,
         the importance is non-negative and sums to 1.
 
     Raises:
-        ValueError: If the backend is unknown or the shapes do not fit.
+        ValueError: If the backend is unknown or does not fit, or the shapes do not fit.
     """
     if backend not in BACKENDS:
         raise ValueError(f'backend must be one of {BACKENDS}, but got {backend!r}')
-    if q.dim() != 4 or q.shape != k.shape or q.shape != v.shape:
-        raise ValueError('q, k and v must share one shape (B, heads, N, d), but got '
-                         f'{tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}')
+    check_qkv(q, k, v)
     if bias is not None and bias.shape != (q.shape[0], q.shape[2]):
         raise ValueError(f'bias must have the shape (B, N) = {(q.shape[0], q.shape[2])}, '
                          f'but got {tuple(bias.shape)}')
     scale = q.shape[-1]**-0.5 if scale is None else scale
-    attend = _eager if backend == 'eager' else _ChunkedAttention.apply
+    if backend == 'auto':
+        backend = _fastest(q, bias)
     with no_autocast(q.device):
-        return attend(q, k, v, bias, scale)
+        if backend == 'eager':
+            return _eager(q, k, v, bias, scale)
+        if backend == 'flash':
+            return flash_attention.flash_attention(q, k, v, bias, scale)
+        attend = chunked_attention if backend == 'chunked' else triton_attention.triton_attention
+        detached = [None if t is None else t.detach() for t in (q, k, v, bias)]
+        if not _needs_gradient(q, k, v, bias):
+            return attend(*detached, scale)
+        detached[2] = None  # no values: the importance alone
+        mask = None if bias is None else bias[:, None, None].to(q.dtype)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        return out, attend(*detached, scale)[1]
 
 
-def _probabilities(q: Tensor, k: Tensor, bias: Optional[Tensor], scale: float) -> Tensor:
-    """Attention map ``(B, h, M, N)`` of M queries, in float32 at least.
+def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Refuse queries, keys and values that do not share one shape of four dimensions.
 
-    The logits are float32 too: rounded to bfloat16, a logit of 10 is off by 0.03
-    and its probability by 3 %.
+    Raises:
+        ValueError: With the three shapes.
     """
-    dtype = at_least_float32(q.dtype)
-    logits = (q.to(dtype) * scale) @ k.to(dtype).transpose(-2, -1)
-    if bias is not None:
-        logits = logits + bias[:, None, None, :]
-    return logits.softmax(dim=-1)
+    if q.dim() != 4 or q.shape != k.shape or q.shape != v.shape:
+        raise ValueError('q, k and v must share one shape (B, heads, N, d), but got '
+                         f'{tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}')
+
+
+def _fastest(q: Tensor, bias: Optional[Tensor]) -> str:
+    if triton_attention.fits(q):
+        return 'triton'
+    if flash_attention.pays(q) and not _needs_gradient(bias):
+        return 'flash'
+    return 'chunked'
+
+
+def _needs_gradient(*tensors: Optional[Tensor]) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def _eager(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor],
            scale: float) -> Tuple[Tensor, Tensor]:
-    attn = _probabilities(q, k, bias, scale)
+    # float32 at least: rounded to bfloat16, a logit of 10 is off by 0.03, its probability by 3 %
+    dtype = at_least_float32(q.dtype)
+    logits = (q.to(dtype) * scale) @ k.to(dtype).transpose(-2, -1)
+    if bias is not None:
+        logits = logits + bias[:, None, None, :]
+    attn = logits.softmax(dim=-1)
     return attn.to(v.dtype) @ v, attn.detach().mean(dim=(1, 2)).float()
-
-
-class _ChunkedAttention(torch.autograd.Function):
-    """Blocks of queries, so that memory grows with N and not with N squared.
-
-    One pass makes the output and adds to the column sums while a block's
-    probabilities are at hand. The backward pass makes them again, block by block.
-    """
-
-    @staticmethod
-    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor],
-                scale: float) -> Tuple[Tensor, Tensor]:
-        batch, heads, num_tokens, _ = q.shape
-        blocks = []
-        column_sum = q.new_zeros(batch, num_tokens, dtype=at_least_float32(q.dtype))
-        for queries in q.split(QUERY_BLOCK, dim=2):
-            attn = _probabilities(queries, k, bias, scale)
-            column_sum += attn.sum(dim=(1, 2))
-            blocks.append(attn.to(v.dtype) @ v)
-        out = torch.cat(blocks, dim=2)
-        importance = (column_sum / (heads * num_tokens)).float()
-        ctx.save_for_backward(q, k, v, bias, out)
-        ctx.scale = scale
-        ctx.mark_non_differentiable(importance)
-        return out, importance
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_out: Tensor, _) -> Tuple[Optional[Tensor], ...]:
-        q, k, v, bias, out = ctx.saved_tensors
-        scale = ctx.scale
-        # row sums of P * dP: what the softmax takes off every logit's gradient
-        delta = (grad_out * out).sum(dim=-1, keepdim=True)
-        grad_q = []
-        # sums over many blocks: in half precision they would lose the small terms
-        grad_k, grad_v = (torch.zeros_like(t, dtype=at_least_float32(t.dtype)) for t in (k, v))
-        grad_bias = None if bias is None else torch.zeros_like(bias)
-        for queries, grad, row in zip(*(t.split(QUERY_BLOCK, dim=2) for t in (q, grad_out, delta))):
-            attn = _probabilities(queries, k, bias, scale)  # (B, h, M, N)
-            grad_v += attn.to(v.dtype).transpose(-2, -1) @ grad
-            grad_logits = attn * (grad @ v.transpose(-2, -1) - row)
-            if grad_bias is not None:
-                grad_bias += grad_logits.sum(dim=(1, 2)).to(bias.dtype)
-            grad_logits = (grad_logits * scale).to(q.dtype)
-            grad_q.append(grad_logits @ k)
-            grad_k += grad_logits.transpose(-2, -1) @ queries
-        return torch.cat(grad_q, dim=2), grad_k.to(k.dtype), grad_v.to(v.dtype), grad_bias, None

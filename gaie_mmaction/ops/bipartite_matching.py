@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .precision import at_least_float32, no_autocast
-from .token_merging import gather_tokens, merge_sizes
+from .token_merging import add_rows, gather_tokens, merge_sizes
 
 
 @torch.no_grad()
@@ -74,7 +74,6 @@ def merge_weighted(x: Tensor, weight: Tensor, keep_idx: Tensor, merge_idx: Tenso
     weight = weight.to(dtype)
     weighted = x.to(dtype) * weight.unsqueeze(-1)
     joined = gather_tokens(weighted, merge_idx)
-    total = gather_tokens(weighted, keep_idx).scatter_add(
-        1, dst.unsqueeze(-1).expand_as(joined), joined)
+    total = add_rows(gather_tokens(weighted, keep_idx), dst, joined)
     weight = merge_sizes(weight, keep_idx, merge_idx, dst)
     return (total / weight.unsqueeze(-1)).to(x.dtype)

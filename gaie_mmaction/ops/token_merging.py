@@ -14,6 +14,9 @@ from torch import Tensor
 
 from .precision import at_least_float32, no_autocast
 
+# Similarities held at once, in float32 8 MB: at large batches the whole map would be hundreds
+MATCH_VALUES = 2_000_000
+
 
 def num_kept(num_tokens: int, keep_ratio: float) -> int:
     """Number of tokens that stay, ``K = ceil(keep_ratio * N)``.
@@ -57,11 +60,17 @@ def select_tokens(importance: Tensor, num_keep: int) -> Tuple[Tensor, Tensor]:
     if not 1 <= num_keep <= num_tokens:
         raise ValueError(f'num_keep must be in [1, {num_tokens}], the number of tokens, '
                          f'but got {num_keep}')
-    # Only a stable sort says which of equal tokens comes first: topk does not.
-    order = importance.argsort(dim=1, descending=True, stable=True)
-    keep_idx = order[:, :num_keep].sort(dim=1).values
-    merge_idx = order[:, num_keep:].sort(dim=1).values
-    return keep_idx, merge_idx
+    # topk does not say which of equal tokens it takes: only its smallest value is used
+    least = importance.topk(num_keep, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
+    above, equal = importance > least, importance == least
+    vacant = num_keep - above.sum(dim=1, keepdim=True)
+    keep = above | (equal & (equal.cumsum(dim=1) <= vacant))
+    # kept tokens go to the front and the others behind them, each in their order
+    index = torch.arange(num_tokens, device=importance.device).expand_as(keep)
+    rank = keep.cumsum(dim=1)
+    place = torch.where(keep, rank - 1, rank[:, -1:] + index - rank)
+    order = torch.empty_like(place).scatter_(1, place, index)
+    return order[:, :num_keep], order[:, num_keep:]
 
 
 def gather_tokens(x: Tensor, idx: Tensor) -> Tensor:
@@ -76,7 +85,14 @@ def gather_tokens(x: Tensor, idx: Tensor) -> Tensor:
     """
     if x.dim() == 2:
         return x.gather(1, idx)
-    return x.gather(1, idx.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+    # whole rows at once: several times faster than gather, which takes value by value
+    return x.flatten(0, 1).index_select(0, _rows(idx, x.shape[1])).unflatten(0, idx.shape)
+
+
+def _rows(idx: Tensor, num_tokens: int) -> Tensor:
+    """Rows ``(B * M, )`` of a ``(B * num_tokens, C)`` tensor that ``(B, M)`` tokens are."""
+    first = torch.arange(len(idx), device=idx.device).unsqueeze(-1) * num_tokens
+    return (idx + first).flatten()
 
 
 @torch.no_grad()
@@ -98,10 +114,12 @@ def match_tokens(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
     """
     metric = metric.to(at_least_float32(metric.dtype))
     with no_autocast(metric.device):
-        metric = F.normalize(metric, dim=-1)
-        kept = gather_tokens(metric, keep_idx)  # (B, K, D)
+        # a background token's own norm changes nothing in what is most similar to it
+        kept = F.normalize(gather_tokens(metric, keep_idx), dim=-1).transpose(1, 2)  # (B, D, K)
         background = gather_tokens(metric, merge_idx)  # (B, N - K, D)
-        return (background @ kept.transpose(1, 2)).argmax(dim=-1)
+        rows = max(1, MATCH_VALUES // (kept.shape[0] * kept.shape[2]))
+        return torch.cat([(block @ kept).argmax(dim=-1) for block in background.split(rows, dim=1)],
+                         dim=1)
 
 
 def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
@@ -122,9 +140,27 @@ def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) ->
     dtype = at_least_float32(x.dtype)
     kept = gather_tokens(x, keep_idx).to(dtype)  # (B, K, C)
     background = gather_tokens(x, merge_idx).to(dtype)  # (B, N - K, C)
-    index = dst.unsqueeze(-1).expand_as(background)
-    mean = kept.scatter_reduce(1, index, background, reduce='mean', include_self=True)
-    return mean.to(x.dtype)
+    total = add_rows(kept, dst, background)
+    count = merge_sizes(x.new_ones(x.shape[:2], dtype=dtype), keep_idx, merge_idx, dst)
+    return (total / count.unsqueeze(-1)).to(x.dtype)
+
+
+def add_rows(kept: Tensor, dst: Tensor, rows: Tensor) -> Tensor:
+    """Add rows to others, in the same order in each run.
+
+    Args:
+        kept (Tensor): ``(B, K, C)``.
+        dst (Tensor): ``(B, M)``, where each row goes, in [0, K).
+        rows (Tensor): ``(B, M, C)``.
+
+    Returns:
+        Tensor: ``(B, K, C)``, new.
+    """
+    total, index, rows = kept.flatten(0, 1), _rows(dst, kept.shape[1]), rows.flatten(0, 1)
+    if kept.device.type == 'cpu':
+        return total.index_add(0, index, rows).view_as(kept)
+    # elsewhere index_add leaves the order of its sums to chance; this one sorts
+    return total.index_put((index, ), rows, accumulate=True).view_as(kept)
 
 
 def merge_sizes(size: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:

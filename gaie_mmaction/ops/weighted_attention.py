@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .attention import check_qkv
 from .precision import at_least_float32, no_autocast
 
 SCORES = ('column_mean', 'sharpness')
@@ -62,9 +63,7 @@ def weighted_attention(q: Tensor,
     """
     if score not in SCORES:
         raise ValueError(f'score must be one of {SCORES}, but got {score!r}')
-    if q.dim() != 4 or q.shape != k.shape or q.shape != v.shape:
-        raise ValueError('q, k and v must share one shape (B, heads, N, d), but got '
-                         f'{tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}')
+    check_qkv(q, k, v)
     for name, tensor in (('size', size), ('mask', mask)):
         if tensor is not None and tensor.shape != (q.shape[0], q.shape[2]):
             raise ValueError(f'{name} must have the shape (B, N) = {(q.shape[0], q.shape[2])}, '

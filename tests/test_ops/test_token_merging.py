@@ -5,6 +5,7 @@ import torch
 from reference import gaie_loops
 
 from gaie_mmaction.ops import (
+    attention_with_importance,
     gather_tokens,
     match_tokens,
     merge_sizes,
@@ -12,6 +13,7 @@ from gaie_mmaction.ops import (
     merge_tokens,
     num_kept,
     select_tokens,
+    token_merging,
 )
 
 RATIOS = ['0.05', '0.3', '0.5', '0.55', '0.7', '0.9', '1']
@@ -137,3 +139,79 @@ def test_zero_token_joins_the_first():
     x[0, 1:] = torch.eye(2)
     _, (_, _, dst) = merge_all(x, torch.tensor([[0., 1., 2.]]), .6)
     assert dst.tolist() == [[0]]
+
+
+@pytest.mark.parametrize('values', [1, 700])
+def test_matching_in_blocks(values, monkeypatch):
+    """Small blocks change nothing, and no more similarities are held than allowed."""
+    x, importance = torch.randn(3, 50, 6), torch.rand(3, 50)
+    keep_idx, merge_idx = select_tokens(importance, 35)
+    whole = match_tokens(x, keep_idx, merge_idx)
+    monkeypatch.setattr(token_merging, 'MATCH_VALUES', values)
+    largest = []
+    argmax = torch.Tensor.argmax
+    monkeypatch.setattr(torch.Tensor, 'argmax',
+                        lambda t, **kwargs: largest.append(t.numel()) or argmax(t, **kwargs))
+    assert torch.equal(match_tokens(x, keep_idx, merge_idx), whole)
+    assert len(largest) == -(-15 // max(1, values // 105)) and max(largest) <= max(values, 105)
+
+
+def test_float32_chooses_as_float64():
+    """At least 99.9 % of the tokens of a ViT-B are kept and matched alike."""
+    generator = torch.Generator().manual_seed(0)
+    qkv = torch.randn(2, 1568, 3, 4, 64, dtype=torch.float64, generator=generator)
+    q, k, v = (2 * qkv).permute(2, 0, 3, 1, 4)
+    x = torch.randn(2, 1568, 256, dtype=torch.float64, generator=generator)
+    expected = attention_with_importance(q, k, v, backend='eager')[1]
+    exact = (((q * 64**-.5) @ k.transpose(-2, -1)).softmax(dim=-1)).mean(dim=(1, 2))
+    torch.testing.assert_close(expected, exact.float())
+    keep_idx, merge_idx = select_tokens(exact, 1098)
+    dst = match_tokens(x, keep_idx, merge_idx)
+    for backend in ('chunked', 'flash'):
+        importance = attention_with_importance(
+            q.float(), k.float(), v.float(), backend=backend)[1]
+        own_keep, own_merge = select_tokens(importance, 1098)
+        for clip in range(2):
+            same = set(own_keep[clip].tolist()) & set(keep_idx[clip].tolist())
+            assert len(same) >= .999 * 1098
+            for token in set(own_keep[clip].tolist()) - same:
+                border = exact[clip, keep_idx[clip]].min()
+                assert abs(exact[clip, token] / border - 1) <= 1e-6
+        own = match_tokens(x.float(), keep_idx, merge_idx)
+        assert (own == dst).double().mean() >= .999
+
+
+def test_nothing_depends_on_the_run():
+    """Sums are taken in one order, under torch's own check, forward and backward."""
+    x, importance = torch.randn(2, 300, 8, requires_grad=True), torch.rand(2, 300)
+    torch.use_deterministic_algorithms(True)
+    try:
+        results = []
+        for _ in range(3):
+            merged, _ = merge_all(x, importance, .1)
+            results.append((merged, *torch.autograd.grad(merged.square().sum(), x)))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for merged, gradient in results[1:]:
+        assert torch.equal(merged, results[0][0]) and torch.equal(gradient, results[0][1])
+
+
+def test_sums_of_other_devices_equal_the_cpus():
+    """The sorted sum that GPUs take."""
+    x, importance = torch.randn(2, 40, 8), torch.rand(2, 40)
+    merged, merge = merge_all(x, importance, .3)
+    kept, background = gather_tokens(x, merge[0]), gather_tokens(x, merge[1])
+    added = token_merging.add_rows(kept, merge[2], background)
+    rows = merge[2] + torch.arange(2)[:, None] * 12
+    sorted_sum = kept.flatten(0, 1).index_put(
+        (rows.flatten(), ), background.flatten(0, 1), accumulate=True)
+    torch.testing.assert_close(added.flatten(0, 1), sorted_sum)
+
+
+def test_importance_without_numbers_keeps_valid_indices():
+    """A diverged network must not crash a GPU by indices out of range."""
+    importance = torch.rand(2, 10)
+    importance[0, 3:] = float('nan')
+    keep_idx, merge_idx = select_tokens(importance, 7)
+    both = torch.cat([keep_idx, merge_idx], dim=1).sort(dim=1).values
+    assert torch.equal(both, torch.arange(10).expand(2, -1))

@@ -10,6 +10,8 @@ SCHEDULES = ('constant', 'decreasing')
 class BipartiteNeck(TokenReducer):
     """Base of the reducers that merge r tokens a block by bipartite matching.
 
+    The backbone's final mean is weighted by size.
+
     Args:
         token_keep_ratio (float, optional): Share of the tokens that stay, in
             [0.5, 1]: ``K = ceil(token_keep_ratio * N)``. This or ``r``. Defaults to None.
@@ -34,6 +36,7 @@ class BipartiteNeck(TokenReducer):
                  schedule: str = 'constant',
                  prop_attn: bool = True) -> None:
         super().__init__(token_keep_ratio, prop_attn)
+        self.weighted_mean = True
         if (token_keep_ratio is None) == (r is None):
             raise ValueError('exactly one of token_keep_ratio and r must be given, but got '
                              f'token_keep_ratio={token_keep_ratio} and r={r}')

@@ -1,6 +1,4 @@
 """ToMe: merge the most similar tokens."""
-from typing import Optional, Sequence, Union
-
 from mmaction.registry import MODELS
 
 from ...ops import gather_tokens, match_bipartite, merge_sizes, merge_source, merge_weighted
@@ -41,14 +39,6 @@ class ToMeNeck(BipartiteNeck):
     """
 
     needs_keys = True
-
-    def __init__(self,
-                 token_keep_ratio: Optional[float] = None,
-                 r: Union[int, Sequence[int], None] = None,
-                 schedule: str = 'constant',
-                 prop_attn: bool = True) -> None:
-        super().__init__(token_keep_ratio, r, schedule, prop_attn)
-        self.weighted_mean = True
 
     def forward(self, state: TokenState) -> TokenState:
         """Reduce N tokens to ``N - r``.

@@ -1,6 +1,4 @@
 """vid-TLDR: merge similar tokens, weighted by how salient they are."""
-from typing import Optional, Sequence, Union
-
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor
@@ -59,14 +57,6 @@ class VidTLDRNeck(BipartiteNeck):
     needs_importance = True
     importance_type = 'sharpness'
     drops_tokens = True
-
-    def __init__(self,
-                 token_keep_ratio: Optional[float] = None,
-                 r: Union[int, Sequence[int], None] = None,
-                 schedule: str = 'constant',
-                 prop_attn: bool = True) -> None:
-        super().__init__(token_keep_ratio, r, schedule, prop_attn)
-        self.weighted_mean = True
 
     def forward(self, state: TokenState) -> TokenState:
         """Reduce N tokens to ``N - r``.
