@@ -7,10 +7,11 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help demo demo-skeleton test test-slow clean
+.PHONY: help demo demo-skeleton test test-slow test-triton clean
 help:
 	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes'
+	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
 	@echo 'make clean  remove .venv and what make demo and make demo-skeleton wrote'
 
 demo: $(STAMP)
@@ -24,6 +25,11 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow
+
+test-triton: $(STAMP)
+	$(PIP) install --progress-bar off -q -c constraints.txt triton
+	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
+		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
 
 # the stamp comes last, so that a failed install is tried again
 $(STAMP): setup.py constraints.txt

@@ -55,6 +55,7 @@ class Conditions:
         rounds (int): Counted rounds.
         warmup (int): Rounds before them.
         train (bool): Whether training steps are measured too.
+        update (bool): Whether the optimizer's step is in them. Defaults to True.
     """
     device: torch.device
     dtype: str
@@ -62,6 +63,7 @@ class Conditions:
     rounds: int
     warmup: int
     train: bool
+    update: bool = True
 
     def names(self) -> Dict[str, str]:
         """dict[str, str]: By name, what a table must say of them."""
@@ -77,13 +79,17 @@ class Conditions:
 
     def file_stem(self) -> str:
         """str: As timm's result files: ``infer-fp32-cpu2-torch2.13``."""
+        batch = '' if self.batch_size == 1 else f'-batch{self.batch_size}'
+        return f'infer-{DTYPES[self.dtype]}{batch}-{self.machine()}'
+
+    def machine(self) -> str:
+        """str: Device and PyTorch for a file's name: ``cpu2-torch2.13``."""
         where = f'cpu{torch.get_num_threads()}'
         if self.device.type == 'cuda':
             name = torch.cuda.get_device_name(self.device).lower().replace('nvidia ', '')
             where = name.replace(' ', '_')
-        batch = '' if self.batch_size == 1 else f'-batch{self.batch_size}'
         release = '.'.join(torch.__version__.split('.')[:2])
-        return f'infer-{DTYPES[self.dtype]}{batch}-{where}-torch{release}'
+        return f'{where}-torch{release}'
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,7 @@ def _inference_of(entry: Entry, conditions: Conditions) -> Callable:
 
 def _training_of(entry: Entry, conditions: Conditions) -> Callable:
     return training_step(entry.model, entry.cfg, entry.shape, conditions.batch_size,
-                         getattr(torch, conditions.dtype))
+                         getattr(torch, conditions.dtype), conditions.update)
 
 
 def comparison_table(entries: Sequence[Entry], rows: Sequence[Row],
@@ -233,7 +239,8 @@ def explanations(conditions: Conditions, remarks: Sequence[str]) -> List[str]:
         + ('(CUDA statistics)' if conditions.device.type == 'cuda' else '(profiler trace)')
     ]
     if conditions.train:
-        lines.append("train: the config's data preprocessor, loss, gradients and optimizer step, "
+        update = 'and optimizer step' if conditions.update else 'without the optimizer'
+        lines.append(f"train: the config's data preprocessor, loss, gradients, {update}, "
                      'on random input, without hooks')
     return lines + list(remarks)
 

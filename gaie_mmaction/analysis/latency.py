@@ -67,15 +67,16 @@ def time_in_turn(steps: Dict[str, Callable[[], object]],
     for number in range(warmup + rounds):
         draw.shuffle(order)
         for name in order:
-            _wait_for(device)
+            wait_for(device)
             start = clock()
             steps[name]()
-            _wait_for(device)
+            wait_for(device)
             if number >= warmup:
                 seconds[name].append(clock() - start)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
 
 
-def _wait_for(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Return when a GPU has done all it was given; at once on a CPU."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)

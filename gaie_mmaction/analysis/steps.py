@@ -37,7 +37,7 @@ def inference_step(model: nn.Module, shape: Sequence[int], batch_size: int,
 
 
 def training_step(model: nn.Module, cfg: Config, shape: Sequence[int], batch_size: int,
-                  dtype: torch.dtype) -> Callable[[], None]:
+                  dtype: torch.dtype, update: bool = True) -> Callable[[], None]:
     """What mmengine's training loop does with a batch, without hooks and loading.
 
     That is the data preprocessor, the config's loss, its gradients and a step of the
@@ -49,6 +49,8 @@ def training_step(model: nn.Module, cfg: Config, shape: Sequence[int], batch_siz
         shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
         batch_size (int): Clips, of one view each.
         dtype (torch.dtype): ``float32``, or what autocast computes in.
+        update (bool): Whether the optimizer changes the weights; without it there is no
+            optimizer state, and the gradients are dropped. Defaults to True.
 
     Returns:
         Callable: Runs the step.
@@ -70,6 +72,10 @@ def training_step(model: nn.Module, cfg: Config, shape: Sequence[int], batch_siz
                 training=True)
             losses = model(**batch, mode='loss')
         loss, _ = model.parse_losses(losses)
-        optim_wrapper.update_params(loss)
+        if update:
+            optim_wrapper.update_params(loss)
+        else:
+            optim_wrapper.backward(loss)
+            optim_wrapper.zero_grad()
 
     return step

@@ -56,9 +56,13 @@ def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[
                 attn = _probabilities(queries[:, start:stop], keys, bias, part, scale, buffer)
                 here = column_sum[part[0]]
                 here += attn.view(len(here), -1, num_tokens).sum(dim=1)
-                if out is not None:
-                    result = (attn @ values).unflatten(0, (len(here), -1))
-                    out[part][:, :, start:stop] = result
+                if out is None:
+                    continue
+                place = out[part][:, :, start:stop]  # (clips, heads, M, d)
+                if len(here) == 1 and buffer is not None and out.dtype == dtype:
+                    torch.bmm(attn, values, out=place[0])
+                else:
+                    place.copy_((attn @ values).view(place.shape))
     return out, (column_sum / (heads * num_tokens)).float()
 
 

@@ -12,6 +12,10 @@ from .precision import at_least_float32
 # Private: it returns what the public function computes and throws away, each row's log-sum-exp.
 _OPERATOR = getattr(torch.ops.aten, '_scaled_dot_product_flash_attention_for_cpu', None)
 
+# whether the processor has instructions for it
+MULTIPLIES_BFLOAT16 = any(torch.cpu.get_capabilities().get(feature, False)
+                          for feature in ('amx_bf16', 'avx512_bf16'))
+
 
 def pays(q: Tensor) -> bool:
     """Whether this is the fastest way for such queries.
@@ -23,12 +27,7 @@ def pays(q: Tensor) -> bool:
         q (Tensor): ``(B, h, N, d)``.
     """
     return (q.device.type == 'cpu' and q.dtype == torch.bfloat16 and _OPERATOR is not None
-            and _multiplies_bfloat16())
-
-
-def _multiplies_bfloat16() -> bool:
-    features = torch.cpu.get_capabilities()
-    return features.get('amx_bf16', False) or features.get('avx512_bf16', False)
+            and MULTIPLIES_BFLOAT16)
 
 
 def flash_attention(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor],

@@ -4,7 +4,6 @@ Letters: B batch, N tokens, K kept tokens, C channels. Indices are ``int64``.
 Source of the method: "Enhancing Micro-gesture Classification via Global-Aware
 Importance Estimation in Vision Transformer", CEUR-WS Vol-4168, section 3.
 """
-import math
 from fractions import Fraction
 from typing import Tuple
 
@@ -38,7 +37,17 @@ def num_kept(num_tokens: int, keep_ratio: float) -> int:
         raise ValueError(f'num_tokens must be at least 1, but got {num_tokens}')
     if not 0 < keep_ratio <= 1:
         raise ValueError(f'keep_ratio must be in (0, 1], but got {keep_ratio}')
-    return math.ceil(Fraction(str(keep_ratio)) * num_tokens)
+    return round_up(num_tokens, exact_ratio(keep_ratio))
+
+
+def exact_ratio(keep_ratio: float) -> Tuple[int, int]:
+    """Numerator and denominator of the decimal that a ratio is written as."""
+    return Fraction(str(keep_ratio)).as_integer_ratio()
+
+
+def round_up(num_tokens: int, ratio: Tuple[int, int]) -> int:
+    """The share of N tokens that a numerator and a denominator give, rounded up."""
+    return -(-num_tokens * ratio[0] // ratio[1])
 
 
 def select_tokens(importance: Tensor, num_keep: int) -> Tuple[Tensor, Tensor]:

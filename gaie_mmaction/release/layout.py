@@ -91,8 +91,12 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
                 ids.setdefault(path.name[:-len(ending)], []).append(path)
                 break
         else:
-            if path.suffix.lower() == '.csv' and is_licensed_csv(path):
-                layout.licensed_csv = layout.licensed_csv or path
+            if path.suffix.lower() == '.csv' and _is_licensed_csv(path, root, report):
+                if layout.licensed_csv is None:
+                    layout.licensed_csv = path
+                else:
+                    report.add('tables of labels that occur twice', path.relative_to(root),
+                               f'not used; {layout.licensed_csv.relative_to(root)} is')
 
     layout.label_files = _one_each(found.get('_label.csv', {}), 'label files', root, report)
     layout.videos = _one_each(found.get('.mp4', {}), 'videos', root, report)
@@ -123,13 +127,15 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
     return layout
 
 
-def is_licensed_csv(path: Path) -> bool:
+def _is_licensed_csv(path: Path, root: Path, report: Report) -> bool:
     """Whether a csv has the columns of the licensed release's table of labels."""
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             header = [name.strip() for name in next(csv.reader(file), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False  # no table of labels, whatever it is
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        report.add('csv files that cannot be read', path.relative_to(root),
+                   f'{error}; not used, if it is the table of labels save it as UTF-8')
+        return False
     return set(LICENSED_COLUMNS) <= set(header)
 
 

@@ -74,3 +74,14 @@ def test_inference_step(root, config, dtype):
         expected = model.eval()(inputs, stage='head')
     torch.testing.assert_close(scores.float(), expected, rtol=.05, atol=.05)
     assert torch.equal(scores, expected) == (dtype == torch.float32)
+
+
+def test_without_the_optimizer_nothing_changes(root):
+    cfg, model = load(root, 'gaie_vitb_imigue')
+    before, hooked = copy.deepcopy(model.state_dict()), []
+    model.cls_head.fc_cls.weight.register_post_accumulate_grad_hook(
+        lambda parameter: hooked.append(parameter.grad.abs().max().item()))
+    training_step(model, cfg, SHAPE, 2, torch.float32, update=False)()
+    assert hooked[0] > 0
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -259,3 +259,31 @@ def test_pretrained_is_loaded_strictly(tmp_path):
         model.init_weights()
     for part in ('missing: fc_norm.bias', 'left over: extra', '(7,) in the file', 'bad.pth'):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize('settings', [
+    dict(type='GAIENeck'),
+    pytest.param(dict(type='GAIENeck', prop_attn=True, metric='key'), marks=pytest.mark.slow),
+    pytest.param(dict(type='ToMeNeck', token_keep_ratio=.7), marks=pytest.mark.slow),
+    pytest.param(dict(type='EViTNeck'), marks=pytest.mark.slow),
+    pytest.param(dict(type='VidTLDRNeck', token_keep_ratio=.7), marks=pytest.mark.slow),
+], ids=lambda settings: settings['type'])
+@pytest.mark.parametrize('amp', [False, True])
+def test_compiles_as_one_graph(settings, amp):
+    """No break, in testing and in training, gradients included."""
+    model = make_pair(neck=settings)[1]
+    x = torch.randn(2, 3, 8, 32, 32)
+    for training in (False, True):
+        model.train(training)
+        torch._dynamo.reset()
+        compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
+        results = []
+        for network in (model, compiled):
+            model.zero_grad()
+            with torch.set_grad_enabled(training), torch.autocast('cpu', enabled=amp):
+                out = network(x)
+            if training:
+                out.float().square().sum().backward()
+            results.append([out, *(p.grad for p in model.parameters() if training)])
+        for value, expected in zip(results[1], results[0]):
+            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5 if not amp else 1e-2)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from reference import gaie_loops
 
 from gaie_mmaction.analysis import memory
-from gaie_mmaction.ops import attention_with_importance, chunked_attention
+from gaie_mmaction.ops import attention_with_importance, chunked_attention, flash_attention
 
 BACKENDS = ['eager', 'chunked', 'flash', 'auto']
 # of the largest value, by dtype
@@ -143,3 +143,28 @@ def test_wrong_arguments(change, message):
     with pytest.raises(ValueError, match=message):
         attention_with_importance(
             arguments.pop('q'), arguments.pop('k'), arguments.pop('v'), **arguments)
+
+
+@pytest.mark.parametrize('able', [False, True])
+def test_auto_takes_the_fused_one_twice_for_bfloat16_alone(able, monkeypatch):
+    """And falls back with no change of result where the processor or PyTorch cannot."""
+    runs = []
+    monkeypatch.setattr(flash_attention, 'MULTIPLIES_BFLOAT16', able)
+    operator = flash_attention._OPERATOR
+    monkeypatch.setattr(flash_attention, '_OPERATOR',
+                        lambda *args, **kwargs: runs.append(1) or operator(*args, **kwargs))
+    q, k, v = make_qkv(1, 2, 200, 32, torch.bfloat16)
+    expected = attention_with_importance(q, k, v, backend='eager')
+    for dtype, number in ((torch.bfloat16, 2 * able), (torch.float32, 0)):
+        runs.clear()
+        out, importance = attention_with_importance(q.to(dtype), k.to(dtype), v.to(dtype))
+        assert len(runs) == number
+        torch.testing.assert_close(out.float(), expected[0].float(), rtol=2e-2, atol=2e-3)
+        torch.testing.assert_close(importance, expected[1], rtol=2e-2, atol=0)
+    bias = torch.zeros(1, 200, requires_grad=True)  # no gradient of the bias comes from there
+    runs.clear()
+    attention_with_importance(q, k, v, bias=bias)
+    assert not runs
+    monkeypatch.setattr(flash_attention, '_OPERATOR', None)
+    assert torch.equal(attention_with_importance(q, k, v)[1], attention_with_importance(
+        q, k, v, backend='chunked')[1])

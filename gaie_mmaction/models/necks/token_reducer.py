@@ -15,7 +15,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ...ops import num_kept
+from ...ops.token_merging import exact_ratio, round_up
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
 
     def __init__(self, token_keep_ratio: Optional[float], prop_attn: bool = False) -> None:
         super().__init__()
-        self._token_keep_ratio = None
+        self._token_keep_ratio = self._exact_ratio = None
         if token_keep_ratio is not None:
             self.token_keep_ratio = token_keep_ratio
         self.prop_attn = prop_attn
@@ -129,6 +129,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         if not 0 < value <= 1:
             raise ValueError(f'token_keep_ratio must be in (0, 1], but got {value}')
         self._token_keep_ratio = float(value)
+        self._exact_ratio = exact_ratio(value)  # not in forward: no compiler follows fractions
 
     def attach(self, layout: BackboneLayout) -> None:
         """Meet the backbone; it calls this once, when it is built.
@@ -156,7 +157,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         Raises:
             ValueError: If that many cannot be reached.
         """
-        return num_kept(num_tokens, self.token_keep_ratio)
+        return round_up(num_tokens, self._exact_ratio)
 
     def check_state(self, state: TokenState) -> None:
         """Refuse anything but a state.

@@ -1,0 +1,84 @@
+"""The GPU's kernels against float64: on a GPU, or in Triton's interpreter."""
+import pytest
+import torch
+
+pytest.importorskip('triton', reason='Triton is optional: make test-triton')
+
+from gaie_mmaction.ops import attention_with_importance, triton_attention  # noqa: E402
+
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+pytestmark = pytest.mark.skipif(DEVICE == 'cpu' and not triton_attention.INTERPRETED,
+                                reason='needs a GPU or TRITON_INTERPRET=1: make test-triton')
+TOLERANCE = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 2e-2}
+
+
+def make_inputs(batch, heads, num_tokens, dims, dtype, with_bias):
+    generator = torch.Generator().manual_seed(num_tokens + dims)
+    qkv = torch.randn(batch, num_tokens, 3, heads, dims, generator=generator)
+    q, k, v = qkv.to(DEVICE, dtype).permute(2, 0, 3, 1, 4)  # strided, as a ViT has them
+    bias = None
+    if with_bias:
+        bias = torch.randint(1, 6, (batch, num_tokens), generator=generator).to(DEVICE).log()
+    return q, k, v, bias
+
+
+def check(values, expected, dtype):
+    error = (values[0].double() - expected[0]).abs().max() / expected[0].abs().max()
+    assert values[0].dtype == dtype and error <= TOLERANCE[dtype]
+    assert values[1].dtype == torch.float32
+    assert ((values[1] - expected[1]).abs() / expected[1]).max() <= 1e-5
+
+
+@pytest.mark.parametrize('with_bias', [False, True])
+@pytest.mark.parametrize('dims', [32, 64, 80, 128])
+@pytest.mark.parametrize('dtype', TOLERANCE)
+def test_equals_eager_in_float64(dtype, dims, with_bias):
+    for num_tokens in (1, 150):
+        q, k, v, bias = make_inputs(2, 2, num_tokens, dims, dtype, with_bias)
+        expected = attention_with_importance(q.double(), k.double(), v.double(), bias=bias,
+                                             backend='eager')
+        own = attention_with_importance(q, k, v, bias=bias, backend='triton')
+        check(own, expected, dtype)
+        assert own[0].transpose(1, 2).is_contiguous()
+        again = attention_with_importance(q, k, v, bias=bias, backend='triton')
+        assert torch.equal(own[0], again[0]) and torch.equal(own[1], again[1])
+
+
+def test_many_tokens():
+    q, k, v, _ = make_inputs(1, 1, 539, 64, torch.float32, False)
+    expected = attention_with_importance(q.double(), k.double(), v.double(), backend='eager')
+    check(attention_with_importance(q, k, v, backend='triton'), expected, torch.float32)
+
+
+def test_large_logits_do_not_overflow():
+    q, k, v, _ = make_inputs(1, 2, 130, 32, torch.float32, False)
+    expected = attention_with_importance(300 * q.double(), k.double(), v.double(), backend='eager')
+    own = attention_with_importance(300 * q, k, v, backend='triton')
+    torch.testing.assert_close(own[1].double(), expected[1].double(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize('with_bias', [False, True])
+def test_gradient(with_bias):
+    inputs = make_inputs(2, 2, 40, 32, torch.float32, with_bias)
+    results = []
+    for backend in ('eager', 'triton'):
+        leaves = [t.detach().clone().requires_grad_() for t in inputs[:3]]
+        out, importance = attention_with_importance(*leaves, bias=inputs[3], backend=backend)
+        assert not importance.requires_grad
+        weights = torch.linspace(-1, 1, out.numel(), device=DEVICE).view_as(out)
+        results.append((importance, *torch.autograd.grad((out * weights).sum(), leaves)))
+    for own, expected in zip(*results):
+        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(dtype=torch.float64), 'float64'),
+    (dict(dims=8), '16 to 128 channels, but got 8'),
+    (dict(dims=144), '16 to 128 channels, but got 144'),
+])
+def test_what_does_not_fit(change, message):
+    q, k, v, _ = make_inputs(**{**dict(batch=1, heads=1, num_tokens=5, dims=32,
+                                       dtype=torch.float32, with_bias=False), **change})
+    with pytest.raises(ValueError, match=message):
+        attention_with_importance(q, k, v, backend='triton')
+    attention_with_importance(q, k, v)  # 'auto' finds another way
