@@ -1,4 +1,5 @@
 """Datasets and data transforms."""
+from .group_sampler import DataGroupSampler
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
@@ -8,6 +9,7 @@ from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 
 __all__ = [
-    'IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset', 'IMiGUEMultiModalDataset',
-    'IMiGUEPoseDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile', 'VideoReadError'
+    'DataGroupSampler', 'IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset',
+    'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout',
+    'VideoFile', 'VideoReadError'
 ]

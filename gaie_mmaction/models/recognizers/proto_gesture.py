@@ -2,17 +2,17 @@
 from typing import Dict
 
 import torch
-from mmaction.models.recognizers import MMRecognizer3D
 from mmaction.registry import MODELS
 from mmaction.utils import SampleList
 from mmengine.model import ModuleDict
 from torch import Tensor
 
 from ..losses import PrototypeRefinement
+from .rgb_pose_recognizer import RGBPoseRecognizer
 
 
 @MODELS.register_module()
-class ProtoGesture(MMRecognizer3D):
+class ProtoGesture(RGBPoseRecognizer):
     """"Prototype Learning for Micro-gesture Classification", arXiv 2408.03097.
 
     From the paper: PoseConv3D with an RGB branch of 8 frames and a pose branch of 32 heat-maps,
@@ -56,28 +56,10 @@ class ProtoGesture(MMRecognizer3D):
             ``pose_loss_prototype``, and the training accuracies.
         """
         features, _ = self.extract_feat(inputs)
-        # in mixed precision too: the head's accuracy goes through NumPy
-        scores = {name: score.float() for name, score in self.cls_head(features).items()}
+        scores = self.scores(features)
         losses = self.cls_head.loss_by_feat(scores, data_samples)
         labels = torch.cat([sample.gt_label for sample in data_samples])
         for feature, (name, refine) in zip(features, self.refinement.items()):
             losses[f'{name}_loss_prototype'] = self.refinement_weight * refine(
                 feature.mean(dim=(2, 3, 4)), scores[name], labels)
         return losses
-
-    def predict(self, inputs: Dict[str, Tensor], data_samples: SampleList, **kwargs) -> SampleList:
-        """Mean of the branches' probabilities.
-
-        Args:
-            inputs (dict[str, Tensor]): As of :meth:`loss`, with any number of views.
-            data_samples (list[ActionDataSample]): The clips.
-
-        Returns:
-            list[ActionDataSample]: With ``pred_score`` ``(K,)`` and ``pred_label``.
-        """
-        features, _ = self.extract_feat(inputs, test_mode=True)
-        scores = torch.stack([self.cls_head.predict_by_scores(score, data_samples)
-                              for score in self.cls_head(features).values()]).mean(dim=0)
-        for sample, score in zip(data_samples, scores):
-            sample.set_pred_score(score).set_pred_label(score.argmax(dim=-1, keepdim=True))
-        return data_samples
