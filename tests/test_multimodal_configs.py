@@ -131,6 +131,24 @@ def test_forward_and_backward(root, path, tmp_path):
     assert [result.clip_id for result in results] == ['0001_0', '0001_1']
 
 
+@pytest.mark.parametrize('path', MULTIMODAL[:3])
+def test_bfloat16(root, path, tmp_path):
+    """As --amp with that dtype."""
+    cfg = load_reduced(root, path, tmp_path)
+    make_release(tmp_path, (20, 50))
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(data_root=str(tmp_path), ann_file='train.csv', data_prefix=dict(video=''))
+    dataset = DATASETS.build(dataset)
+    batch = model.data_preprocessor(pseudo_collate([dataset[k] for k in range(2)]), training=True)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model(**batch, mode='loss')
+    total = sum(value for name, value in losses.items() if 'loss' in name)
+    total.backward()
+    assert torch.isfinite(total) and total.dtype == torch.float32
+
+
 @pytest.mark.parametrize('path', [path for path in MULTIMODAL if 'proto' not in path])
 def test_learning_rates(root, path, tmp_path):
     """GAIE's in the video backbone; in the demos, which start from scratch, one for all."""

@@ -95,6 +95,20 @@ def test_prototypes_are_learned_and_saved():
     assert 'prototypes' not in dict(module.named_parameters())
 
 
+def test_mixed_precision_changes_the_projection_alone():
+    torch.manual_seed(2)
+    module, half = PrototypeRefinement(6, 4, channels=5), PrototypeRefinement(6, 4, channels=5)
+    half.load_state_dict(module.state_dict())
+    features, scores, labels = torch.randn(8, 6), torch.randn(8, 4), torch.randint(4, (8, ))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = half(features, scores, labels)
+    assert found.dtype == torch.float32 and half.prototypes.dtype == torch.float32
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        projected = half.project(features).float()
+    module.project.register_forward_hook(lambda *args: projected)
+    torch.testing.assert_close(module(features, scores, labels), found)
+
+
 @pytest.mark.parametrize('settings, said', [
     (dict(momentum=1.), 'momentum must be in'), (dict(temperature=0.), 'temperature must be')])
 def test_bad_settings(settings, said):

@@ -114,6 +114,17 @@ def test_prediction_over_views(cfg):
     torch.testing.assert_close(torch.stack([result.pred_score for result in results]), expected)
 
 
+def test_checkpoint_of_other_text_features(text, tmp_path):
+    from mmengine.runner.checkpoint import load_state_dict
+    head = VCLIPHead(32, (6, 5), text)
+    load_state_dict(VCLIPHead(32, (6, 5), text), head.state_dict())
+    path = str(tmp_path / 'larger.npz')
+    write_text_features(path, IMIGUE_CLASSES, np.random.default_rng(0).normal(size=(32, 24)))
+    with pytest.raises(ValueError, match=r'trained with text features of \(32, 16\) .* are '
+                       r'\(32, 24\)'):
+        load_state_dict(VCLIPHead(32, (6, 5), path), head.state_dict())
+
+
 def test_wrong_text_features(text, tmp_path):
     with pytest.raises(FileNotFoundError, match='none.npz do not exist'):
         VCLIPHead(32, (6, 5), str(tmp_path / 'none.npz'))

@@ -94,6 +94,16 @@ class VCLIPHead(BaseHead):
             norm_first=True)
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
 
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
+        text = state_dict.get(f'{prefix}text')
+        # mmengine would only log it, and go on with random weights
+        if text is not None and text.shape != self.text.shape:
+            raise ValueError(f'the checkpoint was trained with text features of {tuple(text.shape)}'
+                             f' (classes, channels), but those of the config are '
+                             f'{tuple(self.text.shape)}: set model.cls_head.text_features to the '
+                             'file of the training')
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def logits(self, feats: Tuple[Tensor, Tensor]) -> Dict[str, Tensor]:
         """Scaled cosines to the classes.
 

@@ -71,7 +71,12 @@ class PrototypeRefinement(BaseModule):
         Returns:
             Tensor: The loss, a scalar.
         """
-        features = self.project(features)  # (B, C) -> (B, D)
+        features = self.project(features).to(self.prototypes)  # (B, C) -> (B, D)
+        # cosines are divided by a small temperature: no half precision from here on
+        with torch.autocast(features.device.type, enabled=False):
+            return self._contrast(features, scores.to(self.prototypes), labels)
+
+    def _contrast(self, features: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         targets = features.detach()
         probability = scores.detach().softmax(dim=1)
         true = F.one_hot(labels, len(self.prototypes)).to(features)  # (B, K)
@@ -79,7 +84,7 @@ class PrototypeRefinement(BaseModule):
         if self.training:
             self._move(targets, true * predicted)
         unit = F.normalize(features, dim=1)
-        cosine = unit @ F.normalize(self.prototypes, dim=1).to(unit).t()  # (B, K)
+        cosine = unit @ F.normalize(self.prototypes, dim=1).t()  # (B, K)
         doubt = self.alpha * (1 - probability.gather(1, labels[:, None]))  # (B, 1)
         loss = 0
         for members, sign in ((true * (1 - predicted), 1), (predicted * (1 - true), -1)):
