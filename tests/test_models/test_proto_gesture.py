@@ -10,6 +10,7 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
 
 from gaie_mmaction.models import CrossModalRGBPoseConv3D
 from gaie_mmaction.models.losses import PrototypeRefinement
@@ -93,6 +94,23 @@ def test_prototypes_are_learned_and_saved():
     torch.testing.assert_close(module.prototypes, expected.detach(), rtol=.1, atol=.2)
     assert 'prototypes' in module.state_dict()
     assert 'prototypes' not in dict(module.named_parameters())
+
+
+def test_processes_share_what_moves_the_prototypes(monkeypatch):
+    """Half of the batch each, as a whole batch in one process."""
+    start = PrototypeRefinement(6, 4, channels=5)
+    features, labels = torch.randn(12, 6), torch.arange(12) % 4
+    scores = 3 * torch.eye(4)[labels] + torch.randn(12, 4)
+    place = 'gaie_mmaction.models.losses.prototype_refinement.all_reduce'
+    whole, first, second = (copy.deepcopy(start) for _ in range(3))
+    whole(features, scores, labels)
+    sums = []
+    monkeypatch.setattr(place, lambda values: sums.append(values.clone()))
+    second(features[5:], scores[5:], labels[5:])
+    monkeypatch.setattr(place, lambda values: values.add_(sums.pop(0)))
+    first(features[:5], scores[:5], labels[:5])
+    torch.testing.assert_close(first.prototypes, whole.prototypes)
+    assert not torch.allclose(second.prototypes, whole.prototypes)
 
 
 def test_mixed_precision_changes_the_projection_alone():
@@ -220,3 +238,24 @@ def test_bad_backbones(cfg):
     backbone = MODELS.build(cfg.backbone)
     with pytest.raises(ValueError, match='4 heat-maps for 2 frames, but speed_ratio is 4'):
         backbone(torch.randn(1, 3, 2, 32, 32), torch.rand(1, 22, 4, 8, 8))
+
+
+def test_the_hosts_start_loads_but_for_joints_and_classes(cfg, tmp_path):
+    """The checkpoint of load_from has 17 joints and 60 classes."""
+    host = copy.deepcopy(cfg)
+    host.update(type='MMRecognizer3D')
+    host.backbone.type = 'RGBPoseConv3D'
+    host.backbone.pose_pathway.in_channels = 17
+    host.cls_head.num_classes = 60
+    host = MODELS.build(host)
+    torch.save(dict(state_dict=host.state_dict()), tmp_path / 'start.pth')
+    model = MODELS.build(cfg)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    load_checkpoint(model, str(tmp_path / 'start.pth'), map_location='cpu')
+    start, after = host.state_dict(), model.state_dict()
+    other = [key for key in start if start[key].shape != after[key].shape]
+    assert sorted(key for key in other) == [
+        'backbone.pose_path.conv1.conv.weight', 'cls_head.fc_pose.bias', 'cls_head.fc_pose.weight',
+        'cls_head.fc_rgb.bias', 'cls_head.fc_rgb.weight']
+    for key, value in after.items():
+        assert torch.equal(value, start[key] if key in start and key not in other else before[key])
