@@ -55,6 +55,21 @@ def load_reduced(root, path, folder):
     return cfg
 
 
+def load_batch(cfg, folder, part):
+    """Two drawn clips through the config's own pipeline, at 64 x 64."""
+    dataset = cfg[f'{part}_dataloader'].dataset
+    dataset.update(data_root=str(folder), ann_file='train.csv', data_prefix=dict(video=''))
+    steps = {step.type: step for step in dataset.pipeline}  # of Resize the last one
+    dataset.pipeline[5].scale = (72, 72)
+    if part == 'train':
+        steps['Resize'].scale = (64, 64)
+    else:
+        steps['CenterCrop'].crop_size = 64
+        steps['MMSharedSampleFrames'].num_clips = 2
+    dataset = DATASETS.build(dataset)
+    return pseudo_collate([dataset[k] for k in range(2)])
+
+
 def test_all_are_there():
     assert set(MULTIMODAL) <= set(CONFIGS)
 
@@ -109,23 +124,17 @@ def test_forward_and_backward(root, path, tmp_path):
     make_release(tmp_path, (20, 50))
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
-    batches = {}
-    for part in ('train', 'test'):
-        dataset = cfg[f'{part}_dataloader'].dataset
-        dataset.update(data_root=str(tmp_path), ann_file='train.csv', data_prefix=dict(video=''))
-        if part == 'test':
-            dataset.pipeline[2].num_clips = 2
-        dataset = DATASETS.build(dataset)
-        batches[part] = pseudo_collate([dataset[k] for k in range(2)])
-    losses = model(**model.data_preprocessor(batches['train'], training=True), mode='loss')
+    batch = load_batch(cfg, tmp_path, 'train')
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
     total = sum(value for name, value in losses.items() if 'loss' in name)
     total.backward()
     assert torch.isfinite(total)
     assert [name for name, p in model.named_parameters()
             if p.requires_grad and p.grad is None] == []
     model.eval()
+    batch = load_batch(cfg, tmp_path, 'test')
     with torch.no_grad():
-        results = model(**model.data_preprocessor(batches['test']), mode='predict')
+        results = model(**model.data_preprocessor(batch), mode='predict')
     assert [result.pred_score.shape for result in results] == [(32, )] * 2
     assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
     assert [result.clip_id for result in results] == ['0001_0', '0001_1']
@@ -138,10 +147,7 @@ def test_bfloat16(root, path, tmp_path):
     make_release(tmp_path, (20, 50))
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
-    dataset = cfg.train_dataloader.dataset
-    dataset.update(data_root=str(tmp_path), ann_file='train.csv', data_prefix=dict(video=''))
-    dataset = DATASETS.build(dataset)
-    batch = model.data_preprocessor(pseudo_collate([dataset[k] for k in range(2)]), training=True)
+    batch = model.data_preprocessor(load_batch(cfg, tmp_path, 'train'), training=True)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = model(**batch, mode='loss')
     total = sum(value for name, value in losses.items() if 'loss' in name)
