@@ -185,6 +185,7 @@ def data(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize('path', MULTIMODAL)
 def test_mim(root, data, path, tmp_path):
     """One epoch and the leaderboard file of the unlabelled test part."""
@@ -196,10 +197,13 @@ def test_mim(root, data, path, tmp_path):
                 'train_dataloader.dataset.ann_file=train.csv']
     if path in NEEDS_TEXT:
         options.append(f'model.cls_head.text_features={data}/text_features.npz')
-    if 'demo' not in path:  # ten views would take many minutes on a CPU
+    if 'demo' not in path:  # ten views, and all frames, would take many minutes on a CPU
         options.append('test_dataloader.dataset.pipeline.2.num_clips=1')
         if 'protogesture' not in path:
             options.append('model.backbone.pretrained=None')
+            options += [f'{part}_dataloader.dataset.pipeline.2.clip_len.{key}={frames}'
+                        for part in ('train', 'val', 'test')
+                        for key, frames in (('RGB', 4), ('Pose', 16))]
     work = str(tmp_path / 'work')
     result = subprocess.run([MIM, 'train', 'mmaction', str(root / path), '--gpus', '0',
                              '--work-dir', work, '--cfg-options', *options], cwd=root,

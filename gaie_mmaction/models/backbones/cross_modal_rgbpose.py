@@ -12,11 +12,11 @@ class ChannelCrossAttention(nn.Module):
 
     "Prototype Learning for Micro-gesture Classification", arXiv 2408.03097, cross-modal fusion
     module: features of both branches are brought to the same dimension by 3D convolutions, and
-    attend to each other across channels. Chosen where the text known to us leaves it open:
-    space is averaged; queries, keys and values are 1x1 convolutions; the D x D map is
-    ``softmax(q k^T / sqrt(T))`` over the other's channels; its outcome, brought back to the
-    branch's channels, scales the branch's features, ``x + x * outcome``. The last convolution
-    starts at zero, so that the whole starts as RGBPoseConv3D.
+    attend to each other across channels. Chosen where that leaves it open: space is averaged;
+    queries, keys and values are 1x1 convolutions; the D x D map is ``softmax(q k^T / sqrt(T))``
+    over the other's channels; its outcome, brought back to the branch's channels, scales the
+    branch's features, ``x + x * outcome``. The last convolution starts at zero, so that the whole
+    starts as RGBPoseConv3D.
 
     Letters: B batch, T frames of the RGB branch, ``k T`` those of the pose branch, D the
     shared channels, as many as the pose branch has.

@@ -51,10 +51,10 @@ class M2HEN(RGBPoseRecognizer):
     "Multi-modal Micro-gesture Classification via Multi-scale Heterogeneous Ensemble Network",
     70.19 on iMiGUE as published. From its abstract: two models of different architecture,
     multi-scale residual connections inside them, a training by data groups against unequal
-    classes. No full text was at hand, so the rest is a choice of ours: the two are GAIE-ViT on
-    frames and AAGCN on joints. There is one AAGCN a scale, on every s-th skeleton; the ViT's
-    features are averaged over space and over s steps of time. Either model's scales are joined by
-    a :class:`MultiScaleResidual` and averaged over time for its own classifier (MMAction2's
+    classes. All beyond the abstract is a choice of ours: the two are GAIE-ViT on frames and AAGCN
+    on joints. There is one AAGCN a scale, on every s-th skeleton; the ViT's features are averaged
+    over space and over s steps of time. Either model's scales are joined by a
+    :class:`MultiScaleResidual` and averaged over time for its own classifier (MMAction2's
     ``RGBPoseHead``). Both are trained together, each by its cross-entropy; the ensemble is the
     mean of their probabilities. For the data groups see :class:`DataGroupSampler`.
 

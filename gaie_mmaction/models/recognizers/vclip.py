@@ -10,10 +10,10 @@ from torch import Tensor
 class VCLIP(BaseRecognizer):
     """"A multimodal micro-gesture classification model based on CLIP", MiGA-IJCAI 2024.
 
-    CEUR-WS Vol-3848, 68.90 on iMiGUE as published. Known of it: knowledge of CLIP is distilled,
-    pose enters as 3D heat-maps, text features of the class names are used, and the modalities
-    interact. No full text was at hand, so the rest is a choice of ours: the video branch is any
-    video backbone (GAIE-ViT in the config) instead of CLIP's image encoder, the pose branch is
+    CEUR-WS Vol-3848, 68.90 on iMiGUE as published. From its public descriptions: knowledge of CLIP
+    is distilled, pose enters as 3D heat-maps, text features of the class names are used, and the
+    modalities interact. All beyond that is a choice of ours: the video branch is any video
+    backbone (GAIE-ViT in the config) instead of CLIP's image encoder, the pose branch is
     PoseC3D's, CLIP enters by its text features alone, which are computed once and stay fixed;
     projection, interaction and losses are those of :class:`VCLIPHead`.
 
