@@ -87,6 +87,29 @@ def stub_missing_drn() -> None:
     sys.modules[name], sys.modules[f'{name}.drn'] = package, module
 
 
+def leave_out_broken_vindlu() -> None:
+    """Leave out MMAction2's VindLU where what it imports from other packages is not there.
+
+    It is imported wherever any transformers >= 4.28 is installed, and needs timm, einops and
+    functions that transformers 5 has no more; without them ``import mmaction.models``
+    fails. In its place stand MMAction2's placeholders, which say what is missing. No upstream
+    issue is known. Delete when ``import mmaction.models`` works beside transformers 5.
+    """
+    from mmaction.utils import dependency
+    if not dependency.WITH_MULTIMODAL or 'mmaction.models' in sys.modules:
+        return
+    try:
+        import einops  # noqa: F401
+        from timm.models.layers import DropPath  # noqa: F401
+        from transformers.modeling_utils import (  # noqa: F401
+            apply_chunking_to_forward,
+            find_pruneable_heads_and_indices,
+        )
+        from transformers.models.beit.modeling_beit import BeitRelativePositionBias  # noqa: F401
+    except (ImportError, RuntimeError):  # the latter of a torchvision that does not fit torch
+        dependency.WITH_MULTIMODAL = False
+
+
 def _history_buffer_method(owner: type, name: str) -> Callable:
     """The only attributes that a checkpoint may look up: mmengine pickles them by name."""
     from mmengine.logging import HistoryBuffer
@@ -257,6 +280,7 @@ def apply() -> None:
     require_mmcv()
     import_mmcv_quietly()
     stub_missing_drn()
+    leave_out_broken_vindlu()
     allow_checkpoint_classes()
     load_checkpoints_safely()
     count_fused_attention()

@@ -125,6 +125,33 @@ def test_drn_is_still_missing():
     assert "No module named 'mmaction.models.localizers.drn'" in result.stderr
 
 
+@pytest.fixture
+def beside_transformers(tmp_path, monkeypatch):
+    """A package that says it is transformers 5, for fresh processes."""
+    (tmp_path / 'transformers').mkdir()
+    (tmp_path / 'transformers/__init__.py').touch()
+    (tmp_path / 'transformers-5.0.0.dist-info').mkdir()
+    (tmp_path / 'transformers-5.0.0.dist-info/METADATA').write_text(
+        'Metadata-Version: 2.1\nName: transformers\nVersion: 5.0.0\n')
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(
+        filter(None, (str(tmp_path), os.environ.get('PYTHONPATH')))))
+
+
+def test_import_beside_transformers(beside_transformers):
+    result = run_python('import gaie_mmaction; from mmaction.registry import MODELS; '
+                        "MODELS.get('VindLUVQA')()")
+    assert 'requires extra multi-modal dependencies' in result.stderr
+
+
+def test_mmaction_still_fails_beside_transformers(beside_transformers):
+    result = run_python(
+        'import importlib.util as util; '
+        f'spec = util.spec_from_file_location("compat", {compat.__file__!r}); '
+        'compat = util.module_from_spec(spec); spec.loader.exec_module(compat); '
+        'compat.stub_missing_drn(); import mmaction.models')
+    assert 'mmaction/models/multimodal/vindlu' in result.stderr and 'Error' in result.stderr
+
+
 def test_mmengine_still_cannot_read_its_own_checkpoints(tmp_path):
     torch.save(mmengine_checkpoint(), tmp_path / 'epoch_1.pth')
     result = run_python('from mmengine.runner.checkpoint import load_from_local; '

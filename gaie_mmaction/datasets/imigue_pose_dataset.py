@@ -1,7 +1,7 @@
 """iMiGUE's skeletons, clip by clip."""
 import logging
 import os
-from typing import Callable, Dict, List, Optional, Sequence, Union
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmaction.datasets.base import BaseActionDataset
@@ -17,8 +17,36 @@ KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint
 EXAMPLES = 5
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
     return ', '.join(names[:EXAMPLES]) + (', ...' if len(names) > EXAMPLES else '')
+
+
+def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
+    """Read a pickle of skeletons, without running anything that it may hold.
+
+    Args:
+        path (str): The pickle.
+
+    Returns:
+        tuple: The annotations by clip id, and the clip ids by the name of their split.
+
+    Raises:
+        FileNotFoundError: If there is no such pickle.
+        ValueError: If it has another form, or a clip occurs twice.
+    """
+    content = load_pickle_safely(path)
+    if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
+            and isinstance(content.get('annotations'), list)):
+        raise ValueError(f'{path} is no file of skeletons: it must hold a dict of '
+                         'split and annotations, as tools/data/prepare_imigue.py writes it')
+    by_id: Dict[str, dict] = {}
+    for clip in content['annotations']:
+        if not isinstance(clip, dict) or (missing := set(KEYS) - set(clip)):
+            lacks = sorted(missing) if isinstance(clip, dict) else f'a dict, got {type(clip)}'
+            raise ValueError(f'{path}: annotation {len(by_id)} lacks {lacks}')
+        if by_id.setdefault(clip['frame_dir'], clip) is not clip:
+            raise ValueError(f'{path}: clip {clip["frame_dir"]} occurs twice')
+    return by_id, content['split']
 
 
 @DATASETS.register_module()
@@ -98,26 +126,26 @@ class IMiGUEPoseDataset(BaseActionDataset):
         Returns:
             list[dict]: As in the pickle, with ``clip_id``.
         """
-        content = load_pickle_safely(self.ann_file)
-        if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
-                and isinstance(content.get('annotations'), list)):
-            raise ValueError(f'{self.ann_file} is no file of skeletons: it must hold a dict of '
-                             'split and annotations, as tools/data/prepare_imigue.py writes it')
-        if self.split not in content['split']:
+        return self.select(*read_skeletons(self.ann_file))
+
+    def select(self, by_id: Dict[str, dict], splits: Dict[str, List[str]]) -> List[dict]:
+        """Check the clips of the split.
+
+        Args:
+            by_id (dict[str, dict]): As :func:`read_skeletons` gives it.
+            splits (dict[str, list[str]]): Likewise.
+
+        Returns:
+            list[dict]: As in the pickle, with ``clip_id``.
+        """
+        if self.split not in splits:
             raise ValueError(f'{self.ann_file} has no split {self.split!r}, only '
-                             f'{sorted(content["split"])}')
-        by_id: Dict[str, dict] = {}
-        for clip in content['annotations']:
-            if not isinstance(clip, dict) or (missing := set(KEYS) - set(clip)):
-                lacks = sorted(missing) if isinstance(clip, dict) else f'a dict, got {type(clip)}'
-                raise ValueError(f'{self.ann_file}: annotation {len(by_id)} lacks {lacks}')
-            if by_id.setdefault(clip['frame_dir'], clip) is not clip:
-                raise ValueError(f'{self.ann_file}: clip {clip["frame_dir"]} occurs twice')
-        ids = content['split'][self.split]
+                             f'{sorted(splits)}')
+        ids = splits[self.split]
         absent = [clip_id for clip_id in ids if clip_id not in by_id]
         if absent:
             raise ValueError(f'{self.ann_file}: {len(absent)} clips of the split {self.split} have '
-                             f'no annotation: {_some(absent)}')
+                             f'no annotation: {some(absent)}')
         if not ids:
             raise ValueError(f'{self.ann_file}: the split {self.split} holds no clip')
         clips = [dict(by_id[clip_id], clip_id=clip_id) for clip_id in ids]
@@ -163,12 +191,12 @@ class IMiGUEPoseDataset(BaseActionDataset):
         empty = [clip['clip_id'] for clip in clips if not clip['keypoint'].any()]
         if empty and not self.test_mode:
             raise ValueError(f'{self.ann_file}: {len(empty)} clips of the split {self.split} have '
-                             f'no joint in any frame: {_some(empty)}. There is nothing to learn '
+                             f'no joint in any frame: {some(empty)}. There is nothing to learn '
                              'from them: leave them out of the split, as '
                              'tools/data/prepare_imigue.py does of every training split')
         if empty:
             print_log(f'{len(empty)} of {len(clips)} clips of the split {self.split} of '
-                      f'{self.ann_file} have no joint in any frame: {_some(empty)}. What is '
+                      f'{self.ann_file} have no joint in any frame: {some(empty)}. What is '
                       'predicted of them says nothing about them', logger='current',
                       level=logging.WARNING)
 
@@ -182,7 +210,7 @@ class IMiGUEPoseDataset(BaseActionDataset):
         if swapped:
             print_log(f'{len(swapped)} of {len(videos)} videos of the split {self.split} of '
                       f'{self.ann_file} seem to have left and right hand swapped: '
-                      f'{_some(swapped)}. Their left fingertips are nearer to the right '
+                      f'{some(swapped)}. Their left fingertips are nearer to the right '
                       'wrist', logger='current', level=logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> List[int]:

@@ -346,3 +346,5 @@ def test_subtract_clip_mean():
         expected = np.clip(part - np.round(part.mean(0)) + 128, 0, 255)
         np.testing.assert_array_equal(np.stack(images[4 * view:4 * view + 4]), expected)
     assert images[0].dtype == np.uint8
+    again = transform(dict(imgs=list(frames), clip_len=dict(RGB=4, Pose=16)))['imgs']
+    np.testing.assert_array_equal(again, images)

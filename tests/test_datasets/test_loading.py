@@ -51,6 +51,15 @@ def test_any_order_and_repeats(video, frame_inds):
     pickle.dumps(results)  # as a DataLoader's worker sends it
 
 
+def test_repeated_frames_are_mirrored_once(video):
+    """Flip writes into the frames: the same memory twice would be turned back."""
+    before = read(video, [5, 7, 5, 5])
+    after = build(type='Flip', flip_ratio=1.).transform(
+        dict(read(video, [5, 7, 5, 5]), modality='RGB'))
+    for old, new in zip(before['imgs'], after['imgs']):
+        np.testing.assert_array_equal(new, old[:, ::-1])
+
+
 @pytest.mark.parametrize('start, end', [(0, 200), (200, 200), (199, 500)])
 def test_range_outside_the_stream(video, start, end):
     message = rf'clip c of .*range {start}\.\.{end} is outside its 200'

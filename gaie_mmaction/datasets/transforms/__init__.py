@@ -1,5 +1,6 @@
 """Data transforms."""
 from .loading import ClipDecode, ClipInit
+from .multimodal import MaskMissingJoints, MMClipDecode, MMSharedSampleFrames
 from .repeat_augment import RepeatAugment
 from .skeleton import (
     FillMissingJoints,
@@ -11,6 +12,7 @@ from .skeleton import (
 from .static_background import SubtractClipMean
 
 __all__ = [
-    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'RepeatAugment', 'SkeletonCompact',
-    'SkeletonFlip', 'SkeletonHeatmap', 'SkeletonStream', 'SubtractClipMean'
+    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
+    'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
+    'SkeletonStream', 'SubtractClipMean'
 ]

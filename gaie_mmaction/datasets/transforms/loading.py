@@ -4,6 +4,7 @@ MMAction2's loaders take the whole file for the clip. These two leave ``total_fr
 ``start_index`` to the range, so that the host's ``UniformSample`` and
 ``SampleFrames`` sample inside it.
 """
+import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
@@ -82,8 +83,13 @@ class ClipDecode(BaseTransform):
         """
         with results.pop('video_reader') as reader:
             try:
-                results['imgs'] = reader.read(results['frame_inds'].reshape(-1))
+                inds = results['frame_inds'].reshape(-1)
+                imgs = reader.read(inds)
             except VideoReadError as error:
                 raise _error(results, error) from error
+        # a repeated frame gets memory of its own: Flip writes into the frames, and would turn it
+        # back
+        first = set(np.unique(inds, return_index=True)[1].tolist())
+        results['imgs'] = [image if k in first else image.copy() for k, image in enumerate(imgs)]
         results['original_shape'] = results['img_shape'] = results['imgs'][0].shape[:2]
         return results

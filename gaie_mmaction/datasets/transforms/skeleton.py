@@ -4,6 +4,8 @@ MMAction2's own transforms know three layouts. Letters: M persons, T frames, V j
 ``keypoint`` is ``(M, T, V, 2)``, x and y in pixels of a frame of ``img_shape`` (H, W), and
 ``keypoint_score`` ``(M, T, V)``. A joint at (0, 0) is missing. ``imgs`` may be there too.
 """
+from typing import Optional, Tuple
+
 import numpy as np
 from mmaction.datasets.transforms import Flip, GeneratePoseTarget
 from mmaction.registry import TRANSFORMS
@@ -57,7 +59,8 @@ class FillMissingJoints(BaseTransform):
 class SkeletonFlip(Flip):
     """MMAction2's ``Flip``, horizontal, with the joints' sides swapped by the layout.
 
-    It flips ``imgs`` as well. Put it before :class:`SkeletonStream`.
+    It flips ``imgs`` as well. Put it before :class:`SkeletonStream`. Unlike the host's, it also
+    flips joints on the left edge, at x = 0; only those at (0, 0) are missing and stay.
 
     Args:
         flip_ratio (float): Probability. Defaults to 0.5.
@@ -84,6 +87,12 @@ class SkeletonFlip(Flip):
         """
         _require_joints(results, self.layout)
         return super().transform(results)
+
+    def _flip_kps(self, kps: np.ndarray, kpscores: Optional[np.ndarray],
+                  img_width: int) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        edge = (kps[..., 0] == 0) & (kps[..., 1] != 0)
+        kps[edge, 0] = np.finfo(kps.dtype).tiny  # the host leaves x = 0 alone
+        return super()._flip_kps(kps, kpscores, img_width)
 
 
 @TRANSFORMS.register_module()
@@ -227,6 +236,7 @@ class SkeletonHeatmap(GeneratePoseTarget):
         kind (str): ``'joint'`` or ``'limb'``. Defaults to ``'joint'``.
         double (bool): Add the mirror image, sides swapped. Defaults to False.
         sigma (float): Of the maps, pixels. Defaults to 0.6.
+        scaling (float): Size of a map over that of the frame. Defaults to 1.
         layout (str): Name of the layout. Defaults to ``'imigue'``.
 
     Raises:
@@ -237,6 +247,7 @@ class SkeletonHeatmap(GeneratePoseTarget):
                  kind: str = 'joint',
                  double: bool = False,
                  sigma: float = 0.6,
+                 scaling: float = 1.,
                  layout: str = 'imigue') -> None:
         if kind not in ('joint', 'limb'):
             raise ValueError(f"kind must be 'joint' or 'limb', but got {kind!r}")
@@ -251,7 +262,8 @@ class SkeletonHeatmap(GeneratePoseTarget):
             left_kp=sides.left,
             right_kp=sides.right,
             left_limb=left_limb,
-            right_limb=right_limb)
+            right_limb=right_limb,
+            scaling=scaling)
         self.layout = layout
 
     def transform(self, results: dict) -> dict:

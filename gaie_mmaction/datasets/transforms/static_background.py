@@ -27,7 +27,10 @@ class SubtractClipMean(BaseTransform):
             dict: With the differences in ``imgs``, uint8.
         """
         frames = np.asarray(results['imgs'])
-        views = frames.reshape(-1, results['clip_len'], *frames.shape[1:])
+        clip_len = results['clip_len']
+        if isinstance(clip_len, dict):  # of frames and skeletons
+            clip_len = clip_len['RGB']
+        views = frames.reshape(-1, clip_len, *frames.shape[1:])
         mean = views.mean(axis=1, keepdims=True, dtype=np.float32).round().astype(np.int16)
         views = (views - mean + 128).clip(0, 255).astype(np.uint8)
         results['imgs'] = list(views.reshape(frames.shape))

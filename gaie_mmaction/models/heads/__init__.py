@@ -1,0 +1,4 @@
+"""Classification heads."""
+from .vclip_head import VCLIPHead
+
+__all__ = ['VCLIPHead']

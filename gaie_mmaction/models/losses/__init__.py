@@ -1,0 +1,4 @@
+"""Losses."""
+from .prototype_refinement import PrototypeRefinement
+
+__all__ = ['PrototypeRefinement']

@@ -1,0 +1,221 @@
+"""The configs of frames and skeletons: forward and backward of drawn clips, and mim."""
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import make_demo_release
+import mmaction
+import numpy as np
+import pytest
+import torch
+from drawn_skeleton import make_release
+from mmaction.registry import DATASETS, MODELS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from test_configs import CONFIGS
+
+from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
+from gaie_mmaction.text_features import write_text_features
+
+MIM = str(Path(sys.executable).with_name('mim'))
+MULTIMODAL = [f'configs/{folder}/{name}_{kind}.py' for folder, kind in (
+    ('multimodal', 'imigue'), ('demo', 'demo')) for name in ('protogesture', 'vclip', 'm2hen')]
+NEEDS_TEXT = [path for path in MULTIMODAL if 'vclip' in path]
+
+
+def write_text(folder):
+    path = str(folder / 'text_features.npz')
+    write_text_features(path, IMIGUE_CLASSES, np.random.default_rng(0).normal(size=(32, 16)))
+    return path
+
+
+def load_reduced(root, path, folder):
+    """The config with a narrow network and no weights to fetch."""
+    cfg = Config.fromfile(root / path)
+    model = cfg.model
+    if 'vclip' in path:
+        model.pose_backbone.update(base_channels=4, stage_blocks=(1, 1, 1))
+        model.cls_head.update(in_channels=(24, 64), text_features=write_text(folder))
+    if 'm2hen' in path:
+        model.graph_backbone.update(
+            base_channels=8, num_stages=3, inflate_stages=[2], down_stages=[2])
+        model.cls_head.in_channels = (24, 16)
+    if 'protogesture' in path:
+        model.backbone.rgb_pathway.update(base_channels=8, stage_blocks=(1, 1, 1, 1))
+        model.backbone.pose_pathway.update(base_channels=4, stage_blocks=(1, 1, 1))
+        model.cls_head.in_channels = (256, 64)
+    else:
+        model.backbone.update(embed_dims=24, num_heads=2, depth=4, merge_layers=(1, 2),
+                              pretrained=None)
+    return cfg
+
+
+def load_batch(cfg, folder, part):
+    """Two drawn clips through the config's own pipeline, at 64 x 64."""
+    dataset = cfg[f'{part}_dataloader'].dataset
+    dataset.update(data_root=str(folder), ann_file='train.csv', data_prefix=dict(video=''))
+    steps = {step.type: step for step in dataset.pipeline}  # of Resize the last one
+    dataset.pipeline[5].scale = (72, 72)
+    if part == 'train':
+        steps['Resize'].scale = (64, 64)
+    else:
+        steps['CenterCrop'].crop_size = 64
+        steps['MMSharedSampleFrames'].num_clips = 2
+    dataset = DATASETS.build(dataset)
+    return pseudo_collate([dataset[k] for k in range(2)])
+
+
+def test_all_are_there():
+    assert set(MULTIMODAL) <= set(CONFIGS)
+
+
+@pytest.mark.parametrize('path', MULTIMODAL)
+def test_both_modalities_are_one_sampling(root, path):
+    cfg = Config.fromfile(root / path)
+    pipelines = [cfg[f'{part}_dataloader'].dataset.pipeline for part in ('train', 'val', 'test')]
+    samples = [next(step for step in pipeline if step.type == 'MMSharedSampleFrames')
+               for pipeline in pipelines]
+    assert all(sample.clip_len == samples[0].clip_len for sample in samples)
+    assert not samples[0].get('test_mode') and samples[1].test_mode and samples[2].test_mode
+    if 'protogesture' in path:
+        assert samples[0].clip_len == dict(RGB=8, Pose=32)
+        assert cfg.model.backbone.pose_pathway.in_channels == 22
+    elif 'm2hen' in path:
+        assert samples[0].clip_len.RGB == cfg.model.backbone.num_frames
+        assert cfg.model.graph_backbone.graph_cfg.layout == SKELETON_LAYOUTS['imigue'].graph
+    assert samples[1].get('num_clips', 1) == 1
+
+
+def test_basis_is_the_zoos_rgbposeconv3d(root):
+    ours = Config.fromfile(root / 'configs/multimodal/protogesture_imigue.py')
+    zoo = Config.fromfile(Path(mmaction.__file__).parent / '.mim/configs/skeleton/posec3d/'
+                          'rgbpose_conv3d/rgbpose_conv3d.py')
+    assert ours.model.backbone.pop('type') == 'CrossModalRGBPoseConv3D'
+    for cfg in (ours, zoo):
+        cfg.model.backbone.pop('type', None)
+        cfg.model.backbone.pose_pathway.pop('in_channels')
+
+    def plain(cfg):
+        return json.loads(json.dumps(cfg.to_dict()))
+
+    assert plain(ours.model.backbone) == plain(zoo.model.backbone)
+    assert plain(ours.model.data_preprocessor) == plain(zoo.model.data_preprocessor)
+    assert ours.load_from == zoo.load_from
+    assert ours.optim_wrapper.optimizer.pop('lr') / 6 == zoo.optim_wrapper.optimizer.pop('lr') / 48
+    assert ours.optim_wrapper == zoo.optim_wrapper
+    for part in ('train', 'test'):
+        mine, theirs = ({step.type: step for step in cfg[f'{part}_dataloader'].dataset.pipeline}
+                        for cfg in (ours, zoo))
+        sample, host = mine['MMSharedSampleFrames'], theirs['MMUniformSampleFrames']
+        assert (sample.clip_len, sample.get('num_clips', 1)) == (host.clip_len, host.num_clips)
+        for key in ('sigma', 'scaling'):
+            assert mine['SkeletonHeatmap'][key] == theirs['GeneratePoseTarget'][key]
+
+
+@pytest.mark.parametrize('path', MULTIMODAL)
+def test_forward_and_backward(root, path, tmp_path):
+    """Two clips through the config's own pipelines, with a narrow network."""
+    cfg = load_reduced(root, path, tmp_path)
+    make_release(tmp_path, (20, 50))
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    batch = load_batch(cfg, tmp_path, 'train')
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+    total = sum(value for name, value in losses.items() if 'loss' in name)
+    total.backward()
+    assert torch.isfinite(total)
+    assert [name for name, p in model.named_parameters()
+            if p.requires_grad and p.grad is None] == []
+    model.eval()
+    batch = load_batch(cfg, tmp_path, 'test')
+    with torch.no_grad():
+        results = model(**model.data_preprocessor(batch), mode='predict')
+    assert [result.pred_score.shape for result in results] == [(32, )] * 2
+    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
+    assert [result.clip_id for result in results] == ['0001_0', '0001_1']
+
+
+@pytest.mark.parametrize('path', MULTIMODAL[:3])
+def test_bfloat16(root, path, tmp_path):
+    """As --amp with that dtype."""
+    cfg = load_reduced(root, path, tmp_path)
+    make_release(tmp_path, (20, 50))
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    batch = model.data_preprocessor(load_batch(cfg, tmp_path, 'train'), training=True)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model(**batch, mode='loss')
+    total = sum(value for name, value in losses.items() if 'loss' in name)
+    total.backward()
+    assert torch.isfinite(total) and total.dtype == torch.float32
+
+
+@pytest.mark.parametrize('path', [path for path in MULTIMODAL if 'proto' not in path])
+def test_learning_rates(root, path, tmp_path):
+    """GAIE's in the video backbone; in the demos, which start from scratch, one for all."""
+    cfg = load_reduced(root, path, tmp_path)
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    names = {id(p): name for name, p in model.named_parameters()}
+    rates = {names[id(group['params'][0])]: group['lr'] for group in optimizer.param_groups}
+    assert len(rates) > 1
+    for name, rate in rates.items():
+        if 'demo' in path:
+            assert rate == 1e-3
+        else:
+            assert rate == pytest.approx(2e-5 if name.startswith('backbone.') else 5e-4), name
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """A tiny release, prepared."""
+    root = Path(__file__).parents[1]
+    folder = tmp_path_factory.mktemp('multimodal')
+    make_demo_release.make_release(folder / 'release', 0, dict(train=1, validate=1, test=1), 1, 1)
+    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', folder / 'release',
+                    '--out', folder], check=True)
+    write_text(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize('path', MULTIMODAL)
+def test_mim(root, data, path, tmp_path):
+    """One epoch and the leaderboard file of the unlabelled test part."""
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    options = [option for part in ('train', 'val', 'test') for option in (
+        f'{part}_dataloader.dataset.data_root={data}', f'{part}_dataloader.batch_size=4',
+        f'{part}_dataloader.num_workers=0', f'{part}_dataloader.persistent_workers=False')]
+    options += ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'load_from=None',
+                'train_dataloader.dataset.ann_file=train.csv']
+    if path in NEEDS_TEXT:
+        options.append(f'model.cls_head.text_features={data}/text_features.npz')
+    if 'demo' not in path:  # ten views, and all frames, would take many minutes on a CPU
+        options.append('test_dataloader.dataset.pipeline.2.num_clips=1')
+        if 'protogesture' not in path:
+            options.append('model.backbone.pretrained=None')
+            options += [f'{part}_dataloader.dataset.pipeline.2.clip_len.{key}={frames}'
+                        for part in ('train', 'val', 'test')
+                        for key, frames in (('RGB', 4), ('Pose', 16))]
+    work = str(tmp_path / 'work')
+    result = subprocess.run([MIM, 'train', 'mmaction', str(root / path), '--gpus', '0',
+                             '--work-dir', work, '--cfg-options', *options], cwd=root,
+                            env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert 'Epoch(val) [1]' in result.stdout + result.stderr
+    out = tmp_path / 'prediction.csv'
+    result = subprocess.run([MIM, 'test', 'mmaction', str(root / path), '--checkpoint',
+                             f'{work}/epoch_1.pth', '--gpus', '0', '--work-dir', work,
+                             '--cfg-options', *options, f'test_evaluator.out_file={out}'],
+                            cwd=root, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    rows = list(csv.DictReader(open(out)))
+    expected = [line.split(',')[0] for line in (data / 'test.csv').read_text().splitlines()[1:]]
+    assert [row['Id'] for row in rows] == expected

@@ -1,0 +1,164 @@
+"""Text features: the file, what is wrong with others, and the tool that makes it."""
+import pickle
+import sys
+import types
+
+import numpy as np
+import pytest
+import text_features
+import torch
+
+from gaie_mmaction.datasets import IMIGUE_CLASSES
+from gaie_mmaction.text_features import read_text_features, write_text_features
+
+NAMES = ['nod', 'shrug', 'wave']
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = str(tmp_path / 'text.npz')
+    write_text_features(path, NAMES, np.array([[3., 4], [0, 2], [-1, 0]]))
+    return path
+
+
+def test_there_and_back(path):
+    found = read_text_features(path, NAMES)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[.6, .8], [0, 1], [-1, 0]], rtol=1e-6)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.npz do not exist: make it with '
+                       'tools/data/text_features.py, and set model.cls_head.text_features'):
+        read_text_features(str(tmp_path / 'none.npz'), NAMES)
+
+
+@pytest.mark.parametrize('classes, said', [
+    (NAMES[:2], 'text.npz has 3 classes, but the model has 2'),
+    (['nod', 'wave', 'shrug'], "of 2 classes, e.g. 1: 'shrug' instead of 'wave'")])
+def test_other_classes(path, classes, said):
+    with pytest.raises(ValueError, match=said):
+        read_text_features(path, classes)
+
+
+@pytest.mark.parametrize('features, said', [
+    (np.ones(3), r'must be \(K, D\) floats for its 3 classes, but are \(3,\)'),
+    (np.ones((4, 2)), r'but are \(4, 2\)'),
+    (np.array([[1., 0], [np.nan, 1], [1, 1]]), "1 classes are zero or not finite, e.g. 'shrug'"),
+    (np.array([[1., 0], [1, 1], [0, 0]]), "1 classes are zero or not finite, e.g. 'wave'")])
+def test_wrong_arrays(tmp_path, features, said):
+    write_text_features(str(tmp_path / 'a.npz'), NAMES, features)
+    with pytest.raises(ValueError, match=said):
+        read_text_features(str(tmp_path / 'a.npz'), NAMES)
+
+
+def test_other_files(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (tmp_path / 'victim').mkdir, ()
+
+    np.savez(tmp_path / 'object.npz', classes=np.array(NAMES),
+             features=np.array([Payload()], dtype=object))
+    np.savez(tmp_path / 'keys.npz', names=np.array(NAMES))
+    np.save(tmp_path / 'array.npy', np.ones(3))
+    (tmp_path / 'p.npz').write_bytes(pickle.dumps(Payload()))
+    (tmp_path / 'empty.npz').touch()
+    (tmp_path / 'cut.npz').write_bytes((tmp_path / 'keys.npz').read_bytes()[:100])
+    for name in ('object.npz', 'keys.npz', 'array.npy', 'p.npz', 'empty.npz', 'cut.npz'):
+        with pytest.raises(ValueError, match=f'{name} is no file of text features, an .npz of'):
+            read_text_features(str(tmp_path / name), NAMES)
+    assert not (tmp_path / 'victim').exists()
+
+
+@pytest.fixture
+def transformers(monkeypatch):
+    """Stands in for the package: a text's feature tells its length."""
+    def tokenizer(texts, **options):
+        assert options == dict(padding=True, truncation=True, return_tensors='pt')
+        return dict(lengths=torch.tensor([len(text) for text in texts]), texts=texts)
+
+    class Model:
+        def eval(self):
+            return self
+
+        def __call__(self, lengths, texts):
+            module.texts = texts
+            return types.SimpleNamespace(text_embeds=torch.stack(
+                (lengths, torch.ones(len(lengths))), dim=1))
+
+    def from_pretrained(what):
+        def load(folder, local_files_only):
+            assert local_files_only
+            module.folders.append(folder)
+            return what
+        return types.SimpleNamespace(from_pretrained=load)
+
+    module = types.ModuleType('transformers')
+    module.folders = []
+    module.AutoTokenizer = from_pretrained(tokenizer)
+    module.CLIPTextModelWithProjection = from_pretrained(Model())
+    monkeypatch.setitem(sys.modules, 'transformers', module)
+    return module
+
+
+def test_tool(tmp_path, transformers, capsys):
+    (tmp_path / 'clip').mkdir()
+    (tmp_path / 'clip/config.json').write_text('{}')
+    out = str(tmp_path / 'new' / 'text.npz')
+    text_features.main([str(tmp_path / 'clip'), '--out', out])
+    assert capsys.readouterr().out == f'{out}: 2 channels of 32 classes\n'
+    assert transformers.folders == [str(tmp_path / 'clip')] * 2
+    assert transformers.texts[2] == 'a video of a person: touching hat'
+    lengths = np.array([len(text) for text in transformers.texts])
+    found = read_text_features(out, IMIGUE_CLASSES)
+    np.testing.assert_allclose(found[:, 0] / found[:, 1], lengths, rtol=1e-5)
+    (tmp_path / 'own.txt').write_text('Nod\n\nWave\n')
+    text_features.main([str(tmp_path / 'clip'), '--out', out, '--classes',
+                        str(tmp_path / 'own.txt'), '--template', '{}!'])
+    assert transformers.texts == ['nod!', 'wave!']
+    assert read_text_features(out, ['Nod', 'Wave']).shape == (2, 2)
+
+
+def test_tool_with_a_real_clip(tmp_path):
+    """The transformers package is optional: run where it is installed."""
+    transformers = pytest.importorskip('transformers')
+    vocabulary = {'<|startoftext|>': 0, '<|endoftext|>': 1}
+    for letter in 'abcdefghijklmnopqrstuvwxyz:,()-':
+        vocabulary[letter] = len(vocabulary)
+        vocabulary[f'{letter}</w>'] = len(vocabulary)
+    import json
+    (tmp_path / 'vocab.json').write_text(json.dumps(vocabulary))
+    (tmp_path / 'merges.txt').write_text('#version: 0.2\n')
+    transformers.CLIPTokenizer(str(tmp_path / 'vocab.json'), str(tmp_path / 'merges.txt')
+                               ).save_pretrained(tmp_path / 'clip')
+    small = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2)
+    config = transformers.CLIPConfig(
+        text_config=dict(small, vocab_size=len(vocabulary), projection_dim=8,
+                         max_position_embeddings=77, bos_token_id=0, eos_token_id=1,
+                         pad_token_id=1),
+        vision_config=dict(small, image_size=32, patch_size=16, projection_dim=8),
+        projection_dim=8)
+    model = transformers.CLIPModel(config).eval()
+    model.save_pretrained(tmp_path / 'clip')
+    out = str(tmp_path / 'text.npz')
+    text_features.main([str(tmp_path / 'clip'), '--out', out])
+    found = read_text_features(out, IMIGUE_CLASSES)
+    assert found.shape == (32, 8) and len(np.unique(found.round(4), axis=0)) == 32
+
+
+def test_errors_of_the_tool(tmp_path, monkeypatch, transformers):
+    out = ['--out', str(tmp_path / 'a.npz')]
+    with pytest.raises(SystemExit, match='is no folder of a CLIP: it has no config.json'):
+        text_features.main([str(tmp_path), *out])
+    with pytest.raises(SystemExit, match='No such file'):
+        text_features.main([str(tmp_path), *out, '--classes', str(tmp_path / 'none.txt')])
+    (tmp_path / 'none.txt').write_text('\n')
+    with pytest.raises(SystemExit, match='none.txt names no class'):
+        text_features.main([str(tmp_path), *out, '--classes', str(tmp_path / 'none.txt')])
+    with pytest.raises(SystemExit):
+        text_features.main([str(tmp_path), *out, '--template', 'person'])
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    with pytest.raises(SystemExit, match='pip install transformers`, or compute the features '
+                       'elsewhere'):
+        text_features.main([str(tmp_path), *out])
+    assert not (tmp_path / 'a.npz').exists()
