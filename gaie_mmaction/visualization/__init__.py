@@ -1,4 +1,11 @@
 """Pictures of what a token reducer does."""
-from .token_map import draw_token_map, kept_masks, spread_importance
+from .annotated_video import AnnotatedVideo, Annotation
+from .overlay import paint_importance, paint_tokens
+from .token_map import TokenMap, record_tokens
+from .token_picture import draw_token_map, figure_to_image
+from .video_writer import VideoWriter
 
-__all__ = ['draw_token_map', 'kept_masks', 'spread_importance']
+__all__ = [
+    'AnnotatedVideo', 'Annotation', 'TokenMap', 'VideoWriter', 'draw_token_map',
+    'figure_to_image', 'paint_importance', 'paint_tokens', 'record_tokens'
+]
