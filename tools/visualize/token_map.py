@@ -77,15 +77,28 @@ def draw_clip(model: nn.Module, cfg: Config, clip: dict, classes: ClassNames, ou
     return line
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which model and which clip."""
     parser.add_argument('config', help='config of a model with a token reducer')
     parser.add_argument('checkpoint', help='its checkpoint')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--clip-id', help='a clip of the test part')
-    what.add_argument('--video', help='any video file')
+    what.add_argument('--video', help='any video file, or a folder of pictures')
     parser.add_argument('--range', type=int, nargs=2, default=(0, -1), metavar=('START', 'END'),
                         help='frames of --video, from 0, end inclusive (default: all)')
+
+
+def clip_of(cfg: Config, args: argparse.Namespace) -> dict:
+    """The clip that the arguments ask for."""
+    if args.clip_id:
+        return find_clip(cfg, args.clip_id)
+    return dict(filename=args.video, clip_id=args.video, start_frame=args.range[0],
+                end_frame=args.range[1], label=-1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_clip_arguments(parser)
     parser.add_argument('--out', default='token_map.png', help='PNG, or .npz for the arrays: kept '
                         'and owner of each merge by 0-based block (default: token_map.png)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
@@ -95,13 +108,8 @@ def main() -> None:
     model = build_recognizer(cfg)
     try:
         meta = load_weights(model, args.checkpoint, args.config)
-        if args.clip_id:
-            clip = find_clip(cfg, args.clip_id)
-        else:
-            clip = dict(filename=args.video, clip_id=args.video, start_frame=args.range[0],
-                        end_frame=args.range[1], label=-1)
         classes = find_class_names(meta, cfg, cfg.model.cls_head.num_classes)
-        print(draw_clip(model, cfg, clip, classes, args.out))
+        print(draw_clip(model, cfg, clip_of(cfg, args), classes, args.out))
     except (ValueError, FileNotFoundError, VideoReadError, IndexError) as error:
         sys.exit(str(error))
     print(f'Written: {args.out}')
