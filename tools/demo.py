@@ -189,7 +189,7 @@ def main() -> None:
         sys.exit(str(error))
     console.print(f'{len(demo.classes.names)} classes, named by {demo.classes.origin}')
     if demo.classes.caution:
-        console.print(f'Caution: {demo.classes.caution}', style='yellow')
+        console.print(f'Caution: {demo.classes.caution}', style='yellow', markup=False)
     failed = []
     with tempfile.TemporaryDirectory() as scratch:
         try:

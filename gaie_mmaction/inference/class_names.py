@@ -40,9 +40,9 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     learnt = meta.get('dataset_meta') or {}
     classes = learnt.get('classes', learnt.get('CLASSES'))
     caution = learnt.get('caution', ())
-    caution = caution if isinstance(caution, str) else ' '.join(map(str, caution))
+    caution = _plain(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
     if _fits(classes, num_classes):
-        return ClassNames(tuple(map(str, classes)), 'the checkpoint', caution)
+        return ClassNames(tuple(map(_plain, classes)), 'the checkpoint', caution)
     unsaid = ('the checkpoint does not name its classes' if not classes else
               f'the checkpoint names {len(classes)} classes for {num_classes} outputs')
     dataset = cfg.test_dataloader.dataset
@@ -58,3 +58,8 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
 
 def _fits(classes: Sequence[str], num_classes: int) -> bool:
     return isinstance(classes, (list, tuple)) and len(classes) == num_classes
+
+
+def _plain(text: object) -> str:
+    """Without characters that would steer a terminal: a checkpoint may come from anybody."""
+    return ''.join(letter for letter in str(text) if letter.isprintable())

@@ -15,7 +15,7 @@ def cfg(root):
 
 def test_the_checkpoint_knows_best(cfg):
     classes = find_class_names(
-        dict(dataset_meta=dict(classes=('nod', 'wave'), caution=['of', 'drawings'])), cfg, 2)
+        dict(dataset_meta=dict(classes=('nod', 'wa\x1bve'), caution=['of', 'drawings\n'])), cfg, 2)
     assert (classes.names, classes.origin) == (('nod', 'wave'), 'the checkpoint')
     assert classes.caution == 'of drawings'
 
