@@ -5,8 +5,9 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Iterator, List, Sequence, Tuple
+from typing import Callable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -37,26 +38,32 @@ PIECE = 32  # frames that are decoded at once while the video is written
 console = Console()
 
 
-def find_footage(inputs: List[str], seconds: float, scratch: str) -> Iterator[Tuple[str, str]]:
-    """Name and path of each video, folder of pictures or recording that the arguments ask for."""
+Footages = Iterator[Tuple[str, Callable[[], str]]]
+
+
+def find_footage(inputs: List[str], seconds: float, scratch: str) -> Footages:
+    """Name, and a function that gives the path, of all that the arguments ask for."""
     taken = Counter()
     for name, path in _find_footage(inputs, seconds, scratch):
         taken[name] += 1  # files of one name in several folders
         yield (name if taken[name] == 1 else f'{name}-{taken[name]}'), path
 
 
-def _find_footage(inputs: List[str], seconds: float, scratch: str) -> Iterator[Tuple[str, str]]:
+def _find_footage(inputs: List[str], seconds: float, scratch: str) -> Footages:
     for text in inputs:
         if text.isdecimal() and not os.path.exists(text):
-            path = os.path.join(scratch, f'webcam{text}.mp4')
-            console.print(f'Recording webcam {text} for {seconds:g} s (Ctrl-C ends it)')
-            record_webcam(int(text), seconds, path)
-            yield f'webcam{text}', path
+            yield f'webcam{text}', partial(_record, int(text), seconds, scratch)
         elif os.path.isdir(text) and files_of(text, VIDEOS):
-            for path in files_of(text, VIDEOS):
-                yield path.stem, str(path)
+            yield from ((path.stem, partial(str, path)) for path in files_of(text, VIDEOS))
         else:
-            yield Path(text).stem, text
+            yield Path(text).stem, partial(str, text)
+
+
+def _record(index: int, seconds: float, scratch: str) -> str:
+    path = os.path.join(scratch, f'webcam{index}.mp4')
+    console.print(f'Recording webcam {index} for {seconds:g} s (Ctrl-C ends it)')
+    record_webcam(index, seconds, path)
+    return path
 
 
 class Demo:
@@ -107,15 +114,15 @@ class Demo:
                            classes_named_by=self.classes.origin, caution=self.classes.caution))
             self._print(name, result)
             out = Path(args.out_dir) / name
-            with atomic_file(out.with_name(f'{name}.json')) as partial:
-                partial.write_text(json.dumps(result, indent=1))
+            with atomic_file(out.with_name(f'{name}.json')) as file:
+                file.write_text(json.dumps(result, indent=1))
             console.print(f'Written: {out}.json', highlight=False, soft_wrap=True)
             if not args.no_video:
                 annotation = Annotation(
                     windows, scores, segments, self.classes.names, args.threshold,
                     self.tubelet_size, f'{name}   {Path(args.config).stem}', self.classes.caution)
-                with atomic_file(out.with_name(f'{name}.mp4')) as partial:
-                    self._write_video(footage, annotation, partial)
+                with atomic_file(out.with_name(f'{name}.mp4')) as file:
+                    self._write_video(footage, annotation, file)
                 console.print(f'Written: {out}.mp4', highlight=False, soft_wrap=True)
         return result
 
@@ -192,14 +199,11 @@ def main() -> None:
         console.print(f'Caution: {demo.classes.caution}', style='yellow', markup=False)
     failed = []
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            for name, path in find_footage(args.inputs, args.seconds, scratch):
-                try:
-                    demo.run(name, path)
-                except VideoReadError as error:
-                    failed.append(f'{path} was left out: {error}')
-        except VideoReadError as error:  # a webcam
-            failed.append(str(error))
+        for name, path_of in find_footage(args.inputs, args.seconds, scratch):
+            try:
+                demo.run(name, path_of())
+            except VideoReadError as error:
+                failed.append(f'{name} was left out: {error}')
     if failed:
         sys.exit('\n'.join(failed))
 

@@ -84,9 +84,10 @@ def trace(model: nn.Module, shape: Sequence[int],
     Returns:
         ExportedProgram: Of :class:`TraceableRecognizer`.
     """
+    graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
+    graph(frames)  # VideoSwin keeps masks of its first run: not those of the tracer
     with _traceable_ops():
-        return torch.export.export(
-            TraceableRecognizer(model, dtype).eval(), (torch.zeros(tuple(shape)), ))
+        return torch.export.export(graph, (frames, ))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from mmaction.utils import GradCAM
 from mmengine.dataset import pseudo_collate
-from scipy.stats import spearmanr
 from torch import nn
 
 from .overlay import paint_importance
@@ -49,6 +48,7 @@ def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
         tuple: The picture, and Spearman's rank correlation of Grad-CAM with the importance
         before each merge, over all original tokens.
     """
+    from scipy.stats import spearmanr  # slow to import, and this package is always imported
     maps = [*tokens.importance, cam]
     ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
     names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'

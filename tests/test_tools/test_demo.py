@@ -14,7 +14,7 @@ from numbered_video import write_video
 from small_model import write_small_model
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
-from gaie_mmaction.datasets.video_file import VideoFile
+from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
 
 
 @pytest.fixture(scope='module')
@@ -100,13 +100,26 @@ def test_folders_and_bad_files(folder, monkeypatch, capsys, tmp_path):
     code, _ = run(folder, monkeypatch, capsys, tmp_path / 'bad.mp4', tmp_path / 'none.mp4',
                   folder / 'videos', tmp_path / 'pictures', folder / 'videos/short.mp4',
                   '--no-video')
-    assert 'bad.mp4 was left out: it is no video' in code and 'none.mp4 was left out' in code
+    assert 'bad was left out: it is no video' in code and 'none was left out: it cannot' in code
     names = {path.name for path in (folder / 'out').glob('*.json')}
     assert {'short.json', 'long.json', 'pictures.json', 'short-2.json'} <= names
     results = [json.loads((folder / 'out' / name).read_text())
                for name in ('short.json', 'short-2.json', 'pictures.json')]
     assert results[0]['top5'] == results[1]['top5']
     assert [result['frames'] for result in results] == [40, 40, 20]
+
+
+def test_webcam(folder, monkeypatch, capsys):
+    def record(index, seconds, path):
+        if index == 7:
+            raise VideoReadError('webcam 7 cannot be opened')
+        write_video(path, 20)
+
+    monkeypatch.setattr(demo, 'record_webcam', record)
+    code, output = run(folder, monkeypatch, capsys, '7', '3', '--seconds', '2', '--no-video')
+    assert code == 'webcam7 was left out: webcam 7 cannot be opened'
+    assert 'Recording webcam 3 for 2 s' in output
+    assert json.loads((folder / 'out/webcam3.json').read_text())['frames'] == 20
 
 
 def test_errors_in_one_line(folder, monkeypatch, capsys, tmp_path):

@@ -82,3 +82,23 @@ def test_aotinductor(run, root, tmp_path):
     files = write_small_model(tmp_path, root)
     code, output = run(*files, '--format', 'aotinductor', '--verify', '--out-dir', tmp_path)
     assert code is None and 'agrees' in output
+
+
+@pytest.mark.slow
+def test_a_rival(run, root, tmp_path):
+    """VideoSwin keeps tensors of its first run, which must not be those of the tracer."""
+    config = root / 'configs/videoswin_tiny_imigue.py'
+    torch.manual_seed(0)
+    model = build_recognizer(Config.fromfile(config))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'swin.pth')
+    code, output = run(config, tmp_path / 'swin.pth', '--format', 'torch-export', '--verify',
+                       '--out-dir', tmp_path, '--shape', 8, 64, 64)
+    assert code is None and 'agrees' in output
+
+
+def test_frames_one_by_one_are_refused(run, root, tmp_path):
+    config = root / 'configs/tsm_r50_imigue.py'
+    model = build_recognizer(Config.fromfile(config))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'tsm.pth')
+    code, _ = run(config, tmp_path / 'tsm.pth', '--format', 'torch-export', '--out-dir', tmp_path)
+    assert code.startswith('only a Recognizer3D') and 'Recognizer2D' in code
