@@ -37,7 +37,7 @@ $(STAMP): setup.py constraints.txt
 	@echo 'Installing into $(VENV): some minutes, once'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --progress-bar off -q -c constraints.txt setuptools wheel torch
-	$(PIP) install --progress-bar off -q -c constraints.txt --no-build-isolation -e '.[lite,test]'
+	$(PIP) install --progress-bar off -q -c constraints.txt --no-build-isolation -e '.[lite,export,tensorboard,test]'
 	@touch $(STAMP)
 
 clean:

@@ -60,6 +60,8 @@ setup(
     extras_require={
         # mmcv is the user's choice: this one needs no compiler
         'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
+        'export': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5'],
+        'tensorboard': ['tensorboard'],
         'test': ['pytest', 'pytest-timeout', 'thop'],
     },
 )

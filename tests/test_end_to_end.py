@@ -26,7 +26,8 @@ model = dict(
     backbone=dict(embed_dims=24, num_heads=2, depth=3, neck=dict(prop_attn=True),
                   merge_layers=(0, 1)),
     cls_head=dict(in_channels=24))
-custom_hooks = [dict(type='TokenKeepRatioWarmupHook', end=2)]
+custom_hooks = [
+    dict(type='TokenKeepRatioWarmupHook', end=2), dict(type='TokenMapHook', num_clips=2)]
 train_cfg = dict(max_epochs=4, val_interval=4)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=-1))
 """
@@ -112,16 +113,52 @@ def test_mim_test_writes_the_leaderboard_file(data, unbroken):
     assert 0 <= metrics['acc/top1'] <= metrics['acc/top5'] <= 1
 
 
+def test_pictures_during_training(data, unbroken):
+    pictures = sorted(path.name for path in (data / 'unbroken').glob('*/vis_data/vis_image/*'))
+    assert pictures == ['tokens_0003_0_4.png', 'tokens_0003_1_4.png']  # after 4 epochs
+
+
 def test_picture(data, unbroken, root):
     result = subprocess.run([sys.executable, str(root / 'tools/visualize/token_map.py'),
                              str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
                              '--clip-id', '0004_3', '--out', str(data / 'map.png')], cwd=data,
                             capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert '\n0004_3: predicted ' in result.stdout
+    assert result.stdout.startswith('0004_3: predicted ')
     assert (data / 'map.png').stat().st_size > 20000
     missing = subprocess.run([sys.executable, str(root / 'tools/visualize/token_map.py'),
                               str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
                               '--clip-id', 'nothing', '--out', str(data / 'no.png')], cwd=data,
                              capture_output=True, text=True)
     assert missing.returncode == 1 and 'clip nothing is not in test.csv' in missing.stderr
+
+
+def run_tool(data, root, name, *arguments):
+    result = subprocess.run([sys.executable, str(root / 'tools/visualize' / name),
+                             str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
+                             *arguments], cwd=data, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def test_importance_beside_grad_cam(data, unbroken, root):
+    output = run_tool(data, root, 'importance_cam.py', '--clip-id', '0004_3', '--out', 'cam.png')
+    ranks = [float(line.split()[-1]) for line in output.splitlines() if line.startswith('rank')]
+    assert len(ranks) == 2 and all(-1 <= rank <= 1 for rank in ranks)
+    assert (data / 'cam.png').stat().st_size > 20000
+
+
+def test_region_survival(data, unbroken, root):
+    output = run_tool(data, root, 'region_survival.py', '--regions', 'release/regions.csv',
+                      '--max-clips', '4', '--rivals', 'ToMeNeck', 'KeepFirstNeck', '--out',
+                      'region.png')
+    assert 'kept, 4 clips' in output
+    rows = list(csv.DictReader(open(data / 'region.csv')))
+    assert [row['reducer'] for row in rows] == [
+        name for name in ('GAIENeck', 'ToMeNeck', 'KeepFirstNeck') for _ in range(2)]
+    # ceil(.7 * 144) = 101 of 144 tokens are kept at first, then ceil(.7 * 101) = 71
+    assert [row['chance %'] for row in rows] == ['70.1', '49.3'] * 3
+    # every region is seen in all four tubelets, of which the first three hold 108 tokens
+    first = [float(row['kept %']) for row in rows if row['reducer'] == 'KeepFirstNeck']
+    assert 50 <= first[0] <= 75 and 25 <= first[1] <= 50
+    assert (data / 'region.png').stat().st_size > 20000

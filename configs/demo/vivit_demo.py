@@ -37,7 +37,12 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,
-    dataset=dict(data_root=data_root, ann_file='train.csv', pipeline=train_pipeline))
+    dataset=dict(
+        data_root=data_root,
+        ann_file='train.csv',
+        pipeline=train_pipeline,
+        # goes into the checkpoints; tools/demo.py repeats it
+        metainfo=dict(caution=['trained on drawings: of real people its answers mean nothing'])))
 val_dataloader = dict(
     batch_size=16, num_workers=2, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(

@@ -44,7 +44,7 @@ def read_test_part(cfg: Config) -> TestPart:
     return TestPart(dataset.ann_file, len(labels), any(label >= 0 for label in labels))
 
 
-def load_weights(model: nn.Module, checkpoint: str, config: str) -> None:
+def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
     """Load a checkpoint that fits the model exactly.
 
     Args:
@@ -52,13 +52,17 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> None:
         checkpoint (str): Path or URL.
         config (str): Named in the error.
 
+    Returns:
+        dict: What the checkpoint says of itself (``meta``); empty if nothing.
+
     Raises:
         ValueError: If anything is missing, too much or of another shape, or if the file is
             damaged or refused.
         FileNotFoundError: If there is no such checkpoint.
     """
     try:
-        load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent')
+        loaded = load_checkpoint(
+            model, checkpoint, map_location='cpu', strict=True, logger='silent')
     except RuntimeError as error:
         if 'do not match exactly' not in str(error):
             raise ValueError(str(error)) from error
@@ -69,6 +73,7 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> None:
         more = f'\n  and {len(reasons) - 4} more' if len(reasons) > 4 else ''
         raise ValueError(f'checkpoint {checkpoint} does not fit {config}:\n  {shown}{more}\n'
                          'give the config that it was trained with') from error
+    return loaded.get('meta', {})
 
 
 def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str) -> Optional[Dict[str, float]]:

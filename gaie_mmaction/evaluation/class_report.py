@@ -1,4 +1,4 @@
-"""What the classes of a labelled part came to: confusion matrix and recall."""
+"""What the classes of a labelled part came to: confusion matrix, recall and numbers of clips."""
 import csv
 import os
 from typing import Iterable, Sequence
@@ -14,10 +14,11 @@ DPI = 120
 
 def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
                        classes: Sequence[str]) -> None:
-    """Write ``confusion_matrix.csv``, ``confusion_matrix.png`` and ``recall.csv``.
+    """Write ``confusion_matrix.csv``, ``recall.csv`` and a picture of each (``.png``).
 
     The matrix in the csv holds numbers of clips, a row a true class. In the
-    picture each row is divided by its sum. Recall is empty for a class without clips.
+    picture each row is divided by its sum. Recall, the accuracy of a class, is empty for a
+    class without clips; its picture also shows how many clips each class has.
 
     Args:
         out_dir (str): Folder, made if missing.
@@ -38,9 +39,9 @@ def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
     _write_csv(
         os.path.join(out_dir, 'recall.csv'), ('class', 'clips', 'recall'),
         zip(classes, clips.tolist(), recalls))
-    with atomic_file(os.path.join(out_dir, 'confusion_matrix.png')) as partial:
-        draw_confusion_matrix(matrix, classes).savefig(partial, format='png', dpi=DPI,
-                                                      bbox_inches='tight')
+    for name, draw in (('confusion_matrix', draw_confusion_matrix), ('recall', draw_recall)):
+        with atomic_file(os.path.join(out_dir, f'{name}.png')) as partial:
+            draw(matrix, classes).savefig(partial, format='png', dpi=DPI, bbox_inches='tight')
 
 
 def _write_csv(path: str, header: tuple, rows: Iterable[tuple]) -> None:
@@ -84,4 +85,42 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]):
     axes.set(xlabel='predicted class', ylabel='true class',
              title='Share of the clips of each class, %')
     figure.colorbar(image, ax=axes, label='%', shrink=.6)
+    return figure
+
+
+def draw_recall(matrix: np.ndarray, classes: Sequence[str]):
+    """Draw the accuracy of each class beside its number of clips, and their mean.
+
+    Args:
+        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, a row a true class.
+        classes (Sequence[str]): Names.
+
+    Returns:
+        matplotlib.figure.Figure: The picture. A class without clips has no bar.
+    """
+    from matplotlib.figure import Figure  # not pyplot: no screen, no state
+    clips = matrix.sum(axis=1)
+    hits = matrix.diagonal()
+    ids = np.arange(len(classes))
+    figure = Figure(figsize=(12, CELL * len(classes) + 1.5), layout='constrained')
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
+    recall = 100 * hits / np.maximum(clips, 1)
+    left.barh(ids, recall)
+    for label in ids[clips > 0]:
+        left.text(recall[label], label, f' {recall[label]:.0f} %', va='center', fontsize=7)
+    mean = recall[clips > 0].mean() if clips.any() else 0
+    left.axvline(mean, color='C1', label=f'mean of the classes: {mean:.1f} %')
+    top1 = 100 * hits.sum() / max(clips.sum(), 1)
+    left.axvline(top1, color='C2', linestyle='--', label=f'all clips: {top1:.1f} %')
+    left.legend(fontsize=8, loc='lower right')
+    left.set(xlim=(0, 108), xlabel='accuracy, %', title='Accuracy of each class')
+    left.set_yticks(ids, [f'{name}  {label}' for label, name in enumerate(classes)], fontsize=8)
+    left.invert_yaxis()
+    left.margins(y=.01)
+    right.barh(ids, clips, color='0.6')
+    right.margins(y=.01)
+    for label in ids:
+        right.text(max(clips[label], 1), label, f' {clips[label]}', va='center', fontsize=7)
+    right.set(xscale='log', xlabel='clips', title='Clips of each class')
+    right.set_xlim(.8, 3 * max(clips.max(), 1))
     return figure

@@ -35,9 +35,8 @@ class MiGASubmission(BaseMetric):
         format (str or int): ``'2025'`` (also of 2026): header ``Id,Target``; a csv, or a zip
             with ``prediction.csv`` if ``out_file`` ends in ``.zip``. ``'2023'``: a zip with
             ``Submission.csv``, no header. Defaults to ``'2025'``.
-        out_dir (str, optional): Folder for ``confusion_matrix.csv``,
-            ``confusion_matrix.png`` and ``recall.csv`` of a labelled part. Defaults to None,
-            nothing is written.
+        out_dir (str, optional): Folder for ``confusion_matrix.csv``, ``recall.csv`` and a
+            picture of each, of a labelled part. Defaults to None, nothing is written.
         collect_device (str): ``'cpu'`` or ``'gpu'``, for distributed runs. Defaults to ``'cpu'``.
         prefix (str, optional): Replaces ``acc`` in the names. Defaults to None.
 

@@ -1,106 +1,89 @@
-"""Which tokens were kept, which were merged, and where the importance lies.
+"""What a token reducer did with the tokens of one clip.
 
-Letters: M merges, N0 original tokens, (T', H', W') their grid. All of one clip.
+Letters: M merges, N0 original tokens, (T', H', W') their grid.
 """
-from typing import List, Sequence, Tuple
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Sequence, Tuple
 
-import matplotlib
+import numpy as np
+from torch import nn
 
-matplotlib.use('Agg')  # pictures go to files, on machines without a screen too
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-
-from ..models import TokenState  # noqa: E402
+from ..models import TokenReducer, TokenState
 
 
-def spread_importance(before: TokenState) -> np.ndarray:
-    """Importance of the token that holds each original token, ``(N0,)``.
+@dataclass(frozen=True)
+class TokenMap:
+    """Where each original token of one clip is after each merge.
+
+    Attributes:
+        importance (tuple): M arrays ``(T', H', W')`` float32 from before each merge: that
+            of the token that holds each original token, non-negative, 0 where none is left;
+            or None where the reducer uses none.
+        kept (tuple[np.ndarray]): M arrays ``(T', H', W')`` bool: whether the original
+            token is still in its own place.
+        owner (tuple[np.ndarray]): M arrays ``(T', H', W')`` int64: the original place, in
+            [0, N0), of the token that holds each original token; above that, one number a
+            token, for tokens without a place; -1 where the original token was dropped.
+    """
+    importance: Tuple[Optional[np.ndarray], ...]
+    kept: Tuple[np.ndarray, ...]
+    owner: Tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, history: Sequence[TokenState], grid: Tuple[int, int, int],
+           clip: int = 0) -> 'TokenMap':
+        """Take one clip out of recorded states.
+
+        Args:
+            history (Sequence[TokenState]): States before and after each merge, in turn,
+                as :func:`record_tokens` or ``forward_tokens`` gives them.
+            grid (tuple[int, int, int]): (T', H', W').
+            clip (int): Place in the batch. Defaults to 0.
+
+        Returns:
+            TokenMap: Of this clip.
+        """
+        importance, kept, owner = [], [], []
+        for before, after in zip(history[::2], history[1::2]):
+            importance.append(_spread_importance(before, clip, grid))
+            position = after.position[clip].cpu().numpy()
+            source = after.source[clip].cpu().numpy()
+            mask = np.zeros(len(source), dtype=bool)
+            mask[position[position >= 0]] = True  # a fused token has no place of its own
+            kept.append(mask.reshape(grid))
+            places = np.where(position < 0, len(source) + np.arange(len(position)), position)
+            owner.append(np.where(source < 0, -1, places[source]).reshape(grid))
+        return cls(tuple(importance), tuple(kept), tuple(owner))
+
+
+def _spread_importance(before: TokenState, clip: int,
+                       grid: Tuple[int, int, int]) -> Optional[np.ndarray]:
+    if before.importance is None:
+        return None
+    source = before.source[clip]
+    spread = before.importance[clip].gather(0, source.clamp(min=0)).masked_fill(source < 0, 0)
+    return spread.float().cpu().numpy().reshape(grid)
+
+
+@contextmanager
+def record_tokens(model: nn.Module) -> Iterator[List[TokenState]]:
+    """Record what the token reducers of a model take and give, while the block runs.
 
     Args:
-        before (TokenState): State before a merge, of one clip.
+        model (nn.Module): With :class:`TokenReducer` modules inside, or without.
 
-    Returns:
-        np.ndarray: ``(N0,)``, non-negative; 0 where no token is left.
+    Yields:
+        list[TokenState]: States before and after each merge, in turn; it grows with each
+        forward pass.
     """
-    source = before.source[0]
-    spread = before.importance[0].gather(0, source.clamp(min=0)).masked_fill(source < 0, 0)
-    return spread.float().cpu().numpy()
-
-
-def kept_masks(history: Sequence[TokenState]) -> List[np.ndarray]:
-    """Which original tokens are still in their own place after each merge.
-
-    Args:
-        history (Sequence[TokenState]): What ``forward_tokens`` recorded of one clip.
-
-    Returns:
-        list[np.ndarray]: M masks ``(N0,)`` of bool.
-    """
-    masks = []
-    for after in history[1::2]:
-        mask = np.zeros(after.source.shape[1], dtype=bool)
-        position = after.position[0].cpu().numpy()
-        mask[position[position >= 0]] = True  # a fused token has no place of its own
-        masks.append(mask)
-    return masks
-
-
-def draw_token_map(frames: np.ndarray, history: Sequence[TokenState], grid: Tuple[int, int, int],
-                   path: str, title: str = '') -> None:
-    """Draw one clip: a column for each tubelet, and rows for the frame, the importance, each merge.
-
-    Places that were merged or dropped are dimmed. In the last row those that ended in
-    the same token share a colour; dropped ones have none. A reducer that uses no
-    importance has no row for it.
-
-    Args:
-        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame for each tubelet.
-        history (Sequence[TokenState]): What ``forward_tokens`` recorded, batch of one.
-        grid (tuple[int, int, int]): ``(T', H', W')``.
-        path (str): PNG to write.
-        title (str): Head of the picture. Defaults to ''.
-    """
-    importance = history[0].importance
-    if importance is not None:
-        importance = spread_importance(history[0]).reshape(grid)
-        importance = importance / importance.mean()
-    masks = [mask.reshape(grid) for mask in kept_masks(history)]
-    owner = history[-1].source[0].cpu().numpy().reshape(grid)
-    colours = np.random.default_rng(0).permutation(history[-1].x.shape[1])
-    first = 1 if importance is None else 2  # the row of the first merge
-    rows = first + len(masks) + 1
-    height, width = frames.shape[1:3]
-    figure, axes = plt.subplots(rows, grid[0], squeeze=False, layout='constrained',
-                                figsize=(1.9 * grid[0] * width / height + 1.2, 1.9 * rows + .5))
-    kept = [f'merge {m + 1}: {mask.sum()} of {mask.size} kept' for m, mask in enumerate(masks)]
-    names = ['frame', *['importance, merge 1'] * (first - 1), *kept, 'merged into']
-    for t in range(grid[0]):
-        show = [frames[t]] * rows
-        for m, mask in enumerate(masks):
-            dim = np.where(_enlarge(mask[t], height, width), 1., .22)
-            show[first + m] = (frames[t] * dim[..., None]).astype(np.uint8)
-        for row in range(rows):
-            axis = axes[row, t]
-            axis.imshow(show[row])
-            axis.set(xticks=[], yticks=[])
-            if t == 0:
-                axis.set_ylabel(names[row], fontsize=8)
-        axes[0, t].set_title(f'tubelet {t + 1}', fontsize=8)
-        box = dict(extent=(-.5, width - .5, height - .5, -.5), interpolation='nearest')
-        group = np.ma.masked_where(owner[t] < 0, colours[owner[t]])
-        axes[-1, t].imshow(group, cmap='gist_ncar', alpha=.6, vmin=0, vmax=len(colours), **box)
-        if importance is not None:
-            heat = axes[1, t].imshow(
-                importance[t], cmap='inferno', alpha=.65, vmin=0,
-                vmax=np.percentile(importance, 99), **box)
-    if importance is not None:
-        bar = figure.colorbar(heat, ax=axes[1, :].tolist(), fraction=.02, pad=.01)
-        bar.set_label('times the mean', fontsize=7)
-        bar.ax.tick_params(labelsize=7)
-    figure.suptitle(title, fontsize=9)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def _enlarge(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    return mask.repeat(height // mask.shape[0], axis=0).repeat(width // mask.shape[1], axis=1)
+    history = []
+    handles = [
+        module.register_forward_hook(lambda _, args, after: history.extend((args[0], after)))
+        for module in model.modules() if isinstance(module, TokenReducer)
+    ]
+    try:
+        yield history
+    finally:
+        for handle in handles:
+            handle.remove()

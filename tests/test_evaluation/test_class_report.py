@@ -8,8 +8,9 @@ from evaluating import evaluate, full_disk
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.evaluation import draw_confusion_matrix, write_class_report
+from gaie_mmaction.evaluation.class_report import draw_recall
 
-FILES = ['confusion_matrix.csv', 'confusion_matrix.png', 'recall.csv']
+FILES = ['confusion_matrix.csv', 'confusion_matrix.png', 'recall.csv', 'recall.png']
 
 
 def read(path):
@@ -103,3 +104,13 @@ def test_full_disk_keeps_the_old_files(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     assert (tmp_path / 'recall.csv').read_text() != 'old'  # the picture is what failed
     assert (tmp_path / 'confusion_matrix.png').read_text() == 'old'
+
+
+def test_picture_of_recall():
+    matrix = np.array([[3, 1, 0], [0, 0, 0], [2, 0, 18]])
+    left, right = draw_recall(matrix, ['a', 'b', 'c']).axes
+    assert [bar.get_width() for bar in left.patches] == [75, 0, 90]
+    assert [bar.get_width() for bar in right.patches] == [4, 0, 20]
+    assert [text.get_text().strip() for text in left.texts] == ['75 %', '90 %']
+    labels = [text.get_text() for text in left.get_legend().get_texts()]
+    assert labels == ['mean of the classes: 82.5 %', 'all clips: 87.5 %']

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from gaie_mmaction.analysis import build_recognizer, measure_complexity
 from gaie_mmaction.models import BackboneLayout, GAIEVisionTransformer, TokenReducer, TokenState
-from gaie_mmaction.visualization import draw_token_map, kept_masks
+from gaie_mmaction.visualization import TokenMap, draw_token_map, record_tokens
 
 SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
 REDUCERS = sorted(
@@ -215,15 +215,30 @@ def test_cost(vit_base, name):
 
 
 @pytest.mark.parametrize('name', REDUCERS)
-def test_picture(name, tmp_path):
+def test_picture(name):
     model, history = randomize(make_model(name)).eval(), []
-    with torch.no_grad():
-        model.forward_tokens(make_clips(1), history)
-    for mask, after in zip(kept_masks(history), history[1::2]):
-        assert mask.sum() == (after.position >= 0).sum()
+    clips = make_clips(2)
+    with torch.no_grad(), record_tokens(model) as recorded:
+        model.forward_tokens(clips, history)
+    model(clips)
+    assert len(recorded) == len(history)  # nothing more once the block has ended
+    for one, other in zip(recorded, history):
+        assert torch.equal(one.x, other.x) and torch.equal(one.source, other.source)
+    tokens = TokenMap.of(history, (4, 4, 4), clip=1)
+    for kept, owner, after in zip(tokens.kept, tokens.owner, history[1::2]):
+        assert kept.sum() == (after.position[1] >= 0).sum()
+        assert (owner[kept] == np.arange(64).reshape(4, 4, 4)[kept]).all()
+        # as many places as the token stands for, and none for dropped ones
+        assert (owner < 0).sum() == (after.source[1] < 0).sum()
+        for token, place in enumerate(after.position[1].tolist()):
+            held = (after.source[1] == token).sum()
+            assert (owner == (place if place >= 0 else 64 + token)).sum() == held
     frames = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    draw_token_map(frames, history, (4, 4, 4), str(tmp_path / 'map.png'))
-    assert (tmp_path / 'map.png').read_bytes().startswith(b'\x89PNG')
+    figure = draw_token_map(frames, tokens, layers=range(len(tokens.kept)))
+    images = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    first = images[4 * (1 + (tokens.importance[0] is not None))]  # kept of merge 1, tubelet 1
+    kept = tokens.kept[0][0].repeat(8, 0).repeat(8, 1)
+    assert (first[kept] == frames[0][kept]).all() and (first[~kept] <= frames[0][~kept] / 2).all()
 
 
 @pytest.mark.parametrize('name', REDUCERS)

@@ -1,19 +1,23 @@
-"""Draw which tokens of a clip are kept and merged, and where the importance lies."""
+"""Draw which tokens of a clip are kept, where the others go, and where the importance lies."""
 import argparse
 import sys
-from typing import Tuple
 
 import numpy as np
-import torch
 from mmengine.config import Config, DictAction
-from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from torch import nn
 
-from gaie_mmaction.analysis import build_recognizer
-from gaie_mmaction.datasets import IMIGUE_CLASSES
+from gaie_mmaction.analysis import build_recognizer, load_weights, view_shape
 from gaie_mmaction.datasets.annotations import read_annotations
+from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.files import atomic_file
+from gaie_mmaction.inference import (
+    ClassNames,
+    ClipPipeline,
+    find_class_names,
+    open_footage,
+    recognize,
+    seen_frames,
+)
 from gaie_mmaction.visualization import draw_token_map
 
 
@@ -32,76 +36,83 @@ def find_clip(cfg: Config, clip_id: str) -> dict:
              f'{[clip["clip_id"] for clip in clips[:5]]}')
 
 
-def load_views(pipeline: list, clip: dict) -> Tuple[dict, np.ndarray]:
-    """The network's input, and the same frames as a person sees them.
-
-    Returns:
-        tuple[dict, np.ndarray]: What PackActionInputs gives, and ``(T, H, W, 3)`` uint8.
-    """
-    start = dict(clip, modality='RGB', start_index=0)
-    packed = Compose(pipeline)(dict(start))
-    seen = [t for t in pipeline
-            if t['type'] not in ('SubtractClipMean', 'FormatShape', 'PackActionInputs')]
-    return packed, np.stack(Compose(seen)(dict(start))['imgs'])
-
-
-@torch.no_grad()
-def draw_clip(model: nn.Module, cfg: Config, clip: dict, out: str) -> str:
+def draw_clip(model: nn.Module, cfg: Config, clip: dict, classes: ClassNames, out: str) -> str:
     """Draw one clip.
 
     Args:
         model (nn.Module): Recognizer whose backbone has a neck.
         cfg (Config): Its config.
         clip (dict): ``filename``, ``clip_id``, ``start_frame``, ``end_frame``, ``label``.
-        out (str): PNG to write.
+        classes (ClassNames): Of the model.
+        out (str): Picture to write, ``.png`` or ``.npz`` with the same as arrays.
 
     Returns:
         str: One line that says what was recognised.
     """
-    packed, frames = load_views(cfg.test_dataloader.dataset.pipeline, clip)
-    batch = model.data_preprocessor(
-        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
-    backbone, history = model.backbone, []
-    view = batch['inputs'][0, :1]  # the first view, (1, C, T, H, W)
-    backbone.forward_tokens(view, history)
-    if not history:
-        sys.exit('the backbone of this config merges no tokens: there is nothing to draw')
-    scores = model.cls_head(backbone(view)).softmax(dim=1)[0]
-    best = int(scores.argmax())
-    names = cfg.test_dataloader.dataset.get('metainfo', {}).get('classes', IMIGUE_CLASSES)
-    line = f'{clip["clip_id"]}: predicted {names[best]} ({scores[best]:.2f})'
+    with open_footage(clip['filename']) as footage:
+        end = clip['end_frame'] if clip['end_frame'] >= 0 else len(footage) - 1
+        window, = recognize(model, ClipPipeline(cfg), footage, [(clip['start_frame'], end)])
+        if window.tokens is None:
+            sys.exit('the backbone of this config merges no tokens: there is nothing to draw')
+        _, _, height, width = view_shape(cfg)
+        frames = seen_frames(footage, window, height, width)
+    best = int(window.scores.argmax())
+    line = f'{clip["clip_id"]}: predicted {classes.names[best]} ({window.scores[best]:.2f})'
     if clip['label'] >= 0:
-        line += f', label {names[clip["label"]]}'
-    steps = tuple(n // s for n, s in zip(
-        view.shape[2:], (backbone.tubelet_size, backbone.patch_size, backbone.patch_size)))
-    draw_token_map(frames[:view.shape[2]:backbone.tubelet_size], history, steps, out, line)
+        line += f', label {classes.names[clip["label"]]}'
+    layers = sorted(model.backbone.merge_layers)
+    with atomic_file(out) as partial:
+        if out.endswith('.npz'):
+            importance = {f'importance_{layer}': heat for layer, heat in
+                          zip(layers, window.tokens.importance) if heat is not None}
+            with open(partial, 'wb') as file:
+                np.savez_compressed(
+                    file, frame_inds=window.frame_inds, box=window.box, scores=window.scores,
+                    **{f'kept_{layer}': kept for layer, kept in zip(layers, window.tokens.kept)},
+                    **{f'owner_{layer}': own for layer, own in zip(layers, window.tokens.owner)},
+                    **importance)
+        else:
+            draw_token_map(frames[::model.backbone.tubelet_size], window.tokens, line,
+                           layers).savefig(partial, format='png', dpi=110)
     return line
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which model and which clip."""
     parser.add_argument('config', help='config of a model with a token reducer')
     parser.add_argument('checkpoint', help='its checkpoint')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--clip-id', help='a clip of the test part')
-    what.add_argument('--video', help='any video file')
+    what.add_argument('--video', help='any video file, or a folder of pictures')
     parser.add_argument('--range', type=int, nargs=2, default=(0, -1), metavar=('START', 'END'),
                         help='frames of --video, from 0, end inclusive (default: all)')
-    parser.add_argument('--out', default='token_map.png', help='PNG (default: token_map.png)')
+
+
+def clip_of(cfg: Config, args: argparse.Namespace) -> dict:
+    """The clip that the arguments ask for."""
+    if args.clip_id:
+        return find_clip(cfg, args.clip_id)
+    return dict(filename=args.video, clip_id=args.video, start_frame=args.range[0],
+                end_frame=args.range[1], label=-1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_clip_arguments(parser)
+    parser.add_argument('--out', default='token_map.png', help='PNG, or .npz for the arrays: kept '
+                        'and owner of each merge by 0-based block (default: token_map.png)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
     args = parser.parse_args()
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    init_default_scope('mmaction')
     model = build_recognizer(cfg)
-    load_checkpoint(model, args.checkpoint, map_location='cpu', strict=True)
-    if args.clip_id:
-        clip = find_clip(cfg, args.clip_id)
-    else:
-        clip = dict(filename=args.video, clip_id=args.video, start_frame=args.range[0],
-                    end_frame=args.range[1], label=-1)
-    print(draw_clip(model, cfg, clip, args.out))
-    print(f'The picture is {args.out}')
+    try:
+        meta = load_weights(model, args.checkpoint, args.config)
+        classes = find_class_names(meta, cfg, cfg.model.cls_head.num_classes)
+        print(draw_clip(model, cfg, clip_of(cfg, args), classes, args.out))
+    except (ValueError, FileNotFoundError, VideoReadError, IndexError) as error:
+        sys.exit(str(error))
+    print(f'Written: {args.out}')
 
 
 if __name__ == '__main__':

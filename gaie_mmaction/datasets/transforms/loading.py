@@ -4,6 +4,8 @@ MMAction2's loaders take the whole file for the clip. These two leave ``total_fr
 ``start_index`` to the range, so that the host's ``UniformSample`` and
 ``SampleFrames`` sample inside it.
 """
+import os
+
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -20,18 +22,19 @@ def _error(results: dict, reason: object) -> VideoReadError:
 class ClipInit(BaseTransform):
     """Open a video and find the frames of a clip in it.
 
-    Required keys: ``filename``, ``clip_id``, ``start_frame``, ``end_frame``.
-    Frames count from 0, the end is inclusive, and an ``end_frame`` of -1 is the last one.
+    Required key: ``filename``. Optional keys: ``start_frame`` (0 if missing),
+    ``end_frame`` (inclusive; -1, the last one, if missing), ``clip_id`` (if missing, the
+    file's name without its ending). Frames count from 0.
 
     Added keys: ``video_reader``, ``total_frames`` (of the clip), ``start_index``
-    (the clip's first frame), ``avg_fps``.
+    (the clip's first frame), ``avg_fps``, and the optional ones that were missing.
     """
 
     def transform(self, results: dict) -> dict:
         """Open the video.
 
         Args:
-            results (dict): The required keys.
+            results (dict): The required key and any of the optional ones.
 
         Returns:
             dict: With the added keys.
@@ -40,13 +43,16 @@ class ClipInit(BaseTransform):
             VideoReadError: If the file cannot be read (see :class:`VideoFile`), or if
                 the range goes beyond its last frame.
         """
+        # MMAction2's inference_recognizer and vis_cam give a file name and nothing else
+        start = results.setdefault('start_frame', 0)
+        end = results.setdefault('end_frame', -1)
+        results.setdefault('clip_id', os.path.splitext(os.path.basename(results['filename']))[0])
         try:
             reader = VideoFile(results['filename'])
         except VideoReadError as error:
             raise _error(results, error) from error
         num_frames = len(reader)
-        start = results['start_frame']
-        end = num_frames - 1 if results['end_frame'] == -1 else results['end_frame']
+        end = num_frames - 1 if end == -1 else end
         if not 0 <= start <= end < num_frames:
             reader.close()
             raise _error(

@@ -409,6 +409,18 @@ class GAIEVisionTransformer(BaseModule):
             # (B, N, C) -> (B, N0, C) -> (B, C, T', H', W')
             spread = spread_tokens(tokens, state.source)
             return spread.transpose(1, 2).unflatten(2, self._token_grid(x))
+        return self.pool(tokens, state)
+
+    def pool(self, tokens: Tensor, state: TokenState) -> Tensor:
+        """Make one feature of the last tokens.
+
+        Args:
+            tokens (Tensor): ``(B, N, C)``, after ``norm``.
+            state (TokenState): Their sizes and provenance.
+
+        Returns:
+            Tensor: ``(B, C)``.
+        """
         if self.fc_norm is None:
             return gather_tokens(tokens, state.source[:, :1])[:, 0]
         weight = state.mask

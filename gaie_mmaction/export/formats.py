@@ -1,0 +1,183 @@
+"""The forms that a traced recognizer is written in, and how each one is run.
+
+A ``.pt2`` file holds a program, and one of AOTInductor machine code: open only those that you
+trust.
+"""
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Iterator, Sequence, Tuple
+
+import numpy as np
+import torch
+from torch.export import ExportedProgram
+
+from ..files import atomic_file
+
+OPSET = 18  # ScatterElements adds from opset 16 on
+Runner = Callable[[np.ndarray], Tuple[np.ndarray, ...]]
+
+
+class ExportError(RuntimeError):
+    """A format cannot be written here."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to store a recognizer.
+
+    Attributes:
+        ending (str): Of the file's name.
+        write (Callable): Takes the traced program, the names of its outputs and the path.
+        load (Callable): Takes the path and gives a function of frames
+            ``(B, 3, T, H, W)`` float32 to the outputs, all of them NumPy arrays.
+        summary (str): What it is.
+        needs (tuple[str]): Modules that are not installed by default.
+        dtype (torch.dtype): What the program is traced in.
+        exact (bool): Whether all of it is computed in float32.
+    """
+    ending: str
+    write: Callable[[ExportedProgram, Sequence[str], Path], None]
+    load: Callable[[Path], Runner]
+    summary: str
+    needs: Tuple[str, ...] = ()
+    dtype: torch.dtype = torch.float32
+    exact: bool = True
+
+
+def check_available(name: str) -> None:
+    """Refuse a format whose programs are missing.
+
+    Args:
+        name (str): Key of :data:`FORMATS`.
+
+    Raises:
+        ExportError: With what to install.
+    """
+    missing = [module for module in FORMATS[name].needs
+               if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ExportError(f'{name} needs {", ".join(missing)}: pip install -c constraints.txt '
+                          '\'gaie_mmaction[export]\'')
+    if name.startswith('aotinductor') and not any(
+            map(shutil.which, filter(None, (os.environ.get('CXX'), 'g++', 'clang++')))):
+        raise ExportError(f'{name} needs a C++ compiler (g++ or clang++, or CXX)')
+
+
+def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
+    """Write ONNX, weights inside."""
+    from onnxscript import opset18 as op
+
+    def stable_sort(x, stable=None, dim=-1, descending=False):
+        # of equal values ONNX's TopK gives the lower index first: it sorts stably
+        size = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+        return op.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
+
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not used
+    with _quiet():
+        onnx_program = torch.onnx.export(
+            program, opset_version=OPSET, input_names=['frames'], output_names=list(names),
+            custom_translation_table={torch.ops.aten.sort.stable: stable_sort}, verbose=False)
+    with atomic_file(path) as partial:
+        onnx_program.save(partial, external_data=False)
+
+
+def write_onnx_int8(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
+    """Write ONNX whose linear layers multiply 8-bit integers, quantised as they run."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / 'whole.onnx'
+        write_onnx(program, names, whole)
+        model = onnx.load(whole)
+        del model.graph.value_info[:]  # the weights' shapes there would stay when they are turned
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.ERROR)  # it advises a preprocessing that is done already
+        try:
+            with atomic_file(path) as partial:
+                quantize_dynamic(model, partial, weight_type=QuantType.QInt8, per_channel=True,
+                                 op_types_to_quantize=['MatMul', 'Gemm'])
+        finally:
+            root.setLevel(level)
+
+
+def load_onnx(path: Path) -> Runner:
+    """Run by ONNX Runtime, with as many threads as PyTorch has."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        os.fspath(path), options, providers=['CPUExecutionProvider'])
+    return lambda frames: tuple(session.run(None, {'frames': frames}))
+
+
+def write_torch_export(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
+    """Write ``torch.export``'s own file."""
+    # regions of autocast, which cannot be read back from a file, become plain casts
+    with _quiet(), atomic_file(path) as partial, open(partial, 'wb') as file:
+        torch.export.save(program.run_decompositions({}), file)
+
+
+def load_torch_export(path: Path) -> Runner:
+    """Run by PyTorch."""
+    with open(path, 'rb') as file:
+        return _runner(torch.export.load(file).module())
+
+
+def write_aotinductor(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
+    """Compile for this machine's processor."""
+    from torch._inductor import aoti_compile_and_package
+    with tempfile.TemporaryDirectory() as folder, atomic_file(path) as partial, _quiet():
+        package = aoti_compile_and_package(program, package_path=f'{folder}/model.pt2')
+        shutil.copy(package, partial)
+
+
+def load_aotinductor(path: Path) -> Runner:
+    """Run what AOTInductor compiled."""
+    from torch._inductor import aoti_load_package
+    return _runner(aoti_load_package(os.fspath(path)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of torch about itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        yield
+
+
+def _runner(function: Callable) -> Runner:
+
+    @torch.no_grad()
+    def run(frames: np.ndarray) -> Tuple[np.ndarray, ...]:
+        outputs = function(torch.from_numpy(frames))
+        return tuple(out.float().numpy() if out.is_floating_point() else out.numpy()
+                     for out in outputs)
+
+    return run
+
+
+ONNX = ('onnx', 'onnxscript', 'onnxruntime')
+FORMATS: Dict[str, Format] = {
+    'onnx': Format('.onnx', write_onnx, load_onnx, 'ONNX, run by ONNX Runtime', ONNX),
+    'onnx-int8': Format('-int8.onnx', write_onnx_int8, load_onnx,
+                        'ONNX whose linear layers multiply 8-bit integers', ONNX, exact=False),
+    'torch-export': Format('.pt2', write_torch_export, load_torch_export,
+                           'torch.export, run by PyTorch'),
+    'torch-export-bf16': Format('-bf16.pt2', write_torch_export, load_torch_export,
+                                'the same in bfloat16 autocast', dtype=torch.bfloat16,
+                                exact=False),
+    'aotinductor': Format('-aoti.pt2', write_aotinductor, load_aotinductor,
+                          'compiled for this processor by AOTInductor'),
+    'aotinductor-bf16': Format('-aoti-bf16.pt2', write_aotinductor, load_aotinductor,
+                               'the same in bfloat16 autocast', dtype=torch.bfloat16,
+                               exact=False),
+}

@@ -1,0 +1,91 @@
+"""Pictures of kept and merged tokens during training."""
+from typing import Optional, Sequence
+
+from mmaction.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from ..models import TokenReducer
+from ..visualization import TokenMap, draw_token_map, figure_to_image, record_tokens
+
+
+@HOOKS.register_module()
+class TokenMapHook(Hook):
+    """Send token maps of the first validation clips to the visualizer's backends.
+
+    They are TensorBoard, WandB or a folder, as ``visualizer.vis_backends`` says. The pictures
+    are those of ``tools/visualize/token_map.py``, and the clips are the same in each epoch. They
+    are recorded while the clips are validated anyway, in the main process alone.
+
+    Args:
+        num_clips (int): Clips to draw, at least 1. Defaults to 4.
+        interval (int): Draw in every ``interval``-th epoch, at least 1. Defaults to 1.
+
+    Raises:
+        ValueError: If a number is below 1, or the model has no token reducer.
+    """
+
+    def __init__(self, num_clips: int = 4, interval: int = 1) -> None:
+        if num_clips < 1 or interval < 1:
+            raise ValueError('num_clips and interval must be at least 1, but got '
+                             f'{num_clips} and {interval}')
+        self.num_clips = num_clips
+        self.interval = interval
+        self._drawn = 0
+        self._recording = None
+
+    def before_run(self, runner) -> None:
+        """Refuse a model without a token reducer."""
+        if not any(isinstance(module, TokenReducer) for module in runner.model.modules()):
+            raise ValueError('TokenMapHook found no token reducer in the model: set '
+                             'model.backbone.neck, or take the hook out of custom_hooks')
+
+    def before_val_epoch(self, runner) -> None:
+        """Begin with the first clip."""
+        # the epochs that are finished, also while the last of them is validated
+        wanted = is_main_process() and runner.epoch % self.interval == 0
+        self._drawn = 0 if wanted else self.num_clips
+
+    def before_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+        """Record the batch, if clips of it are to be drawn."""
+        if self._drawn < self.num_clips:
+            self._recording = record_tokens(runner.model)
+            self._history = self._recording.__enter__()
+
+    def after_val_iter(self,
+                       runner,
+                       batch_idx: int,
+                       data_batch: Optional[dict] = None,
+                       outputs: Optional[Sequence] = None) -> None:
+        """Draw clips of the batch."""
+        if self._recording is None:
+            return
+        self._recording.__exit__(None, None, None)
+        self._recording = None
+        history = self._history
+        model = getattr(runner.model, 'module', runner.model)
+        backbone, classes = model.backbone, runner.visualizer.dataset_meta.get('classes')
+        place = 0  # of the clip's first view in the model's batch
+        for inputs, sample in zip(data_batch['inputs'], outputs):
+            if self._drawn == self.num_clips or place >= len(history[0].x):
+                return
+            frames = inputs[0].permute(1, 2, 3, 0).cpu().numpy()  # (T, H, W, 3)
+            steps = backbone.tubelet_size, backbone.patch_size, backbone.patch_size
+            grid = tuple(length // step for length, step in zip(frames.shape, steps))
+            tokens = TokenMap.of(history, grid, place)
+            name = str(sample.get('clip_id', self._drawn))
+            title = f'{name}, epoch {runner.epoch}: ' + _describe(sample, classes)
+            figure = draw_token_map(
+                frames[::backbone.tubelet_size], tokens, title, sorted(backbone.merge_layers))
+            runner.visualizer.add_image(
+                f'tokens_{name}', figure_to_image(figure), step=runner.epoch)
+            self._drawn += 1
+            place += len(inputs)
+
+
+def _describe(sample, classes: Optional[Sequence[str]]) -> str:
+    name = (lambda label: classes[label]) if classes else str
+    best = int(sample.pred_score.argmax())
+    text = f'predicted {name(best)} ({float(sample.pred_score[best]):.2f})'
+    label = int(sample.gt_label)
+    return text if label < 0 else f'{text}, label {name(label)}'

@@ -1,0 +1,71 @@
+"""Importance of tokens beside Grad-CAM."""
+import warnings
+from typing import Tuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from mmaction.utils import GradCAM
+from mmengine.dataset import pseudo_collate
+from torch import nn
+
+from .overlay import paint_importance
+from .token_map import TokenMap
+
+
+def grad_cam(model: nn.Module, packed: dict, grid: Tuple[int, int, int]) -> np.ndarray:
+    """Grad-CAM of the best class, by MMAction2's own ``GradCAM``.
+
+    Args:
+        model (nn.Module): Recognizer with a ``FeatMapVisionTransformer``.
+        packed (dict): What PackActionInputs gives of one view.
+        grid (tuple[int, int, int]): (T', H', W') of the tokens.
+
+    Returns:
+        np.ndarray: ``(T', H', W')``, in [0, 1].
+    """
+    # with this colour map and no picture below, the pixels are the map itself
+    cam = GradCAM(model, 'backbone/feat_map', colormap='gray')
+    with warnings.catch_warnings():
+        # it asks for gradients of outputs alone, which its old kind of hook gives as well
+        warnings.filterwarnings('ignore', message='Using a non-full backward hook')
+        pixels, _ = cam(pseudo_collate([packed]), alpha=1.)
+    pixels = pixels[0, ..., 0].numpy()  # (T, H, W)
+    shape = [n for length, cells in zip(pixels.shape, grid) for n in (cells, length // cells)]
+    return pixels.reshape(shape).mean(axis=(1, 3, 5))
+
+
+def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
+                   title: str = '') -> Tuple[Figure, list]:
+    """Draw the importance before each merge and Grad-CAM below one another.
+
+    Args:
+        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame for each tubelet.
+        tokens (TokenMap): Of a reducer that uses importance.
+        cam (np.ndarray): ``(T', H', W')``.
+        title (str): Head of the picture. Defaults to ''.
+
+    Returns:
+        tuple: The picture, and Spearman's rank correlation of Grad-CAM with the importance
+        before each merge, over all original tokens.
+    """
+    from scipy.stats import spearmanr  # slow to import, and this package is always imported
+    maps = [*tokens.importance, cam]
+    ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
+    names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'
+             for k, rank in enumerate(ranks)]
+    rows = [('frame', frames)]
+    for name, heat in zip([*names, 'Grad-CAM'], maps):
+        top = max(float(np.percentile(heat, 99)), 1e-12)
+        rows.append((name, [paint_importance(frame, part, top)
+                            for frame, part in zip(frames, heat)]))
+    height, width = frames.shape[1:3]
+    figure = Figure(layout='constrained', figsize=(
+        1.9 * len(frames) * width / height + .8, 1.9 * len(rows) + .5))
+    axes = figure.subplots(len(rows), len(frames), squeeze=False)
+    for row, (name, images) in enumerate(rows):
+        for t, image in enumerate(images):
+            axes[row, t].imshow(image)
+            axes[row, t].set(xticks=[], yticks=[])
+        axes[row, 0].set_ylabel(name, fontsize=8)
+    figure.suptitle(title, fontsize=9)
+    return figure, ranks

@@ -1,0 +1,97 @@
+"""Picture of which tokens of a clip were kept and merged, layer by layer."""
+from typing import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .overlay import colour_of, enlarge
+from .token_map import TokenMap
+
+DIM = .22
+
+
+def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
+                   layers: Sequence[int] = ()) -> Figure:
+    """Draw one clip: a column for each tubelet, rows for the frame, the importance and each merge.
+
+    Each merge has two rows. In the first, places that were merged or dropped so far are
+    dimmed. In the second, all places that one token stands for share a colour, which the token
+    keeps from merge to merge; places of tokens that stand for themselves alone show the frame,
+    and dropped ones are black. A reducer that uses no importance has no row for it.
+
+    Args:
+        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame for each tubelet.
+        tokens (TokenMap): Of the clip.
+        title (str): Head of the picture. Defaults to ''.
+        layers (Sequence[int]): 0-based blocks of the merges, for the names of the rows.
+            Defaults to (), not named.
+
+    Returns:
+        matplotlib.figure.Figure: The picture.
+    """
+    height, width = frames.shape[1:3]
+    rows = [('frame', list(frames))]
+    heat = tokens.importance[0]
+    if heat is not None:
+        heat = heat / heat.mean()
+        rows.append(('importance\nbefore merge 1', list(frames)))
+    for merge, (kept, owner) in enumerate(zip(tokens.kept, tokens.owner)):
+        name = f'merge {merge + 1}'
+        if len(layers):
+            name += f' (block {layers[merge]})'
+        masks = [enlarge(mask, height, width) for mask in kept]
+        dimmed = [np.where(mask[..., None], frame, (DIM * frame)).astype(np.uint8)
+                  for mask, frame in zip(masks, frames)]
+        rows.append((f'{name}:\n{kept.sum()} of {kept.size} kept', dimmed))
+        rows.append((f'{name}:\nmerged into', _paint_groups(frames, owner)))
+    figure = Figure(layout='constrained', figsize=(
+        1.9 * len(frames) * width / height + 1.4, 1.9 * len(rows) + .5))
+    axes = figure.subplots(len(rows), len(frames), squeeze=False)
+    for row, (name, images) in enumerate(rows):
+        for t, image in enumerate(images):
+            axes[row, t].imshow(image)
+            axes[row, t].set(xticks=[], yticks=[])
+        axes[row, 0].set_ylabel(name, fontsize=8)
+    for t in range(len(frames)):
+        axes[0, t].set_title(f'tubelet {t + 1}', fontsize=8)
+        if heat is not None:
+            image = axes[1, t].imshow(
+                heat[t], cmap='inferno', alpha=.65, vmin=0, vmax=np.percentile(heat, 99),
+                extent=(-.5, width - .5, height - .5, -.5), interpolation='nearest')
+    if heat is not None:
+        bar = figure.colorbar(image, ax=axes[1, :].tolist(), fraction=.02, pad=.01)
+        bar.set_label('times the mean', fontsize=7)
+        bar.ax.tick_params(labelsize=7)
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def figure_to_image(figure: Figure, dpi: int = 80) -> np.ndarray:
+    """Pixels of a figure.
+
+    Args:
+        figure (Figure): The figure.
+        dpi (int): Pixels an inch. Defaults to 80.
+
+    Returns:
+        np.ndarray: ``(H, W, 3)`` uint8, RGB.
+    """
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list:
+    height, width = frames.shape[1:3]
+    _, inverse, counts = np.unique(owner, return_inverse=True, return_counts=True)
+    alone = counts[inverse].reshape(owner.shape) == 1
+    images = []
+    for frame, own, single in zip(frames, owner, alone):
+        colour = enlarge(colour_of(own), height, width)
+        image = .35 * frame + .65 * colour
+        image[enlarge(single, height, width)] = frame[enlarge(single, height, width)]
+        image[enlarge(own < 0, height, width)] = 0
+        images.append(image.astype(np.uint8))
+    return images

@@ -1,0 +1,176 @@
+"""Exported files give what the recognizer gives, kept tokens included."""
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from small_model import write_small_model
+
+from gaie_mmaction.analysis import build_recognizer, load_weights
+from gaie_mmaction.export import (
+    FORMATS,
+    TraceableRecognizer,
+    check_available,
+    compare,
+    sample_frames,
+    trace,
+)
+from gaie_mmaction.export.formats import ExportError, Format
+from gaie_mmaction.export.traceable import merge_tokens, select_tokens
+from gaie_mmaction.export.verification import reference_outputs
+from gaie_mmaction.ops import token_merging
+
+SHAPE = (2, 3, 8, 48, 48)
+NECKS = {
+    'GAIE': dict(type='GAIENeck', token_keep_ratio=.7),
+    'key, prop_attn': dict(type='GAIENeck', token_keep_ratio=.5, metric='key', prop_attn=True),
+    'ToMe': dict(type='ToMeNeck', token_keep_ratio=.7),
+    'EViT': dict(type='EViTNeck', token_keep_ratio=.7),
+    'plain': None,
+}
+
+
+def make_model(tmp_path, root, neck=NECKS['GAIE']):  # noqa: B008
+    config, checkpoint = write_small_model(tmp_path, root)
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.neck = neck
+    model = build_recognizer(cfg)
+    load_weights(model, checkpoint, config)
+    return model
+
+
+def test_graph_takes_pixels(tmp_path, root):
+    """Normalisation and head are those of the recognizer; each merge tells what it kept."""
+    model = make_model(tmp_path, root)
+    frames = sample_frames((2, 3, 16, 96, 96))
+    scores, *kept = reference_outputs(model, frames)
+    inputs = [torch.from_numpy(clip)[None] for clip in frames]
+    with torch.no_grad():
+        batch = model.data_preprocessor(dict(inputs=inputs, data_samples=None))
+        expected = model(batch['inputs'], stage='head').numpy()
+    assert scores == pytest.approx(expected, abs=1e-5)
+    assert TraceableRecognizer(model).output_names == ('scores', 'kept_1', 'kept_2')
+    assert [places.shape for places in kept] == [(2, 101), (2, 71)]
+    for one, other in zip([np.arange(144)[None].repeat(2, 0), *kept], kept):
+        assert all(set(after) < set(before) for before, after in zip(one, other))
+
+
+@pytest.mark.parametrize('name', NECKS)
+def test_trace(tmp_path, root, name):
+    model = make_model(tmp_path, root, NECKS[name])
+    frames = sample_frames(SHAPE)
+    with torch.no_grad():
+        outputs = trace(model, SHAPE).module()(torch.from_numpy(frames))
+    found = compare(reference_outputs(model, frames), [out.numpy() for out in outputs])
+    assert found.within(1e-5) and found.scale > .5
+
+
+def test_tracing_leaves_the_operators_alone(tmp_path, root):
+    from gaie_mmaction.models.backbones import gaie_vit
+    from gaie_mmaction.models.necks import gaie_neck
+    before = gaie_vit.attention_with_importance, gaie_neck.select_tokens, gaie_neck.merge_tokens
+    with pytest.raises(ValueError, match='multiple of 16'):
+        trace(make_model(tmp_path, root), (1, 3, 8, 50, 50))
+    assert before == (gaie_vit.attention_with_importance, gaie_neck.select_tokens,
+                      gaie_neck.merge_tokens)
+
+
+def test_traceable_operators_are_the_methods():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        num_tokens, num_keep = 30, int(torch.randint(1, 31, (), generator=generator))
+        # few values: many ties
+        importance = torch.randint(0, 5, (2, num_tokens), generator=generator).float()
+        found = select_tokens(importance, num_keep)
+        expected = token_merging.select_tokens(importance, num_keep)
+        assert all(torch.equal(one, other) for one, other in zip(found, expected))
+        x = torch.randn(2, num_tokens, 3, generator=generator)
+        dst = torch.randint(0, num_keep, found[1].shape, generator=generator)
+        torch.testing.assert_close(merge_tokens(x, *found, dst),
+                                   token_merging.merge_tokens(x, *found, dst))
+
+
+@pytest.mark.parametrize('name', ['GAIE', 'ToMe'])
+def test_onnx(tmp_path, root, name):
+    pytest.importorskip('onnxscript')
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    model = make_model(tmp_path, root, NECKS[name])
+    frames = sample_frames(SHAPE, seed=1)
+    path = tmp_path / 'model.onnx'
+    FORMATS['onnx'].write(trace(model, SHAPE), TraceableRecognizer(model).output_names, path)
+    found = compare(reference_outputs(model, frames), FORMATS['onnx'].load(path)(frames))
+    assert found.within(1e-4) and found.scale > .5
+    graph = onnx.load(path).graph
+    assert [value.name for value in graph.output] == list(TraceableRecognizer(model).output_names)
+    if name == 'GAIE':
+        scatters = [node for node in graph.node if node.op_type == 'ScatterElements']
+        assert any(value.s == b'add' for node in scatters for value in node.attribute)
+
+
+class Select(torch.nn.Module):
+
+    def forward(self, importance):
+        return select_tokens(importance, 20)
+
+
+def test_onnx_breaks_ties_as_pytorch(tmp_path):
+    pytest.importorskip('onnxscript')
+    pytest.importorskip('onnxruntime')
+    generator = torch.Generator().manual_seed(0)
+    importance = torch.randint(0, 4, (500, 30), generator=generator).float()  # ties everywhere
+    program = torch.export.export(Select(), (importance, ))
+    FORMATS['onnx'].write(program, ('keep', 'merge'), tmp_path / 'select.onnx')
+    found = FORMATS['onnx'].load(tmp_path / 'select.onnx')(importance.numpy())
+    for one, other in zip(found, token_merging.select_tokens(importance, 20)):
+        assert (one == other.numpy()).all()
+
+
+def test_int8_is_near(tmp_path, root):
+    pytest.importorskip('onnxscript')
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    model = make_model(tmp_path, root, None)
+    frames = sample_frames(SHAPE, seed=1)
+    path = tmp_path / 'model.onnx'
+    FORMATS['onnx-int8'].write(
+        trace(model, SHAPE), TraceableRecognizer(model).output_names, path)
+    found = compare(reference_outputs(model, frames), FORMATS['onnx-int8'].load(path)(frames))
+    assert 1e-5 < found.max_error < .15 * found.scale
+    nodes = [node.op_type for node in onnx.load(path).graph.node]
+    # qkv, projection and two layers of the MLP in each of 3 blocks, and the head
+    assert nodes.count('MatMulInteger') == 13
+
+
+@pytest.mark.parametrize('name, tolerance', [('torch-export', 1e-5), ('torch-export-bf16', .1)])
+def test_torch_export(tmp_path, root, name, tolerance):
+    model = make_model(tmp_path, root, None if name.endswith('bf16') else NECKS['GAIE'])
+    frames = sample_frames(SHAPE)
+    path = tmp_path / 'model.pt2'
+    FORMATS[name].write(trace(model, SHAPE, FORMATS[name].dtype), (), path)
+    outputs = FORMATS[name].load(path)(frames)
+    found = compare(reference_outputs(model, frames), outputs)
+    assert outputs[0].dtype == np.float32 and found.max_error < tolerance * found.scale
+    if name.endswith('bf16'):
+        assert found.max_error > 1e-4
+    else:
+        assert found.within(1e-5)
+
+
+def test_comparison_by_hand():
+    expected = np.array([[1., 2.], [4., 3.]]), np.array([[0, 1], [2, 3]])
+    found = compare(expected, (np.array([[1., 2.5], [3., 4.]]), np.array([[0, 1], [3, 4]])))
+    assert (found.max_error, found.scale, found.same_top1) == (1., 4., False)
+    assert found.kept_agreement == (.75, )
+    assert not found.within(2)
+    assert compare(expected, expected).within(0)
+    assert compare(expected, (expected[0] * np.nan, expected[1])).max_error == float('inf')
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(FORMATS, 'onnx', Format('', None, None, '', ('json', 'no_such_module')))
+    with pytest.raises(ExportError, match=r'onnx needs no_such_module: pip .*\[export\]'):
+        check_available('onnx')
+    monkeypatch.setenv('PATH', '')
+    monkeypatch.delenv('CXX', raising=False)
+    with pytest.raises(ExportError, match='compiler'):
+        check_available('aotinductor')

@@ -1,0 +1,107 @@
+"""Features for other work: our tool and MMAction2's script give what the backbone gives."""
+import subprocess
+import sys
+from pathlib import Path
+
+import extract_features
+import mmengine
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from numbered_video import write_video
+from small_model import write_small_model
+
+from gaie_mmaction.analysis import build_recognizer, load_weights
+
+RANGES = {'0001_0': (0, 30), '0001_1': (31, 59), '0002_0': (5, 44)}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory, request):
+    folder = tmp_path_factory.mktemp('features')
+    config, _ = write_small_model(folder, request.config.rootpath)
+    for name in ('0001', '0002'):
+        write_video(folder / f'{name}.mp4', 60)
+    rows = [f'{clip_id},{clip_id[:4]}.mp4,{start},{end},{label}\n'
+            for label, (clip_id, (start, end)) in enumerate(RANGES.items())]
+    (folder / 'segments.csv').write_text('clip_id,video,start_frame,end_frame,label\n'
+                                         + ''.join(rows))
+    (folder / 'clips.txt').write_text('0001.mp4 3\n0002.mp4 -1\n')
+    with open(config, 'a') as file:
+        file.write(f"\ntest_dataloader = dict(num_workers=0, batch_size=2, dataset=dict(\n"
+                   f"    data_root='', ann_file='{folder}/segments.csv', "
+                   f"data_prefix=dict(video='{folder}')))\n")
+    return folder
+
+
+def expected(folder, filename, start, end, dense):
+    cfg = Config.fromfile(folder / 'small.py')
+    cfg.model.backbone.return_feat_map = dense
+    model = build_recognizer(cfg)
+    load_weights(model, str(folder / 'small.pth'), 'small.py')
+    packed = Compose(cfg.test_dataloader.dataset.pipeline)(dict(
+        filename=str(filename), clip_id='x', start_frame=start, end_frame=end, label=-1,
+        modality='RGB', start_index=0))
+    with torch.no_grad():
+        batch = model.data_preprocessor(
+            dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
+        return model.backbone(batch['inputs'][0])[0].numpy()
+
+
+def run(folder, monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, 'argv', ['extract_features.py', str(folder / 'small.py'),
+                                      str(folder / 'small.pth'), *map(str, arguments)])
+    extract_features.main()
+    return capsys.readouterr().out
+
+
+def test_pooled(folder, monkeypatch, capsys):
+    run(folder, monkeypatch, capsys, folder / 'out.npz')
+    with np.load(folder / 'out.npz') as found:
+        assert found['clip_ids'].tolist() == list(RANGES)
+        assert found['labels'].tolist() == [0, 1, 2]
+        for name, features in zip(RANGES, found['features']):
+            assert features == pytest.approx(
+                expected(folder, folder / f'{name[:4]}.mp4', *RANGES[name], False), abs=1e-5)
+
+
+def test_dense(folder, monkeypatch, capsys):
+    output = run(folder, monkeypatch, capsys, folder / 'dense', '--dense')
+    assert 'features of 3 of 3 clips' in output
+    for name, frames in RANGES.items():
+        features = np.load(folder / f'dense/{name}.npy')
+        assert features.shape == (24, 4, 6, 6) and features.dtype == np.float32
+        assert features == pytest.approx(
+            expected(folder, folder / f'{name[:4]}.mp4', *frames, True), abs=1e-4)
+    (folder / 'dense/0001_1.npy').unlink()
+    assert 'features of 1 of 3 clips' in run(
+        folder, monkeypatch, capsys, folder / 'dense', '--dense')
+    assert (folder / 'dense/0001_1.npy').is_file()
+
+
+def test_wrong_arguments(folder, monkeypatch, capsys):
+    for arguments, message in ((['out'], 2), (['out.npz', '--ann-file', 'none.csv'],
+                                              'annotation file none.csv does not exist')):
+        with pytest.raises(SystemExit) as end:
+            run(folder, monkeypatch, capsys, *arguments)
+        assert end.value.code == message or message in str(end.value.code)
+
+
+@pytest.mark.parametrize('dense', [
+    True, pytest.param(False, marks=pytest.mark.slow)], ids=['dense', 'pooled'])
+def test_hosts_script(folder, dense):
+    out = folder / f'host_{dense}'
+    options = ['--spatial-type', 'keep', '--temporal-type', 'keep'] if dense else []
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name('mim')), 'run', 'mmaction', 'clip_feature_extraction',
+         str(folder / 'small.py'), str(folder / 'small.pth'), str(out), '--video-list',
+         str(folder / 'clips.txt'), *options, '--cfg-options',
+         f'model.backbone.return_feat_map={dense}'], capture_output=True, text=True, cwd=folder)
+    assert result.returncode == 0, result.stderr[-3000:]
+    for name in ('0001', '0002'):
+        found = mmengine.load(out / f'{name}.mp4.pkl').numpy()
+        assert found.shape == ((24, 4, 6, 6) if dense else (24, ))
+        assert found == pytest.approx(
+            expected(folder, folder / f'{name}.mp4', 0, -1, dense), abs=1e-4)

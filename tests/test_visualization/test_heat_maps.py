@@ -1,0 +1,88 @@
+"""Grad-CAM through MMAction2's GradCAM, against one made by hand."""
+import numpy as np
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.registry import init_default_scope
+
+from gaie_mmaction.ops import spread_tokens
+from gaie_mmaction.visualization import TokenMap, draw_heat_maps, grad_cam, record_tokens
+
+SIZES = dict(img_size=32, patch_size=8, embed_dims=24, depth=3, num_heads=2, num_frames=8,
+             merge_layers=(0, 1))
+NECKS = [dict(type='GAIENeck'), dict(type='GAIENeck', prop_attn=True),
+         dict(type='EViTNeck', token_keep_ratio=.7), dict(type='ToMeNeck', token_keep_ratio=.7),
+         dict(type='RandomDropNeck', token_keep_ratio=.7), None]
+
+
+def make(kind, neck):
+    init_default_scope('mmaction')
+    torch.manual_seed(0)
+    model = MODELS.build(dict(
+        type='Recognizer3D', backbone=dict(type=kind, neck=neck, **SIZES),
+        cls_head=dict(type='TimeSformerHead', num_classes=5, in_channels=24,
+                      average_clips='prob'),
+        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128.] * 3, std=[60.] * 3,
+                               format_shape='NCTHW')))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=.3, generator=generator)
+    return model.eval()
+
+
+def packed():
+    inputs = torch.randint(0, 256, (1, 3, 8, 32, 32), generator=torch.Generator().manual_seed(2))
+    return dict(inputs=inputs.to(torch.uint8), data_samples=ActionDataSample())
+
+
+@pytest.mark.parametrize('neck', NECKS, ids=lambda neck: neck['type'] if neck else 'none')
+def test_the_map_is_a_detour(neck):
+    """The same state_dict and, from the same tokens, the same features."""
+    plain, mapped = make('GAIEVisionTransformer', neck), make('FeatMapVisionTransformer', neck)
+    assert list(plain.state_dict()) == list(mapped.state_dict())
+    clips = torch.randn(2, 3, 8, 32, 32)
+    seen = []
+    mapped.backbone.feat_map.register_forward_hook(lambda _, args, out: seen.append(out))
+    with torch.no_grad():
+        torch.manual_seed(5)  # for the random reducer
+        one = plain.backbone(clips)
+        torch.manual_seed(5)
+        other = mapped.backbone(clips)
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    assert seen[0].shape == (2, 24, 4, 4, 4)
+
+
+def test_grad_cam_by_hand():
+    model = make('FeatMapVisionTransformer', dict(type='GAIENeck'))
+    clip = packed()
+    found = grad_cam(model, clip, (4, 4, 4))
+    backbone = model.backbone
+    view = (clip['inputs'].float() - 128) / 60
+    state = backbone.forward_tokens(view)
+    spread = spread_tokens(state.x, state.source).detach().requires_grad_()  # (1, N0, C)
+    # the plain mean over kept tokens, each of them the mean over its places
+    kept = torch.stack([spread[0][state.source[0] == k].mean(0) for k in range(state.x.shape[1])])
+    model.cls_head(backbone.fc_norm(kept.mean(0, keepdim=True))).max().backward()
+    weight = spread.grad.unflatten(1, (4, 16)).mean(dim=2, keepdim=True)
+    cam = (weight * spread.unflatten(1, (4, 16))).sum(-1).relu().reshape(1, 1, 4, 4, 4)
+    cam = torch.nn.functional.interpolate(cam, size=(8, 32, 32), mode='trilinear')
+    cam = (cam - cam.min()) / (cam.max() - cam.min())
+    cam = cam.reshape(4, 2, 4, 8, 4, 8).mean(dim=(1, 3, 5)).detach().numpy()
+    assert found == pytest.approx(cam, abs=1 / 255)
+    assert found.max() > .5 > .2 > found.min()
+
+
+def test_picture_and_rank_correlation():
+    model, grid = make('GAIEVisionTransformer', dict(type='GAIENeck')), (4, 4, 4)
+    with torch.no_grad(), record_tokens(model) as history:
+        model.backbone(torch.randn(1, 3, 8, 32, 32))
+    tokens = TokenMap.of(history, grid)
+    frames = np.zeros((4, 32, 32, 3), np.uint8)
+    figure, ranks = draw_heat_maps(frames, tokens, tokens.importance[0]**3)
+    assert ranks[0] == pytest.approx(1) and -1 <= ranks[1] < .999
+    assert len(figure.axes) == 4 * 4  # frame, two merges, Grad-CAM
+    brightest = np.unravel_index(tokens.importance[0].argmax(), grid)
+    image = figure.axes[4 + brightest[0]].images[0].get_array().sum(-1)
+    row, column = np.unravel_index(image.argmax(), image.shape)
+    assert (row // 8, column // 8) == brightest[1:]
