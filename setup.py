@@ -61,5 +61,6 @@ setup(
         # mmcv is the user's choice: this one needs no compiler
         'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
         'test': ['pytest', 'pytest-timeout', 'thop'],
+        'dev': ['codespell', 'mypy', 'myst-parser', 'pre-commit', 'ruff', 'sphinx'],
     },
 )
