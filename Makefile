@@ -5,14 +5,17 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help demo demo-skeleton test test-slow test-triton clean
+.PHONY: help demo demo-skeleton test test-slow test-triton lint docs clean
 help:
 	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes'
 	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
-	@echo 'make clean  remove .venv and what make demo and make demo-skeleton wrote'
+	@echo 'make lint  ruff, mypy and codespell'
+	@echo 'make docs  the documentation, into site/; warnings are errors'
+	@echo 'make clean  remove .venv, site and what make demo and make demo-skeleton wrote'
 
 demo: $(STAMP)
 	$(VENV)/bin/python tools/demo_run.py
@@ -31,6 +34,14 @@ test-triton: $(STAMP)
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
 		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
 
+lint: $(DEV)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	git ls-files -z | xargs -0 $(VENV)/bin/codespell
+
+docs: $(DEV)
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -d site/.doctrees docs site
+
 # the stamp comes last, so that a failed install is tried again
 $(STAMP): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v[:2] < (3, 13) else f"gaie_mmaction needs Python 3.10 to 3.12, but $(PYTHON) is {v[0]}.{v[1]}: choose another one by make PYTHON=python3.11 ...")'
@@ -40,5 +51,9 @@ $(STAMP): setup.py constraints.txt
 	$(PIP) install --progress-bar off -q -c constraints.txt --no-build-isolation -e '.[lite,export,tensorboard,test]'
 	@touch $(STAMP)
 
+$(DEV): $(STAMP)
+	$(PIP) install --progress-bar off -q -c constraints.txt --no-build-isolation -e '.[lite,test,dev]'
+	@touch $(DEV)
+
 clean:
-	rm -rf $(VENV) work_dirs/demo data/demo
+	rm -rf $(VENV) site work_dirs/demo data/demo

@@ -70,17 +70,22 @@ def view_shape(cfg: Config) -> Tuple[int, int, int, int]:
         cfg (Config): With ``test_dataloader``.
 
     Returns:
-        tuple[int]: ``(3, T, H, W)``: frames and pixels.
+        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat-maps), frames
+        and pixels; of a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
 
     Raises:
         ValueError: If the pipeline does not tell.
     """
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}
+    backbone = cfg.model.backbone
+    if 'graph_cfg' in backbone and 'clip_len' in sizes:
+        return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
     if len(sizes) < 2:
         raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
                          'give --shape')
-    return 3, sizes['clip_len'], sizes['crop_size'], sizes['crop_size']
+    return (backbone.get('in_channels', 3), sizes['clip_len'], sizes['crop_size'],
+            sizes['crop_size'])
 
 
 def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> Tuple[int, ...]:

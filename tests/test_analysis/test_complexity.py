@@ -91,7 +91,7 @@ def test_the_device_does_not_matter(root):
 
 @pytest.mark.parametrize('config, shape', [
     ('gaie_vitb_imigue', (3, 16, 224, 224)), ('tsm_r50_imigue', (3, 8, 224, 224)),
-    ('demo/gaie_demo', (3, 16, 96, 96))
+    ('demo/gaie_demo', (3, 16, 96, 96)), ('posec3d_imigue_limb', (21, 48, 64, 64))
 ])
 def test_view_shape(root, config, shape):
     cfg = Config.fromfile(root / f'configs/{config}.py')
@@ -99,6 +99,15 @@ def test_view_shape(root, config, shape):
     model = build_recognizer(cfg, 'meta')
     expected = (2, 8, 3, 224, 224) if 'tsm' in config else (2, 1, *shape)
     assert input_shape(model, shape, 2) == expected
-    del cfg.test_dataloader.dataset.pipeline[1]['clip_len']
+    for step in cfg.test_dataloader.dataset.pipeline:
+        step.pop('clip_len', None)
     with pytest.raises(ValueError, match=f'{config}.py names no clip_len and crop_size: give --sh'):
         view_shape(cfg)
+
+
+def test_view_shape_of_a_graph_network(root):
+    """One person, 100 frames, 22 joints; the last values are x, y and score."""
+    cfg = Config.fromfile(root / 'configs/stgcn_imigue_joint.py')
+    assert view_shape(cfg) == (1, 100, 22, 3)
+    cost = measure_complexity(build_recognizer(cfg, 'meta'), view_shape(cfg))
+    assert cost.parameters == 3_087_388 and cost.true_macs > 1e9

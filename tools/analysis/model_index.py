@@ -1,0 +1,45 @@
+"""Compare the FLOPs and parameters in model-index.yml with the configs, or write them there."""
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+from mmengine.config import Config
+
+from gaie_mmaction.analysis import build_recognizer, measure_complexity, view_shape
+from gaie_mmaction.files import atomic_file
+
+INDEX = Path(__file__).resolve().parents[2] / 'model-index.yml'
+HEAD = ('# FLOPs are multiply-adds of one view, each counted once. They and the parameters come from\n'
+        '# python tools/analysis/model_index.py --write\n')
+
+
+def measured(config: Path) -> dict:
+    """What the index says of a config: multiply-adds of one view, and parameters."""
+    cfg = Config.fromfile(config)
+    cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
+    return {'FLOPs': int(cost.true_macs), 'Parameters': cost.parameters}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--write', action='store_true', help='bring the file up to date')
+    args = parser.parse_args()
+    index = yaml.safe_load(INDEX.read_text())
+    different = []
+    for model in index['Models']:
+        metadata = measured(INDEX.parent / model['Config'])
+        print(f'{model["Name"]}: {metadata["FLOPs"] / 1e9:.3f} GMACs, '
+              f'{metadata["Parameters"] / 1e6:.3f} M parameters', flush=True)
+        if model.get('Metadata') != metadata:
+            different.append(model['Name'])
+            model['Metadata'] = metadata
+    if args.write:
+        with atomic_file(INDEX) as part:
+            part.write_text(HEAD + yaml.safe_dump(index, sort_keys=False, width=100))
+    elif different:
+        sys.exit(f'{INDEX.name} says otherwise of {", ".join(different)}: run this with --write')
+
+
+if __name__ == '__main__':
+    main()
