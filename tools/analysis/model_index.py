@@ -10,7 +10,7 @@ from gaie_mmaction.analysis import build_recognizer, measure_complexity, view_sh
 from gaie_mmaction.files import atomic_file
 
 INDEX = Path(__file__).resolve().parents[2] / 'model-index.yml'
-HEAD = ('# FLOPs are multiply-adds of one view, each counted once. They and the parameters come from\n'
+HEAD = ('# FLOPs are multiply-adds of one view, each once; they and the parameters are from\n'
         '# python tools/analysis/model_index.py --write\n')
 
 
