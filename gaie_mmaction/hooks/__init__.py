@@ -1,5 +1,11 @@
 """Training hooks."""
+from .check_invalid_loss import CheckInvalidLossHook
+from .checkpoint import SafeCheckpointHook
 from .diffrate_hook import DiffRateHook
 from .keep_ratio_warmup import TokenKeepRatioWarmupHook
+from .preemption import PreemptionHook
 
-__all__ = ['DiffRateHook', 'TokenKeepRatioWarmupHook']
+__all__ = [
+    'CheckInvalidLossHook', 'DiffRateHook', 'PreemptionHook', 'SafeCheckpointHook',
+    'TokenKeepRatioWarmupHook'
+]
