@@ -1,5 +1,6 @@
 """Leaving when the scheduler asks for it, and going on within an epoch."""
 import functools
+import os
 import signal
 import threading
 from itertools import islice
@@ -28,8 +29,8 @@ class PreemptionHook(Hook):
     validation the signal waits for the next training iteration. The file is overwritten by
     the next such signal.
 
-    Workers of the data loaders ignore SIGTERM, which schedulers send to every process; they
-    end with the process that they work for.
+    Workers of the data loaders outlive the SIGTERM that schedulers send to every process, and
+    end when the process that they work for asks them to, or ends.
     """
 
     priority = 'LOWEST'  # parameters, averages and schedulers have made their step
@@ -52,7 +53,7 @@ class PreemptionHook(Hook):
         if runner.val_loop is not None:
             loaders.append(runner.val_dataloader)
         for loader in loaders:
-            loader.worker_init_fn = functools.partial(_ignore_sigterm, loader.worker_init_fn)
+            loader.worker_init_fn = functools.partial(_outlive_sigterm, loader.worker_init_fn)
         done = self.meta.get('batches_done', 0)
         if not done or self.meta['iter'] != runner.iter:  # weights alone were loaded
             return
@@ -132,7 +133,15 @@ class _RestOfEpoch:
         yield from islice(self.batches, num_done, None)
 
 
-def _ignore_sigterm(init: Optional[Callable], worker_id: int) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _outlive_sigterm(init: Optional[Callable], worker_id: int) -> None:
+    """Let a worker heed no SIGTERM but its parent's, by which multiprocessing ends it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_leave_when_asked_by, args=(os.getppid(), ), daemon=True).start()
     if init is not None:
         init(worker_id)
+
+
+def _leave_when_asked_by(parent: int) -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(EXIT_CODE)

@@ -26,9 +26,9 @@ class Signal(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter + 1 == self.step:
             self.workers = multiprocessing.active_children()
-            for worker in self.workers:
-                os.kill(worker.pid, signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGTERM)
+            # from another process, as a worker has to obey its parent
+            pids = [os.getpid(), *(worker.pid for worker in self.workers)]
+            subprocess.run(['kill', '-TERM', *map(str, pids)], check=True)
 
 
 @pytest.fixture(autouse=True)
