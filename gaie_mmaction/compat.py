@@ -192,7 +192,7 @@ def load_checkpoints_safely() -> None:
 
     import torch
     from mmengine.dist import get_dist_info
-    from mmengine.runner.checkpoint import CheckpointLoader
+    from mmengine.runner import checkpoint
 
     def load_from_local(filename, map_location=None):
         return load_checkpoint_safely(filename, map_location)
@@ -213,9 +213,11 @@ def load_checkpoints_safely() -> None:
             torch.distributed.barrier()
         return load_checkpoint_safely(path, map_location)
 
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-    CheckpointLoader.register_scheme(
-        prefixes=['http://', 'https://'], loader=load_from_http, force=True)
+    loader = checkpoint.CheckpointLoader
+    loader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    loader.register_scheme(prefixes=['http://', 'https://'], loader=load_from_http, force=True)
+    # the loaders of torchvision://, open-mmlab:// and the like find an address and call this
+    checkpoint.load_from_http = load_from_http
 
 
 def _sdpa_macs(inputs: list, outputs: list) -> float:
@@ -262,6 +264,81 @@ def accept_bfloat16_scores() -> None:
     BaseHead.loss_by_feat = loss_by_feat
 
 
+def write_files_atomically() -> None:
+    """Make mmengine's local files appear when they are whole.
+
+    mmengine writes a checkpoint into its final place, so that a kill or a full disk leaves half
+    of one under its name. No upstream issue is known. Delete when
+    ``LocalBackend.put`` renames a finished file.
+    """
+    import os
+
+    from mmengine.fileio import LocalBackend
+
+    from .files import atomic_file
+
+    def put(self, obj, filepath):
+        try:
+            with atomic_file(filepath, durable=True) as partial:
+                partial.write_bytes(obj)
+        except OSError as error:
+            raise type(error)(
+                error.errno, f'{len(obj)} bytes cannot be written ({os.strerror(error.errno)}); '
+                'nothing half-written is left, and what was saved before is as it was. Make room, '
+                'or choose another --work-dir; a training goes on by --resume',
+                str(filepath)) from error
+
+    LocalBackend.put = put
+
+
+def start_processes_without_gpu() -> None:
+    """Let ``--launcher`` start processes on a machine without GPU, over gloo.
+
+    mmengine chooses a CUDA device for each process, whatever the backend, and tells
+    ``DistributedDataParallel`` that a model on the CPU has one. No upstream issue is
+    known. Delete when mmengine does neither without CUDA.
+    """
+    import torch
+    from mmengine.device import get_device
+    from mmengine.dist import utils
+    from mmengine.model import MMDistributedDataParallel
+
+    def without_device(start):
+
+        @functools.wraps(start)
+        def start_on_cpu(backend, *args, **kwargs):
+            if get_device() != 'cpu':
+                return start(backend, *args, **kwargs)
+            if backend == 'nccl':
+                raise RuntimeError(
+                    'no GPU is visible here, and the backend nccl needs one. For processes on the '
+                    'CPU add --cfg-options env_cfg.dist_cfg.backend=gloo')
+            set_device, torch.cuda.set_device = torch.cuda.set_device, lambda device: None
+            try:
+                return start(backend, *args, **kwargs)
+            finally:
+                torch.cuda.set_device = set_device
+
+        return start_on_cpu
+
+    for name in ('_init_dist_pytorch', '_init_dist_slurm'):
+        start = getattr(utils, name)
+        if not hasattr(start, '__wrapped__'):
+            setattr(utils, name, without_device(start))
+
+    original = MMDistributedDataParallel.__init__
+    if hasattr(original, '__wrapped__'):
+        return
+
+    @functools.wraps(original)
+    def __init__(self, module, *args, **kwargs):
+        if get_device() == 'cpu':
+            kwargs.pop('device_ids', None)
+        original(self, module, *args, **kwargs)
+
+    MMDistributedDataParallel.__init__ = __init__
+
+
 def import_mmcv_quietly() -> None:
     """Import mmcv's transformer bricks without their complaint about mmcv-lite.
 
@@ -283,5 +360,7 @@ def apply() -> None:
     leave_out_broken_vindlu()
     allow_checkpoint_classes()
     load_checkpoints_safely()
+    write_files_atomically()
+    start_processes_without_gpu()
     count_fused_attention()
     accept_bfloat16_scores()

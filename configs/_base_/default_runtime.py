@@ -2,4 +2,7 @@ _base_ = 'mmaction::_base_/default_runtime.py'
 
 custom_imports = dict(imports=['gaie_mmaction'], allow_failed_imports=False)
 
-default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best=None))
+default_hooks = dict(
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3, save_best=None),
+    invalid_loss=dict(type='CheckInvalidLossHook'),
+    preemption=dict(type='PreemptionHook'))

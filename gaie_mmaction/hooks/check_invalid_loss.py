@@ -1,0 +1,82 @@
+"""The end of a training whose loss is no number."""
+import math
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+
+from ..files import atomic_file
+
+
+@HOOKS.register_module()
+class CheckInvalidLossHook(Hook):
+    """Stop at the first loss that is NaN or infinite, and keep the batch.
+
+    As MMDetection's hook of that name, but at every iteration: mmengine reads the loss for its
+    log at each one anyway, so that nothing waits for the device a second time. It comes
+    before any checkpoint of the spoilt weights; the last one is of before.
+
+    ``<work_dir>/invalid_loss_iter_<step>.pth`` (in distributed training ``_rank_<rank>`` at
+    the end of its name) holds ``inputs`` and ``labels`` as the data loader gave them, ``clip_ids``
+    in the same order, those of the step before (``previous_clip_ids``), ``losses``, ``epoch`` and
+    ``iter`` from 1. ``torch.load(path, weights_only=True)`` reads it.
+    """
+
+    def __init__(self) -> None:
+        self.clip_ids: List[str] = []
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Look at the loss.
+
+        Raises:
+            FloatingPointError: If it is not finite.
+        """
+        samples = list(_flatten(data_batch['data_samples']))
+        previous, self.clip_ids = self.clip_ids, [_name(sample) for sample in samples]
+        if math.isfinite(outputs['loss'].item()):
+            return
+        losses = {key: value.item() for key, value in outputs.items()}
+        step = runner.iter + 1
+        rank = f'_rank_{get_rank()}' if runner.distributed else ''
+        path = Path(runner.work_dir) / f'invalid_loss_iter_{step}{rank}.pth'
+        content = dict(
+            inputs=data_batch['inputs'],
+            labels=[sample.gt_label for sample in samples if 'gt_label' in sample],
+            clip_ids=self.clip_ids, previous_clip_ids=previous, losses=losses,
+            epoch=runner.epoch + 1, iter=step)
+        raise FloatingPointError(
+            f'the loss is {losses["loss"]} at step {step} (epoch {runner.epoch + 1}) with the '
+            f'clips {", ".join(self.clip_ids)}; {_save(content, path)}. If these clips are in '
+            f'order, gradients may have overflowed at the step before (clips '
+            f'{", ".join(previous) or "unknown"}): lower optim_wrapper.optimizer.lr, or limit '
+            'optim_wrapper.clip_grad. The checkpoints are of before: go on by --resume')
+
+
+def _flatten(samples):
+    """Samples of a batch; repeated augmentation nests them."""
+    for sample in samples:
+        if isinstance(sample, (list, tuple)):
+            yield from _flatten(sample)
+        else:
+            yield sample
+
+
+def _name(sample) -> str:
+    return str(sample.metainfo.get('clip_id', sample.metainfo.get('filename', 'without clip_id')))
+
+
+def _save(content: Dict, path: Path) -> str:
+    """What became of the file; a full disk must not hide the loss."""
+    try:
+        with atomic_file(path) as partial:
+            torch.save(content, partial)
+    except (OSError, RuntimeError) as error:  # torch's zip writer has no OSError of its own
+        return f'the batch could not be saved to {path} ({error})'
+    return f'the batch is saved in {path}'

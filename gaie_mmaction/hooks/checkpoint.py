@@ -1,0 +1,60 @@
+"""Checkpoints of which there is always a whole one."""
+from pathlib import Path
+
+from mmaction.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import CheckpointHook
+
+from ..files import atomic_file, remove_partial_files
+
+
+def point_to_checkpoint(runner, path: str) -> None:
+    """Name the checkpoint that ``--resume`` takes.
+
+    Args:
+        runner (Runner): The runner.
+        path (str): The checkpoint.
+    """
+    with atomic_file(Path(runner.work_dir) / 'last_checkpoint', durable=True) as partial:
+        partial.write_text(path)
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """mmengine's hook, in an order that a kill at any moment does no harm to.
+
+    The new checkpoint is written, then ``last_checkpoint`` names it, then the
+    outdated one is deleted: mmengine deletes first, so that with ``max_keep_ckpts=1``
+    nothing is left when it is killed while it writes, or when the disk is full. While a
+    checkpoint is written there is so one file more than ``max_keep_ckpts``. Arguments are
+    mmengine's.
+    """
+
+    def before_train(self, runner) -> None:
+        """Delete what killed runs left half-written, too."""
+        super().before_train(runner)
+        if is_main_process() and isinstance(self.file_backend, LocalBackend):
+            remove_partial_files(Path(self.out_dir))
+
+    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        outdated = None
+        if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated = self._path(self.keep_ckpt_ids.popleft())
+            self.keep_ckpt_ids.append(step)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        self.last_ckpt = self._path(step)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir, self.filename_tmpl.format(step), self.file_client_args,
+            save_optimizer=self.save_optimizer, save_param_scheduler=self.save_param_scheduler,
+            meta=meta, by_epoch=self.by_epoch, backend_args=self.backend_args, **self.args)
+        if not is_main_process():
+            return
+        point_to_checkpoint(runner, self.last_ckpt)
+        if outdated is not None and self.file_backend.isfile(outdated):
+            self.file_backend.remove(outdated)
+
+    def _path(self, step: int) -> str:
+        return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))

@@ -1,0 +1,147 @@
+"""Leaving when the scheduler asks for it, and going on within an epoch."""
+import functools
+import os
+import signal
+import threading
+from itertools import islice
+from pathlib import Path
+from typing import Callable, Iterator, Optional
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import all_reduce, barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
+
+from .checkpoint import point_to_checkpoint
+
+CHECKPOINT = 'preempted.pth'
+EXIT_CODE = 128 + signal.SIGTERM  # 143, as shells count
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """On SIGTERM save ``<work_dir>/preempted.pth`` after the iteration, and exit with 143.
+
+    ``--resume`` then goes on with the next batch: mmengine's epoch loop would begin the
+    epoch anew and count its iterations twice, so the batches that were done are passed
+    over, unread. In distributed training a signal to one process is one to all. During
+    validation the signal waits for the next training iteration. The file is overwritten by
+    the next such signal.
+
+    Workers of the data loaders outlive the SIGTERM that schedulers send to every process, and
+    end when the process that they work for asks them to, or ends.
+    """
+
+    priority = 'LOWEST'  # parameters, averages and schedulers have made their step
+
+    def __init__(self) -> None:
+        self.signalled = False
+        self.handler = None
+        self.meta: dict = {}
+        self.num_skipped = 0
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Remember how far the epoch was."""
+        self.meta = checkpoint.get('meta', {})
+
+    def before_train(self, runner) -> None:
+        """Listen, and pass over the batches of the epoch that were done."""
+        if threading.current_thread() is threading.main_thread():  # nobody else may
+            self.handler = signal.signal(signal.SIGTERM, self._remember)
+        loaders = [runner.train_dataloader]
+        if runner.val_loop is not None:
+            loaders.append(runner.val_dataloader)
+        for loader in loaders:
+            loader.worker_init_fn = functools.partial(_outlive_sigterm, loader.worker_init_fn)
+        done = self.meta.get('batches_done', 0)
+        if not done or self.meta['iter'] != runner.iter:  # weights alone were loaded
+            return
+        loader = runner.train_dataloader
+        if self.meta['batches_per_epoch'] != len(loader):
+            runner.logger.warning(
+                f'The checkpoint is of batch {done} of {self.meta["batches_per_epoch"]} of an '
+                f'epoch, which has {len(loader)} batches now: the epoch begins anew.')
+            return
+        runner.logger.info(f'going on after batch {done} of {len(loader)} of epoch '
+                           f'{runner.epoch + 1}')
+        self.num_skipped = done
+        # DataLoader forbids a plain assignment, since it would not reach running workers
+        object.__setattr__(loader, 'batch_sampler', _RestOfEpoch(loader.batch_sampler, done))
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Save and leave, if a process was asked to.
+
+        Raises:
+            SystemExit: With code 143.
+        """
+        if not self._asked(runner):
+            return
+        meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            meta.update(batches_done=self.num_skipped + batch_idx + 1,
+                        batches_per_epoch=len(runner.train_dataloader))
+        runner.save_checkpoint(runner.work_dir, CHECKPOINT, by_epoch=False, meta=meta)
+        path = Path(runner.work_dir) / CHECKPOINT
+        if is_main_process():
+            point_to_checkpoint(runner, str(path))
+        runner.logger.warning(f'SIGTERM: step {runner.iter + 1} is saved in {path}; go on by '
+                              '--resume')
+        barrier()  # launchers kill all processes once one has gone
+        raise SystemExit(EXIT_CODE)
+
+    def after_train_epoch(self, runner) -> None:
+        """The next epoch is a whole one."""
+        self.num_skipped = 0
+
+    def after_train(self, runner) -> None:
+        """Stop listening."""
+        if self.handler is not None:
+            signal.signal(signal.SIGTERM, self.handler)
+
+    def _remember(self, *_) -> None:
+        self.signalled = True
+
+    def _asked(self, runner) -> bool:
+        if not runner.distributed:
+            return self.signalled
+        # all must leave after the same iteration, as the next one needs every process
+        flag = torch.tensor(int(self.signalled))
+        all_reduce(flag, op='max')
+        return bool(flag)
+
+
+class _RestOfEpoch:
+    """Batches of indices, the first time without those that were done."""
+
+    def __init__(self, batches, num_done: int) -> None:
+        self.batches = batches
+        self.sampler = batches.sampler  # gets the epoch's number from DistSamplerSeedHook
+        self.num_done = num_done
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator:
+        # not before the first batch is asked for: with workers, DataLoader makes one iterator
+        # that it never uses
+        num_done, self.num_done = self.num_done, 0
+        yield from islice(self.batches, num_done, None)
+
+
+def _outlive_sigterm(init: Optional[Callable], worker_id: int) -> None:
+    """Let a worker heed no SIGTERM but its parent's, by which multiprocessing ends it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_leave_when_asked_by, args=(os.getppid(), ), daemon=True).start()
+    if init is not None:
+        init(worker_id)
+
+
+def _leave_when_asked_by(parent: int) -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(EXIT_CODE)

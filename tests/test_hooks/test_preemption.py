@@ -1,0 +1,132 @@
+"""SIGTERM saves and leaves; --resume goes on with the next batch."""
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from tiny_training import make_runner, read_losses, write_config
+
+from gaie_mmaction.compat import load_checkpoint_safely
+
+EMA = "custom_hooks = [dict(type='LossLog'), dict(type='EMAHook', momentum=0.1)]"
+
+
+class Signal(Hook):
+    """Send SIGTERM to this process and its workers while a step is under way."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.step:
+            self.workers = multiprocessing.active_children()
+            # from another process, as a worker has to obey its parent
+            pids = [os.getpid(), *(worker.pid for worker in self.workers)]
+            subprocess.run(['kill', '-TERM', *map(str, pids)], check=True)
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """What a training that was left has installed."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('unbroken')
+    make_runner(write_config(folder, EMA)).train()
+    return folder / 'work'
+
+
+@pytest.mark.parametrize('step, workers', [(1, 0), (6, 1), (8, 0), (12, 0)])
+def test_saves_leaves_and_goes_on(tmp_path, unbroken, step, workers):
+    config, work = write_config(tmp_path, EMA), tmp_path / 'work'
+    options = dict(train_dataloader__num_workers=workers,
+                   train_dataloader__persistent_workers=workers > 0)
+    runner = make_runner(config, **options)
+    hook = Signal(step)
+    runner.register_hook(hook)
+    with pytest.raises(SystemExit) as left:
+        runner.train()
+    assert left.value.code == 143 and len(hook.workers) >= workers
+    assert (work / 'last_checkpoint').read_text() == str(work / 'preempted.pth')
+    assert load_checkpoint_safely(str(work / 'preempted.pth'))['meta']['iter'] == step
+    make_runner(config, resume=True, **options).train()
+    # each step once, with the same batches and learning rates, and the same end
+    assert len((work / 'losses.txt').read_text().splitlines()) == 12
+    assert read_losses(work) == pytest.approx(read_losses(unbroken), rel=1e-6)
+    mine, other = (load_checkpoint_safely(str(folder / 'epoch_3.pth'))
+                   for folder in (work, unbroken))
+    for part in ('state_dict', 'ema_state_dict'):
+        for name, value in other[part].items():
+            torch.testing.assert_close(mine[part][name], value)
+    assert mine['meta']['iter'] == other['meta']['iter'] == 12
+
+
+def test_twice_in_one_epoch(tmp_path, unbroken):
+    config, work = write_config(tmp_path, EMA), tmp_path / 'work'
+    for step in (5, 6):
+        runner = make_runner(config, resume=step > 5)
+        runner.register_hook(Signal(step))
+        with pytest.raises(SystemExit):
+            runner.train()
+    make_runner(config, resume=True).train()
+    assert read_losses(work) == pytest.approx(read_losses(unbroken), rel=1e-6)
+
+
+def test_other_batch_size_begins_the_epoch_anew(tmp_path):
+    config = write_config(tmp_path)
+    runner = make_runner(config)
+    runner.register_hook(Signal(6))
+    with pytest.raises(SystemExit):
+        runner.train()
+    runner = make_runner(config, resume=True, train_dataloader__batch_size=2)
+    runner.train()
+    assert len(list((tmp_path / 'work').glob('*/*.log'))) == 2
+    text = ''.join(path.read_text() for path in (tmp_path / 'work').glob('*/*.log'))
+    assert 'of batch 2 of 4 of an epoch, which has 8 batches now: the epoch begins anew' in text
+    assert runner.epoch == 3 and runner.iter == 6 + 2 * 8
+
+
+def test_loading_the_weights_alone_skips_nothing(tmp_path):
+    config = write_config(tmp_path / 'first')
+    runner = make_runner(config)
+    runner.register_hook(Signal(6))
+    with pytest.raises(SystemExit):
+        runner.train()
+    other = write_config(tmp_path / 'second')
+    make_runner(other, load_from=str(tmp_path / 'first/work/preempted.pth')).train()
+    assert sorted(read_losses(tmp_path / 'second' / 'work')) == list(range(1, 13))
+
+
+def test_signal_handling_ends_with_the_training(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    make_runner(write_config(tmp_path), train_cfg__max_epochs=1).train()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_signal_to_the_whole_group(tmp_path):
+    """As schedulers send it; with workers of the data loader, and the exit code that they see."""
+    config, work = write_config(
+        tmp_path, 'train_cfg = dict(max_epochs=500)\n'
+        'train_dataloader = dict(num_workers=1, persistent_workers=True)'), tmp_path / 'work'
+    script = Path(__file__).parents[1] / 'tiny_training.py'
+    process = subprocess.Popen([sys.executable, script, config], start_new_session=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not ((work / 'losses.txt').exists() and len(read_losses(work)) > 5):
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        time.sleep(.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, output[-3000:]
+    step = max(read_losses(work))
+    assert f'SIGTERM: step {step} is saved in {work / "preempted.pth"}; go on by' in output
+    assert 'Traceback' not in output

@@ -1,0 +1,111 @@
+"""Files of strangers run nothing; what unpickling and unpacking do is tested beside them:
+test_safe_pickle.py, test_compat.py, test_datasets/, test_evaluation/test_fusion.py and
+test_tools/test_prepare_imigue.py.
+"""
+import ast
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+from test_safe_pickle import Payload
+
+from gaie_mmaction.datasets.video_file import VideoFile
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(path for folder in ('gaie_mmaction', 'tools')
+                 for path in (ROOT / folder).rglob('*.py'))
+FORBIDDEN = {
+    'eval', 'exec', 'os.system', 'os.popen', 'subprocess.getoutput',
+    'subprocess.getstatusoutput', 'pickle.load', 'pickle.loads', 'pickle.Unpickler', 'joblib.load',
+    'mmengine.load', 'yaml.load', 'marshal.loads', 'shelve.open', 'pd.read_pickle',
+    'shutil.unpack_archive', 'tarfile.open', 'extractall', 'extract'
+}
+
+
+def risky_calls(source):
+    """Calls that run a shell, code or pickles, or unpack without looking; by line."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        risky = name in FORBIDDEN or name.rsplit('.', 1)[-1] in FORBIDDEN - {'eval'}
+        for keyword in node.keywords:
+            value = ast.unparse(keyword.value)
+            risky |= keyword.arg in ('shell', 'allow_pickle') and value != 'False'
+            risky |= keyword.arg == 'weights_only' and value != 'True'
+        if risky:
+            found.append((node.lineno, ast.unparse(node)))
+    return found
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_shell_no_code_no_plain_pickle(path):
+    assert risky_calls(path.read_text()) == []
+
+
+@pytest.mark.parametrize('source', [
+    'subprocess.run(name, shell=True)', 'os.system(name)', 'eval(text)', 'pickle.load(file)',
+    'np.load(path, allow_pickle=True)', 'torch.load(path, weights_only=False)',
+    'zipfile.ZipFile(path).extractall(folder)', 'mmengine.load(path)',
+    'torch.load(path, weights_only=flag)'])
+def test_the_test_above_can_fail(source):
+    assert len(risky_calls(source)) == 1
+    assert risky_calls('model.eval(); torch.load(path); np.load(path)') == []
+
+
+@pytest.mark.parametrize('prefix', ['https://', 'torchvision://', 'open-mmlab://'])
+def test_downloaded_checkpoint(tmp_path, monkeypatch, prefix):
+    """Of an address that is named in some way; the file is as if it came from there."""
+    marker, address = tmp_path / 'attacked', 'https://example.com/evil.pth'
+    (tmp_path / 'checkpoints').mkdir()
+    torch.save(dict(state_dict=Payload(marker)), tmp_path / 'checkpoints' / 'evil.pth')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(checkpoint, 'get_torchvision_models', lambda: dict(evil=address))
+    monkeypatch.setattr(checkpoint, 'get_external_models', lambda: dict(evil=address))
+    monkeypatch.setattr(checkpoint, 'get_deprecated_model_names', dict)
+    name = address if prefix == 'https://' else f'{prefix}evil'
+    with pytest.raises(RuntimeError, match='evil.pth is refused and nothing of it was run'):
+        CheckpointLoader.load_checkpoint(name)
+    assert not marker.exists()
+
+
+def test_checkpoint_to_resume_from(tmp_path):
+    from tiny_training import make_runner, write_config
+    config, marker = write_config(tmp_path), tmp_path / 'attacked'
+    work = tmp_path / 'work'
+    work.mkdir()
+    torch.save(dict(state_dict={}, meta=Payload(marker)), work / 'epoch_1.pth')
+    (work / 'last_checkpoint').write_text(str(work / 'epoch_1.pth'))
+    with pytest.raises(RuntimeError, match='epoch_1.pth is refused and nothing of it was run'):
+        make_runner(config, resume=True).train()
+    assert not marker.exists()
+
+
+def test_array_of_objects_in_a_cache(tmp_path):
+    """The preparation reads its cache by numpy.load, whose default refuses pickles."""
+    marker = tmp_path / 'attacked'
+    np.save(tmp_path / 'a.npy', np.array([Payload(marker)], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match='allow_pickle=False'):
+        np.load(tmp_path / 'a.npy')
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize('name', [
+    'a; touch attacked #.mp4', '$(touch attacked).mp4', '`touch attacked`.mp4', "a' 'b.mp4",
+    '-i.mp4', 'concat:a|b.mp4', '| touch attacked.mp4'])
+def test_file_names_are_names(tmp_path, monkeypatch, name):
+    from numbered_video import write_video
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / 'plain.mp4', 5)
+    os.rename('plain.mp4', name)
+    assert len(VideoFile(str(tmp_path / name))) == 5  # datasets, too, put their folder before it
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_readme_says_that_configs_are_code():
+    assert 'Config files and `--dump` files are code' in (ROOT / 'README.md').read_text()
