@@ -28,7 +28,7 @@ console = Console()
 
 
 @torch.no_grad()
-def extract(model: torch.nn.Module, batch: dict, dense: bool) -> torch.Tensor:
+def features_of(model: torch.nn.Module, batch: dict, dense: bool) -> torch.Tensor:
     """Features ``(B, C)`` of a batch of clips, or ``(B, C, T', H', W')``; means over views."""
     batch = model.data_preprocessor(batch)
     features, _ = model.extract_feat(
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         for batch in track(batches, f'{len(wanted)} clips', console=console, transient=True):
             names = [sample.clip_id for sample in batch['data_samples']]
-            for name, features in zip(names, extract(model, batch, args.dense).numpy()):
+            for name, features in zip(names, features_of(model, batch, args.dense).numpy()):
                 if args.dense:
                     with atomic_file(Path(args.out) / f'{name}.npy') as partial:
                         with open(partial, 'wb') as file:

@@ -914,7 +914,7 @@ def test_control_c_says_so_in_one_line(tmp_path, root):
         said += process.stderr.read1()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers too
     said += process.stderr.read()
-    assert process.wait() == 130
+    assert process.wait() == 130, said.decode()
     assert b'Traceback' not in said and said.rstrip().splitlines()[-1].startswith(b'stopped; what')
     assert not list((tmp_path / 'out').rglob('*.partial'))
 
