@@ -132,7 +132,10 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
         panel.set_xlabel('Top-1 and its 95 % interval, %')
         panel.set_title(title)
         panel.grid(axis='x', alpha=.3)
-    panels[0][0].legend(fontsize='small', loc='lower left')
+    legend = {label: handle for panel in panels[0]
+              for handle, label in zip(*panel.get_legend_handles_labels())}
+    figure.legend(legend.values(), legend.keys(), fontsize='small', loc='outside lower center',
+                  ncols=len(legend))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=110, format='png')
