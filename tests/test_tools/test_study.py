@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from numbered_video import write_video
 from scipy import stats
 
@@ -17,30 +18,43 @@ import study_report as report  # noqa: E402
 
 from gaie_mmaction.analysis import build_recognizer  # noqa: E402
 
-CFG = Config.fromfile(ROOT / 'configs' / 'study' / 'embedded.py')
-ARMS = [one for one in study.arms_of(CFG) if one != study.FULL]
+CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
+           for name in study.STUDIES}
+CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
+ARMS = [(name, *one) for name, cfg in CONFIGS.items() for one in study.arms_of(cfg)
+        if one != study.FULL]
 
 
-def cost(budget, arm):
-    cfg = study.arm_config(CFG, budget, arm)
+def cost(name, budget, arm):
+    cfg = study.arm_config(CONFIGS[name], budget, arm)
     return study.gmacs(build_recognizer(cfg), cfg)
 
 
-@pytest.mark.parametrize('budget, arm', ARMS)
-def test_arms_of_a_budget_cost_what_gaie_does(budget, arm):
-    assert cost(budget, arm) == pytest.approx(cost(budget, 'GAIE'), rel=.03)
-    assert cost(budget, arm) < .9 * cost(*study.FULL)
+@pytest.mark.parametrize('name, budget, arm', ARMS)
+def test_arms_of_a_budget_cost_what_gaie_does(name, budget, arm):
+    assert cost(name, budget, arm) == pytest.approx(cost(name, budget, 'GAIE'), rel=.03)
+    assert cost(name, budget, arm) < .9 * cost(name, *study.FULL)
 
 
-def test_there_are_enough_tokens_and_seeds():
-    backbone = CFG.model.backbone
+@pytest.mark.parametrize('name', study.STUDIES)
+def test_diffrate_aims_at_the_cost_of_gaie(name):
+    hook, = study.arm_config(CONFIGS[name], '0.7', 'DiffRate').custom_hooks
+    gaie = cost(name, '0.7', 'GAIE') / cost(name, *study.FULL)
+    assert hook.target_ratio == pytest.approx(gaie, rel=.03)
+    assert hook.search_epochs < CONFIGS[name].train_cfg.max_epochs
+
+
+@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar', 2)])
+def test_there_are_enough_tokens_and_seeds(name, seeds):
+    backbone = CONFIGS[name].model.backbone
     tokens = (backbone.num_frames // backbone.tubelet_size) * (backbone.img_size // 16)**2
-    assert tokens >= 100 and CFG.study.seeds >= 5
+    assert tokens >= 100 and CONFIGS[name].study.seeds >= seeds
 
 
 @pytest.fixture
 def clips():
     """16 clips of noise, of two classes."""
+    init_default_scope('mmaction')
     frames = np.random.default_rng(0).integers(0, 256, (16, 8, 86, 94, 3), dtype=np.uint8)
     places = list(range(16))
     return study.Clips(frames, [k % 2 for k in places], {0: (places[:12], places[12:])})
@@ -126,15 +140,15 @@ def footage(tmp_path):
 
 def test_real_footage_is_read_once_and_split_by_its_folds(footage, tmp_path, monkeypatch):
     monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
-    cfg = Config.fromfile(ROOT / 'configs' / 'study' / 'egogestar.py')
+    cfg = Config(REAL.to_dict())
     clips = study.read_clips('egogestar', cfg, footage)
-    assert clips.frames.shape == (6, 8, 86, 94, 3) and clips.labels == [0, 1] * 3
+    assert clips.frames.shape == (6, 32, 96, 128, 3) and clips.labels == [0, 1] * 3
     assert clips.folds == {fold: ([k for k in range(6) if k // 2 != fold],
                                   [2 * fold, 2 * fold + 1]) for fold in range(3)}
     # no clip is mirrored: directions are classes
     assert 'Flip' not in str(cfg.train_pipeline)
     dataset = study.MemoryDataset(clips, clips.folds[0][0], cfg.train_pipeline)
-    assert dataset[0]['inputs'].shape == (1, 3, 8, 80, 80)
+    assert dataset[0]['inputs'].shape == (1, 3, 16, 80, 80)
     stored, = (tmp_path / 'work' / 'egogestar').glob('clips-*.npy')
     before = stored.stat().st_mtime_ns
     again = study.read_clips('egogestar', cfg, footage)
@@ -144,12 +158,19 @@ def test_real_footage_is_read_once_and_split_by_its_folds(footage, tmp_path, mon
     assert len(list((tmp_path / 'work' / 'egogestar').glob('clips-*.npy'))) == 2
 
 
+def small_config():
+    """The study on real footage, one epoch long and from scratch."""
+    cfg = Config(REAL.to_dict())
+    cfg.study.start.train_cfg.max_epochs = cfg.train_cfg.max_epochs = 1
+    cfg.study.start.param_scheduler = cfg.param_scheduler = []
+    cfg.study.pretrained = None
+    return cfg
+
+
 def test_a_start_and_an_arm_of_it(footage, tmp_path, monkeypatch):
     """Rows of both kinds of run; starting weights that are there are tested, not trained again."""
     monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
-    cfg = Config.fromfile(ROOT / 'configs' / 'study' / 'egogestar.py')
-    cfg.study.start.train_cfg.max_epochs = cfg.train_cfg.max_epochs = 2
-    cfg.study.start.param_scheduler = cfg.param_scheduler = []
+    cfg = small_config()
     cfg.study.budgets = {'full': cfg.study.budgets['full'], '0.4': {
         name: cfg.study.budgets['0.4'][name] for name in ('GAIE', 'vid-TLDR')}}
     cfg.dump(tmp_path / 'small.py')
@@ -158,7 +179,7 @@ def test_a_start_and_an_arm_of_it(footage, tmp_path, monkeypatch):
     assert [(row['budget'], row['arm'], row['training']) for row in rows] == [
         ('full', 'plain ViT', 'start'), ('0.4', 'GAIE', 'start'), ('0.4', 'vid-TLDR', 'start')]
     assert all((row['seed'], row['fold'], row['clips']) == (3, 1, 2) for row in rows)
-    assert rows[1]['gmacs'] == pytest.approx(cost('0.4', 'GAIE'), abs=1e-6)
+    assert rows[1]['gmacs'] == pytest.approx(cost('egogestar', '0.4', 'GAIE'), abs=1e-6)
     assert rows[1]['gmacs'] < .7 * rows[0]['gmacs']
     monkeypatch.setattr(study.Runner, 'train', None)
     assert study.train_start(*common, 3, 1) == rows
@@ -167,6 +188,53 @@ def test_a_start_and_an_arm_of_it(footage, tmp_path, monkeypatch):
     row, = study.finetune(*common, '0.4', 'GAIE', 3, 1)
     assert row['training'] == 'finetuned' and row['gmacs'] == rows[1]['gmacs']
     assert row['top1'] in (0, .5, 1)
+
+
+def test_starting_weights_begin_with_the_pretrained_ones(footage, tmp_path, monkeypatch):
+    """The backbone of the same seed's, and a head of its own."""
+    monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
+    cfg, other = small_config(), Config(REAL.to_dict())
+    other.model.cls_head.num_classes = 7
+    pretrained = build_recognizer(other)
+    path = study.start_checkpoint('other', 1, 0)
+    path.parent.mkdir(parents=True)
+    torch.save(dict(state_dict=pretrained.state_dict()), path)
+    cfg.study.pretrained = 'other'
+    cfg.study.start.optim_wrapper.optimizer.lr = 0.
+    clips = study.read_clips('egogestar', cfg, footage)
+    _, runner = study.start_runner(cfg, clips, 1, 0, tmp_path / 'start.pth')
+    ours = torch.load(tmp_path / 'start.pth')['state_dict']
+    for key, value in pretrained.state_dict().items():
+        if key.startswith('backbone.'):
+            assert torch.equal(ours[key], value), key
+    assert ours['cls_head.fc_cls.weight'].shape == (10, 64)
+
+
+def test_a_choice_reads_no_clip_of_the_folds_it_may_not_see(footage, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, 'WORK', tmp_path / 'work')
+    cfg = small_config()
+    cfg.study.chosen_on = (0, 2)
+    read = set()
+    get = study.MemoryDataset.__getitem__
+    monkeypatch.setattr(study.MemoryDataset, '__getitem__', lambda self, index: (
+        read.add(self.places[index]), get(self, index))[1])
+    study.choose(cfg, study.read_clips('egogestar', cfg, footage))
+    assert read == {0, 1, 4, 5}
+    out = capsys.readouterr().out  # the host prints where it loads weights from
+    lines = [line.split(':')[0] for line in out.splitlines() if 'finetuned' in line]
+    assert lines == ['fold 0', 'fold 2', 'together']
+
+
+def test_augmentation_does_not_depend_on_what_was_drawn_before(clips, tmp_path):
+    """Some transforms draw when they are built, before the runner sets its seed."""
+    orders = []
+    for noise in range(3):
+        np.random.seed(noise)
+        cfg = Config(CFG.to_dict())
+        cfg.train_pipeline = [dict(type='ColorJitter'), *cfg.train_pipeline]
+        runner = study.make_runner(cfg, clips, 0, 5, tmp_path / str(noise))
+        orders.append(runner._train_dataloader.dataset.pipeline.transforms[0].fn_idx.tolist())
+    assert orders[0] == orders[1] == orders[2]
 
 
 def row(budget, arm, seed, top1, training='finetuned', fold=0, clips=10, gmacs=1.):
@@ -218,16 +286,35 @@ def test_mean_interval_is_students():
     assert np.isnan(report.mean_interval([3.])[1])
 
 
-def test_differences_are_paired_by_seed():
-    ours, other = {0: 60., 1: 70., 2: 80.}, {2: 79., 1: 69., 0: 59., 7: 0.}
+def test_differences_are_paired_by_run():
+    ours = {(0, 0): 60., (1, 0): 70., (2, 0): 80.}
+    other = {(2, 0): 79., (1, 0): 69., (0, 0): 59., (7, 0): 0.}
     assert report.paired_difference(ours, other) == (1., 0.)
-    assert report.paired_difference(ours, {9: 1.}) is None
+    assert report.paired_difference(ours, {(9, 0): 1.}) is None
+    # several folds: of each the mean over the seeds that both have, then the interval over folds
+    ours = {(0, 0): 60., (1, 0): 70., (0, 1): 50., (1, 1): 50., (2, 0): 0., (2, 1): 0.}
+    other = {(0, 0): 60., (1, 0): 66., (0, 1): 50., (1, 1): 42.}
+    assert report.paired_difference(ours, other) == report.mean_interval([2., 4.])
 
 
-def test_scores_pool_the_folds_and_leave_out_unfinished_seeds():
-    rows = [row('0.7', 'GAIE', 0, .5, fold=0, clips=10),
-            row('0.7', 'GAIE', 0, 1., fold=1, clips=30), row('0.7', 'GAIE', 1, .5, fold=0)]
-    assert report.scores_of(rows, '0.7', 'GAIE', 'finetuned') == {0: pytest.approx(87.5)}
+def test_unfinished_seeds_are_left_out_and_the_unit_is_a_fold_if_there_are_several():
+    rows = [row('0.7', 'GAIE', 0, .5, fold=0), row('0.7', 'GAIE', 0, 1., fold=1),
+            row('0.7', 'GAIE', 1, .7, fold=0), row('0.7', 'GAIE', 1, .6, fold=1),
+            row('0.7', 'GAIE', 2, .1, fold=0)]
+    scores = report.scores_of(rows, '0.7', 'GAIE', 'finetuned')
+    assert set(scores) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert report.by_unit(scores) == pytest.approx([60., 80.])
+    one_fold = report.scores_of(rows[:1] + rows[2:3], '0.7', 'GAIE', 'finetuned')
+    assert report.by_unit(one_fold) == pytest.approx([50., 70.])
+
+
+def test_unseen_folds_are_given_alone():
+    rows = [row('full', 'plain ViT', seed, .1 * fold + .02 * seed, fold=fold)
+            for seed in range(2) for fold in range(5)]
+    head, _, line = report.make_table(rows, {'full': ['plain ViT']}, 'finetuned', unseen=(3, 4))
+    assert '| Top-1 %, folds 3 and 4 alone | seeds |' in head
+    # folds 1, 11, 21, 31 and 41 %; t(4) = 2.776 times sqrt(250) / sqrt(5)
+    assert line == '| full | plain ViT | 1.0000 | 21.0 ± 19.6 |  | 36.0 | 2 |'
 
 
 def test_report_writes_tables_and_picture(tmp_path):

@@ -5,7 +5,8 @@ config's study (the plain ViT again, each reducer) is then finetuned from the st
 weights of its seed, on the same clips in the same order. The starting weights
 are also tested with each reducer put in, without finetuning. A finished run adds
 its rows to the study's csv at once, and the same command goes on where it was
-stopped. ``--report`` writes tables and picture from the csv alone.
+stopped. ``--report`` writes tables and picture from the csv alone. ``--choose``
+judges a recipe by the plain ViT alone, on the folds that the choice may see.
 """
 import argparse
 import csv
@@ -15,6 +16,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +24,10 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from study_report import write_report
 from tqdm import tqdm
 
@@ -36,6 +38,8 @@ from gaie_mmaction.files import atomic_file
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / 'work_dirs' / 'study'
 TABLES = ROOT / 'docs' / 'study'
+CONFIGS = ROOT / 'configs' / 'study'
+EMBEDDED = ROOT / 'data' / 'study'
 STUDIES = ('embedded', 'egogestar')
 FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
@@ -81,8 +85,10 @@ class MemoryDataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict:
         place = self.places[index]
         frames = np.array(self.clips.frames[place])  # a copy: Flip writes into the frames
+        # all frames as they are, or for a transform that samples among them
         return self.pipeline(dict(
             imgs=list(frames), img_shape=frames.shape[1:3], clip_len=len(frames), num_clips=1,
+            array=frames, total_frames=len(frames), start_index=0,
             modality='RGB', label=self.clips.labels[place]))
 
 
@@ -98,7 +104,7 @@ def read_clips(name: str, cfg: Config, data: Path) -> Clips:
         Clips: The clips.
     """
     init_default_scope('mmaction')
-    datasets, folds = (embedded if name == 'embedded' else egogestar)(cfg, data)
+    datasets, folds = (egogestar if name == 'egogestar' else embedded)(cfg, data)
     infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
     labels = [info['label'] for info in infos]
     files = {info['filename']: os.stat(info['filename']) for info in infos}
@@ -170,6 +176,7 @@ def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
             model's own initialisation.
     """
     init_default_scope('mmaction')
+    set_random_seed(seed)  # some transforms draw when they are built
     loaders = {}
     for part, places in zip(('train', 'test'), clips.folds[fold]):
         dataset = MemoryDataset(clips, places, cfg[f'{part}_pipeline'])
@@ -197,16 +204,8 @@ def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List
     torch.set_num_threads(1)  # the last digits, and so the result, depend on it
     base = Config.fromfile(config)
     clips = read_clips(name, base, Path(data))
-    cfg = Config(base.to_dict())
-    cfg.merge_from_dict(base.study.start)
     checkpoint = start_checkpoint(name, seed, fold)
-    runner = make_runner(cfg, clips, fold, seed, checkpoint.parent / 'run')
-    if checkpoint.exists():
-        runner.model.load_state_dict(torch.load(checkpoint)['state_dict'])
-    else:
-        runner.train()
-        with atomic_file(checkpoint) as partial:
-            torch.save(dict(state_dict=runner.model.state_dict()), partial)
+    cfg, runner = start_runner(base, clips, seed, fold, checkpoint)
     rows = [make_row(*FULL, START, seed, fold, clips, runner, cfg)]
     for budget, arm in arms_put_in(base):
         own = arm_config(base, budget, arm)
@@ -214,6 +213,33 @@ def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List
         other.model.load_state_dict(runner.model.state_dict())
         rows.append(make_row(budget, arm, START, seed, fold, clips, other, own))
     return rows
+
+
+def start_runner(base: Config, clips: Clips, seed: int, fold: int,
+                 checkpoint: Path) -> Tuple[Config, Runner]:
+    """Config and runner of the starting weights, which are trained unless they are there."""
+    cfg = Config(base.to_dict())
+    cfg.merge_from_dict(base.study.start)
+    if base.study.get('pretrained'):
+        pretrained = start_checkpoint(base.study.pretrained, seed, 0)
+        cfg.model.backbone.pretrained = str(pretrained)
+    runner = make_runner(cfg, clips, fold, seed, checkpoint.parent / 'run')
+    if checkpoint.exists():
+        runner.model.load_state_dict(torch.load(checkpoint)['state_dict'])
+    else:
+        runner.train()
+        with atomic_file(checkpoint) as partial:
+            torch.save(dict(state_dict=runner.model.state_dict()), partial)
+    return cfg, runner
+
+
+def pretrain(name: str, config: str, data: str, seed: int) -> List[Row]:
+    """Train the starting weights of another study; its csv stays as it is."""
+    torch.set_num_threads(1)
+    base = Config.fromfile(config)
+    clips = read_clips(name, base, Path(data))
+    start_runner(base, clips, seed, 0, start_checkpoint(name, seed, 0))
+    return []
 
 
 def start_checkpoint(name: str, seed: int, fold: int) -> Path:
@@ -316,10 +342,47 @@ def run_all(what: Callable[..., List[Row]], jobs: List[tuple], workers: int, tab
         try:
             for future in tqdm(as_completed(futures), total=len(jobs), desc=what.__name__,
                                unit='run'):
-                append_rows(table, future.result())
+                rows = future.result()
+                if rows:
+                    append_rows(table, rows)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def make_pretrained(cfg: Config, seeds: int, workers: int, table: Path) -> None:
+    """Train what the starting weights begin with, where it is missing."""
+    name = cfg.study.get('pretrained')
+    missing = [(seed,) for seed in range(seeds)
+               if name and not start_checkpoint(name, seed, 0).exists()]
+    if missing:
+        draw_embedded(EMBEDDED)
+        config = CONFIGS / f'{name}.py'
+        read_clips(name, Config.fromfile(config), EMBEDDED)
+        run_all(pretrain, missing, workers, table, name, str(config), str(EMBEDDED))
+
+
+def choose(cfg: Config, clips: Clips) -> None:
+    """Print the plain ViT's Top-1 on each fold of ``chosen_on``, trained on the others of them.
+
+    No clip of another fold is read. Seed 0, as starting weights and finetuned; nothing is kept.
+    """
+    torch.set_num_threads(1)
+    folds = cfg.study.chosen_on
+    right = np.zeros(2)
+    for fold in folds:
+        places = [k for other in folds if other != fold for k in clips.folds[other][1]]
+        own = Clips(clips.frames, clips.labels, {fold: (places, clips.folds[fold][1])})
+        with tempfile.TemporaryDirectory() as folder:
+            start = Path(folder) / 'start.pth'
+            _, runner = start_runner(cfg, own, 0, fold, start)
+            finetuned = make_runner(cfg, own, fold, 0, start.parent, start)
+            finetuned.train()
+            top1 = np.array([float(one.test()['acc/top1']) for one in (runner, finetuned)])
+        right += top1 * len(clips.folds[fold][1])
+        print(f'fold {fold}: start {top1[0]:.1%}, finetuned {top1[1]:.1%}', flush=True)
+    top1 = right / sum(len(clips.folds[fold][1]) for fold in folds)
+    print(f'together: start {top1[0]:.1%}, finetuned {top1[1]:.1%}')
 
 
 def draw_embedded(data: Path) -> None:
@@ -346,9 +409,18 @@ def parse_args() -> argparse.Namespace:
                         help='runs at a time, one thread each (default: 1)')
     parser.add_argument('--report', action='store_true',
                         help='write tables and picture from the csv, and run nothing')
+    parser.add_argument('--choose', action='store_true',
+                        help='print what the plain ViT reaches on the folds that the recipe was '
+                        'chosen on, each left out in turn, and run nothing else')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='changes of the recipe, with --choose alone')
     args = parser.parse_args()
     if args.data == 'egogestar' and args.root is None and not args.report:
         parser.error('--data egogestar needs --root, the folder with labels.csv')
+    if args.choose and args.data != 'egogestar':
+        parser.error('--choose needs --data egogestar: the other study has one fold')
+    if args.cfg_options and not args.choose:
+        parser.error('--cfg-options needs --choose: a study has the recipe of its config')
     if args.workers < 1:
         parser.error(f'--workers must be at least 1, but got {args.workers}')
     return args
@@ -356,20 +428,28 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config = ROOT / 'configs' / 'study' / f'{args.data}.py'
+    config = CONFIGS / f'{args.data}.py'
     table = TABLES / f'{args.data}.csv'
     cfg = Config.fromfile(config)
+    cfg.merge_from_dict(args.cfg_options or {})
     if not args.report:
-        data = (args.root or ROOT / 'data' / 'study').resolve()
+        data = (args.root or EMBEDDED).resolve()
         if args.data == 'embedded':
             draw_embedded(data)
         clips = read_clips(args.data, cfg, data)
+        make_pretrained(cfg, 1 if args.choose else cfg.study.seeds, args.workers, table)
+        if args.choose:
+            choose(cfg, clips)
+            return
         common = (table, args.data, str(config), str(data))
         run_all(train_start, missing_starts(args.data, cfg, clips.folds, read_rows(table)),
                 args.workers, *common)
         run_all(finetune, missing_arms(cfg, clips.folds, read_rows(table)), args.workers, *common)
     budgets = {budget: list(arms) for budget, arms in cfg.study.budgets.items()}
-    write_report(args.data, budgets, read_rows(table), ROOT / 'docs' / 'study.md')
+    rows = read_rows(table)
+    seen = cfg.study.get('chosen_on')
+    unseen = sorted({row['fold'] for row in rows} - set(seen)) if seen else ()
+    write_report(args.data, budgets, rows, ROOT / 'docs' / 'study.md', unseen)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Tables and picture of a study, from the rows of its csv."""
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -15,26 +15,28 @@ import matplotlib.pyplot as plt  # noqa: E402
 START, FINETUNED, FULL, OURS = 'start', 'finetuned', 'full', 'GAIE'
 CONFIDENCE = .95
 Row = Dict[str, object]
-Scores = Dict[int, float]  # seed -> Top-1 in %
+Scores = Dict[Tuple[int, int], float]  # (seed, fold) -> Top-1 in %
 
 
 def scores_of(rows: List[Row], budget: str, arm: str, training: str) -> Scores:
-    """Top-1 of each seed in %, over the clips of all its folds.
+    """Top-1 of each run in %; a seed that lacks folds which the study has is left out."""
+    found = {(row['seed'], row['fold']): 100 * row['top1'] for row in rows
+             if (row['budget'], row['arm'], row['training']) == (budget, arm, training)}
+    folds = {row['fold'] for row in rows}
+    return {(seed, fold): top1 for (seed, fold), top1 in sorted(found.items())
+            if all((seed, other) in found for other in folds)}
 
-    A seed that lacks folds which another seed of the arm has is left out.
+
+def by_unit(scores: Scores) -> List[float]:
+    """What an interval is over: the folds, each the mean of its seeds, or the seeds of one fold.
+
+    Runs of one fold share its test clips and are no independent draws of them.
     """
-    folds: Dict[int, Dict[int, Row]] = defaultdict(dict)
-    for row in rows:
-        if (row['budget'], row['arm'], row['training']) == (budget, arm, training):
-            folds[row['seed']][row['fold']] = row
-    wanted = {row['fold'] for row in rows}
-    scores = {}
-    for seed, parts in sorted(folds.items()):
-        if set(parts) == wanted:
-            clips = sum(row['clips'] for row in parts.values())
-            right = sum(row['top1'] * row['clips'] for row in parts.values())
-            scores[seed] = 100 * right / clips
-    return scores
+    unit = 1 if len({fold for _, fold in scores}) > 1 else 0
+    parts: Dict[int, List[float]] = defaultdict(list)
+    for run, top1 in scores.items():
+        parts[run[unit]].append(top1)
+    return [float(np.mean(part)) for part in parts.values()]
 
 
 def mean_interval(values: List[float]) -> Tuple[float, float]:
@@ -46,9 +48,10 @@ def mean_interval(values: List[float]) -> Tuple[float, float]:
 
 
 def paired_difference(ours: Scores, other: Scores) -> Optional[Tuple[float, float]]:
-    """Mean and half interval of ours minus the other, seed by seed; None without common seeds."""
+    """Mean and half interval of ours minus the other, run by run; None without common runs."""
     common = sorted(set(ours) & set(other))
-    return mean_interval([ours[seed] - other[seed] for seed in common]) if common else None
+    differences = {run: ours[run] - other[run] for run in common}
+    return mean_interval(by_unit(differences)) if common else None
 
 
 def cost_of(rows: List[Row], budget: str, arm: str, training: str) -> Tuple[float, float]:
@@ -58,23 +61,37 @@ def cost_of(rows: List[Row], budget: str, arm: str, training: str) -> Tuple[floa
     return min(costs), max(costs)
 
 
-def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str) -> List[str]:
-    """Markdown lines: arms by budget, each budget's arms from the best to the worst."""
-    lines = ['| cost of GAIE with keep ratio | arm | GMACs | Top-1 %, mean and 95 % interval | '
-             'GAIE minus this one, paired | seeds |', '|--:|---|--:|--:|--:|--:|']
+def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str,
+               unseen: Sequence[int] = ()) -> List[str]:
+    """Markdown lines: arms by budget, each budget's arms from the best to the worst.
+
+    With ``unseen`` folds there is a column of the mean over these alone.
+    """
+    names = ['cost of GAIE with keep ratio', 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
+             'GAIE minus this one, paired']
+    if unseen:
+        names.append(f'Top-1 %, folds {" and ".join(map(str, unseen))} alone')
+    lines = [as_row([*names, 'seeds']), '|--:|---|' + '--:|' * (len(names) - 1)]
     for budget, arms in budgets.items():
         scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
         scores = {arm: found for arm, found in scores.items() if found}
-        for arm, found in sorted(scores.items(), key=lambda item: -np.mean(list(item[1].values()))):
+        for arm, found in sorted(scores.items(), key=lambda item: -np.mean(by_unit(item[1]))):
             low, high = cost_of(rows, budget, arm, training)
-            cost = f'{low:.4f}' if f'{low:.4f}' == f'{high:.4f}' else f'{low:.4f} to {high:.4f}'
-            score = with_interval(mean_interval(list(found.values())))
-            difference = '' if arm == OURS or OURS not in scores else with_interval(
-                paired_difference(scores[OURS], found), '+')
-            name = f'**{arm}**' if arm == OURS else arm
-            lines.append(f'| {budget} | {name} | {cost} | {score} | {difference} | '
-                         f'{len(found)} |')
+            cells = [
+                budget, f'**{arm}**' if arm == OURS else arm,
+                f'{low:.4f}' if f'{low:.4f}' == f'{high:.4f}' else f'{low:.4f} to {high:.4f}',
+                with_interval(mean_interval(by_unit(found))),
+                '' if arm == OURS or OURS not in scores else with_interval(
+                    paired_difference(scores[OURS], found), '+')]
+            if unseen:
+                alone = {run: top1 for run, top1 in found.items() if run[1] in unseen}
+                cells.append(f'{np.mean(by_unit(alone)):.1f}')
+            lines.append(as_row([*cells, str(len({seed for seed, _ in found}))]))
     return lines
+
+
+def as_row(cells: List[str]) -> str:
+    return f'| {" | ".join(cells)} |'
 
 
 def with_interval(found: Optional[Tuple[float, float]], sign: str = '') -> str:
@@ -96,7 +113,7 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
     for panel, (way, title) in zip(panels[0], ways):
         for shift, budget in zip((.14, -.14, 0), reduced):
             for k, arm in enumerate(names):
-                found = list(scores_of(rows, budget, arm, way).values())
+                found = by_unit(scores_of(rows, budget, arm, way))
                 if found:
                     mean, half = mean_interval(found)
                     panel.errorbar(mean, k + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
@@ -105,7 +122,7 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
             panel.plot([], [], 'o', color=f'C{reduced.index(budget)}',
                        label=f'cost of GAIE, keep ratio {budget}')
         full = [value for arm in budgets.get(FULL, ())
-                for value in scores_of(rows, FULL, arm, way).values()]
+                for value in by_unit(scores_of(rows, FULL, arm, way))]
         if full:
             mean, half = mean_interval(full)
             panel.axvspan(mean - half, mean + half, color='0.9', label='plain ViT, full cost')
@@ -115,7 +132,10 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
         panel.set_xlabel('Top-1 and its 95 % interval, %')
         panel.set_title(title)
         panel.grid(axis='x', alpha=.3)
-    panels[0][0].legend(fontsize='small', loc='lower left')
+    legend = {label: handle for panel in panels[0]
+              for handle, label in zip(*panel.get_legend_handles_labels())}
+    figure.legend(legend.values(), legend.keys(), fontsize='small', loc='outside lower center',
+                  ncols=len(legend))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=110, format='png')
@@ -135,7 +155,7 @@ def replace_between(text: str, name: str, lines: List[str]) -> str:
 
 
 def write_report(name: str, budgets: Dict[str, List[str]], rows: List[Row],
-                 document: Path) -> None:
+                 document: Path, unseen: Sequence[int] = ()) -> None:
     """Write a study's tables into the document, and its picture beside the csv.
 
     Args:
@@ -143,11 +163,12 @@ def write_report(name: str, budgets: Dict[str, List[str]], rows: List[Row],
         budgets (dict): Budget -> names of its arms.
         rows (list[dict]): Of the csv.
         document (Path): The file; it must exist.
+        unseen (Sequence[int]): Folds to be given alone too. Defaults to none.
     """
     text = document.read_text(encoding='utf-8')
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if any(row['training'] == training for row in rows):
-            text = replace_between(text, mark, make_table(rows, budgets, training))
+            text = replace_between(text, mark, make_table(rows, budgets, training, unseen))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png')
     with atomic_file(document) as partial:
         partial.write_text(text, encoding='utf-8')
