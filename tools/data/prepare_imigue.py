@@ -20,6 +20,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -107,6 +108,7 @@ def in_parallel(function: Callable, jobs: Dict[object, tuple], workers: int, tit
                 yield futures[future], future.result()
                 bar.update(weight(futures[future]))
         except BrokenProcessPool:
+            time.sleep(.5)  # if it was Ctrl-C, which ends the processes too, it arrives here
             raise ReleaseError(f'a process of the step "{title}" died (killed, or out of memory): '
                                'run again, perhaps with fewer --workers; what is done is '
                                'kept') from None
