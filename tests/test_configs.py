@@ -51,7 +51,8 @@ def test_forward_and_backward(root, path):
     assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize('path', CONFIGS)
+# one study has other classes; its clips come from tools/analysis/study.py
+@pytest.mark.parametrize('path', [one for one in CONFIGS if one != 'configs/study/egogestar.py'])
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_datasets_build(root, path, part):
     cfg = Config.fromfile(root / path)

@@ -191,7 +191,8 @@ def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
         custom_hooks=cfg.get('custom_hooks'), log_processor=cfg.log_processor,
         env_cfg=cfg.env_cfg, load_from=start and str(start), log_level='WARNING',
         default_scope='mmaction', randomness=dict(seed=seed),
-        experiment_name=f'{work_dir.name}-{os.getpid()}', **loaders)
+        # loggers and writers of one name and second are shared, even with another folder
+        experiment_name='-'.join((*work_dir.parts[-2:], str(os.getpid()))), **loaders)
     return runner
 
 
