@@ -1,12 +1,7 @@
 """The configs of frames and skeletons: forward and backward of drawn clips, and mim."""
-import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import make_demo_release
 import mmaction
 import numpy as np
 import pytest
@@ -17,12 +12,12 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from one_epoch import prepare_release, train_and_test
 from test_configs import CONFIGS
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
 from gaie_mmaction.text_features import write_text_features
 
-MIM = str(Path(sys.executable).with_name('mim'))
 MULTIMODAL = [f'configs/{folder}/{name}_{kind}.py' for folder, kind in (
     ('multimodal', 'imigue'), ('demo', 'demo')) for name in ('protogesture', 'vclip', 'm2hen')]
 NEEDS_TEXT = [path for path in MULTIMODAL if 'vclip' in path]
@@ -175,11 +170,8 @@ def test_learning_rates(root, path, tmp_path):
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     """A tiny release, prepared."""
-    root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp('multimodal')
-    make_demo_release.make_release(folder / 'release', 0, dict(train=1, validate=1, test=1), 1, 1)
-    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', folder / 'release',
-                    '--out', folder], check=True)
+    prepare_release(folder)
     write_text(folder)
     return folder
 
@@ -187,14 +179,9 @@ def data(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize('path', MULTIMODAL)
-def test_mim(root, data, path, tmp_path):
+def test_mim(data, path, tmp_path):
     """One epoch and the leaderboard file of the unlabelled test part."""
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    options = [option for part in ('train', 'val', 'test') for option in (
-        f'{part}_dataloader.dataset.data_root={data}', f'{part}_dataloader.batch_size=4',
-        f'{part}_dataloader.num_workers=0', f'{part}_dataloader.persistent_workers=False')]
-    options += ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'load_from=None',
-                'train_dataloader.dataset.ann_file=train.csv']
+    options = ['load_from=None', 'train_dataloader.dataset.ann_file=train.csv']
     if path in NEEDS_TEXT:
         options.append(f'model.cls_head.text_features={data}/text_features.npz')
     if 'demo' not in path:  # ten views, and all frames, would take many minutes on a CPU
@@ -204,18 +191,4 @@ def test_mim(root, data, path, tmp_path):
             options += [f'{part}_dataloader.dataset.pipeline.2.clip_len.{key}={frames}'
                         for part in ('train', 'val', 'test')
                         for key, frames in (('RGB', 4), ('Pose', 16))]
-    work = str(tmp_path / 'work')
-    result = subprocess.run([MIM, 'train', 'mmaction', str(root / path), '--gpus', '0',
-                             '--work-dir', work, '--cfg-options', *options], cwd=root,
-                            env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert 'Epoch(val) [1]' in result.stdout + result.stderr
-    out = tmp_path / 'prediction.csv'
-    result = subprocess.run([MIM, 'test', 'mmaction', str(root / path), '--checkpoint',
-                             f'{work}/epoch_1.pth', '--gpus', '0', '--work-dir', work,
-                             '--cfg-options', *options, f'test_evaluator.out_file={out}'],
-                            cwd=root, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    rows = list(csv.DictReader(open(out)))
-    expected = [line.split(',')[0] for line in (data / 'test.csv').read_text().splitlines()[1:]]
-    assert [row['Id'] for row in rows] == expected
+    train_and_test(path, data, tmp_path, 4, *options)

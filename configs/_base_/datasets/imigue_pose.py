@@ -1,6 +1,7 @@
 # Skeletons of iMiGUE as tools/data/prepare_imigue.py leaves them, for graph convolutions: 100
 # frames spread over the clip, one person. One view in validation, ten in the test, as in MMAction2.
-data_root = 'data/imigue'
+_base_ = 'imigue.py'
+
 ann_file = 'skeleton.pkl'
 meta_keys = ('img_shape', 'clip_id')
 stream = dict(type='SkeletonStream', stream='joint')
@@ -35,39 +36,30 @@ test_pipeline = [
 # of quality; for one, train with train_dataloader.dataset.split=train.
 train_dataloader = dict(
     batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
+        _delete_=True,
         type='IMiGUEPoseDataset',
-        data_root=data_root,
+        data_root=_base_.data_root,
         ann_file=ann_file,
         split='trainval',
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
+        _delete_=True,
         type='IMiGUEPoseDataset',
-        data_root=data_root,
+        data_root=_base_.data_root,
         ann_file=ann_file,
         split='val',
         pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = dict(
     batch_size=16,
-    num_workers=4,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
+        _delete_=True,
         type='IMiGUEPoseDataset',
-        data_root=data_root,
+        data_root=_base_.data_root,
         ann_file=ann_file,
         split='test',
         pipeline=test_pipeline,
         test_mode=True))
-
-# out_dir='folder' adds the recall of each class and a confusion matrix of a labelled part
-val_evaluator = dict(type='MiGASubmission')
-test_evaluator = dict(type='MiGASubmission', out_file='prediction.csv')

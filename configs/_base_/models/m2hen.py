@@ -21,9 +21,5 @@ model = dict(
         _delete_=True,
         type='MultiModalDataPreprocessor',
         preprocessors=dict(
-            imgs=dict(
-                type='ActionDataPreprocessor',
-                mean=[123.675, 116.28, 103.53],
-                std=[58.395, 57.12, 57.375],
-                format_shape='NCTHW'),
+            imgs=_base_.model.data_preprocessor,
             keypoint=dict(type='ActionDataPreprocessor'))))
