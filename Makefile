@@ -24,7 +24,7 @@ demo-skeleton: $(STAMP)
 	$(VENV)/bin/python tools/demo_skeleton.py
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow

@@ -62,7 +62,7 @@ setup(
         'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
         'export': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5'],
         'tensorboard': ['tensorboard'],
-        'test': ['pytest', 'pytest-timeout', 'thop'],
+        'test': ['pytest', 'pytest-timeout', 'pytest-xdist', 'thop'],
         'dev': ['codespell', 'myst-parser', 'pre-commit', 'ruff', 'sphinx'],
     },
 )
