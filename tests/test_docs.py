@@ -80,6 +80,16 @@ def test_own_data(root, tmp_path):
         assert len(clips.metainfo['classes']) == config.model.cls_head.num_classes == 3
 
 
+def test_own_skeletons(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(blocks(root, 'your_own_data.md')[1], {})
+    init_default_scope('mmaction')
+    dataset = DATASETS.build(dict(
+        type='IMiGUEPoseDataset', ann_file='skeleton.npz', split='train', pipeline=[]))
+    assert [dataset[k]['clip_id'] for k in range(len(dataset))] == ['a_0']
+    assert (dataset[0]['keypoint'] == 100).all()
+
+
 def test_links_resolve(root):
     broken = []
     for page in pages(root):

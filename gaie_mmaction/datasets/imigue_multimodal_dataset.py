@@ -20,13 +20,13 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
     follows (``Resize``, crops, ``SkeletonFlip``) acts on ``imgs`` and ``keypoint`` together.
 
     Both sources must hold the same clips. Only a clip without any joint, which a training
-    split of the pickle leaves out, is left out here too, with a line in the log.
+    split of the skeletons leaves out, is left out here too, with a line in the log.
 
     Args:
         ann_file (str): Path of the segment csv or clip list.
-        skeleton_file (str): Path of the pickle of ``tools/data/prepare_imigue.py``, from
-            ``data_root``.
-        split (str, optional): Split of the pickle. Defaults to None, the name of
+        skeleton_file (str): Path of the skeletons of ``tools/data/prepare_imigue.py``, pickle or
+            npz, from ``data_root``.
+        split (str, optional): Split of the skeletons. Defaults to None, the name of
             ``ann_file`` without its ending: ``'train'`` for ``train.csv``.
         layout (str): Name of the joints' layout. Defaults to ``'imigue'``.
         kwargs: As of :class:`IMiGUEDataset`.

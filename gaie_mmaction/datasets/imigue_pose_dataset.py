@@ -12,6 +12,7 @@ from ..safe_pickle import load_pickle_safely
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .skeleton_graph import get_layout
 from .skeleton_layout import hands_swapped
+from .skeleton_npz import read_skeleton_npz
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 EXAMPLES = 5
@@ -22,19 +23,20 @@ def some(names: Sequence[str]) -> str:
 
 
 def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
-    """Read a pickle of skeletons, without running anything that it may hold.
+    """Read a file of skeletons, without running anything that it may hold.
 
     Args:
-        path (str): The pickle.
+        path (str): Plain arrays if its name ends in ``.npz``, otherwise a pickle.
 
     Returns:
         tuple: The annotations by clip id, and the clip ids by the name of their split.
 
     Raises:
-        FileNotFoundError: If there is no such pickle.
+        FileNotFoundError: If there is no such file.
         ValueError: If it has another form, or a clip occurs twice.
     """
-    content = load_pickle_safely(path)
+    arrays = path.lower().endswith('.npz')
+    content = read_skeleton_npz(path) if arrays else load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
             and isinstance(content.get('annotations'), list)):
         raise ValueError(f'{path} is no file of skeletons: it must hold a dict of '
@@ -51,18 +53,19 @@ def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
 
 @DATASETS.register_module()
 class IMiGUEPoseDataset(BaseActionDataset):
-    """Skeletons of clips, from the pickle of ``tools/data/prepare_imigue.py``.
+    """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
 
-    The pickle has the form of MMAction2's ``PoseDataset``, which reads it as well. This
-    one reads it without running anything that it may hold, checks it, gives every clip its
-    ``clip_id``, and warns of videos whose left and right hand seem to be swapped.
+    ``skeleton.pkl`` has the form of MMAction2's ``PoseDataset``, which reads it as well. This
+    one reads it without running anything that it may hold. ``skeleton.npz`` has the same clips
+    as plain arrays, see :func:`write_skeleton_npz`. Either is checked, every clip gets its
+    ``clip_id``, and videos whose left and right hand seem to be swapped are warned of.
 
     A clip has ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape`` (H, W), and
     ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints; missing
     joints are zeros. Clips without any joint are allowed in test mode alone.
 
     Args:
-        ann_file (str): Path of the pickle.
+        ann_file (str): Path of the file: plain arrays if it ends in ``.npz``, otherwise a pickle.
         pipeline (list[dict or Callable]): Data transforms.
         split (str): Name of the split, ``'train'``, ``'val'``, ``'test'``, ``'trainval'`` ...;
             its order is kept.
@@ -71,17 +74,17 @@ class IMiGUEPoseDataset(BaseActionDataset):
         metainfo (dict, optional): ``classes`` of your own data, a list of names whose
             length is the limit of the labels. Defaults to None, iMiGUE's 32.
         test_mode (bool): Whether for validation or test; then ``metainfo`` also tells
-            ``ann_file``, the segment csv of the split, if it lies beside the pickle.
+            ``ann_file``, the segment csv of the split, if it lies beside the skeletons.
             Defaults to False.
         indices (int or Sequence[int], optional): Only the first few, or these clips.
             Defaults to None, all.
         serialize_data (bool): Keep the clips serialised, so that workers share their
             memory. Defaults to True.
-        lazy_init (bool): Do not read the pickle yet. Defaults to False.
+        lazy_init (bool): Do not read the file yet. Defaults to False.
 
     Raises:
-        FileNotFoundError: If there is no such pickle.
-        ValueError: If the pickle has another form, holds anything but plain
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file has another form, holds anything but plain
             containers and arrays, or has no such split; or if a clip of the split is not there, has
             another number of joints, values that are not finite, a label out of bounds, or,
             for training, no joint at all.
@@ -124,7 +127,7 @@ class IMiGUEPoseDataset(BaseActionDataset):
         """Read and check the clips of the split.
 
         Returns:
-            list[dict]: As in the pickle, with ``clip_id``.
+            list[dict]: As in the file, with ``clip_id``.
         """
         return self.select(*read_skeletons(self.ann_file))
 
@@ -136,7 +139,7 @@ class IMiGUEPoseDataset(BaseActionDataset):
             splits (dict[str, list[str]]): Likewise.
 
         Returns:
-            list[dict]: As in the pickle, with ``clip_id``.
+            list[dict]: As in the file, with ``clip_id``.
         """
         if self.split not in splits:
             raise ValueError(f'{self.ann_file} has no split {self.split!r}, only '

@@ -7,8 +7,8 @@ beside themselves. A second run does only what is missing.
 OUT gets train.csv, val.csv, test.csv and trainval.csv (segments of whole videos),
 holdout_train.csv and holdout_val.csv (a validation part of other people, or without
 --subjects of other videos), with subjects xsub_train.csv and xsub_test.csv (the paper's
-cross-subject protocol), each also as a clip list (.txt) for cut clips, skeleton.pkl,
-label_map.txt, report.txt, report.json, classes.png, and the link videos to ROOT,
+cross-subject protocol), each also as a clip list (.txt) for cut clips, skeleton.pkl
+or skeleton.npz, label_map.txt, report.txt, report.json, classes.png, and the link videos to ROOT,
 where the configs look for the videos.
 """
 import argparse
@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 from gaie_mmaction.datasets.annotations import SEGMENT_HEADER
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
+from gaie_mmaction.datasets.skeleton_npz import write_skeleton_npz
 from gaie_mmaction.files import atomic_file, remove_partial_files
 from gaie_mmaction.release.archives import unpack_archives
 from gaie_mmaction.release.cutting import cut_clips
@@ -54,6 +55,7 @@ from gaie_mmaction.release.segments import (
 )
 
 CLIPS_A_TASK = 16
+SKELETON_FORMATS = ('pkl', 'npz')
 # not made of every release
 FURTHER_SPLITS = ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test')
 
@@ -269,6 +271,18 @@ def write_annotations(out: Path, splits: Dict[str, List[Row]]) -> None:
         write_text(out / f'{name}.txt', ''.join(f'{row[0]}.mp4 {row[-1]}\n' for row in rows))
 
 
+def write_skeletons(out: Path, clips: Optional[dict], skeleton_format: str) -> None:
+    """Skeletons in one format; what only an earlier run made is deleted."""
+    if clips is not None and skeleton_format == 'npz':
+        write_skeleton_npz(out / 'skeleton.npz', clips)
+    elif clips is not None:
+        with atomic_file(out / 'skeleton.pkl') as partial, open(partial, 'wb') as file:
+            pickle.dump(clips, file, protocol=4)
+    for other in SKELETON_FORMATS:
+        if clips is None or other != skeleton_format:
+            (out / f'skeleton.{other}').unlink(missing_ok=True)
+
+
 def write_report(out: Path, report: Report) -> None:
     write_text(out / 'report.txt', report.text())
     write_text(out / 'report.json', report.json())
@@ -289,7 +303,8 @@ def link_videos(out: Path, root: Path) -> None:
 
 
 def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
-            test_labels: Optional[Path] = None, cut: bool = False, workers: int = 1) -> Report:
+            test_labels: Optional[Path] = None, cut: bool = False, workers: int = 1,
+            skeleton_format: str = 'pkl') -> Report:
     """Do the whole job; see the module's text.
 
     Args:
@@ -299,6 +314,7 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
         test_labels (Path, optional): Labels of the test part where they are known.
         cut (bool): Also cut clips. Defaults to False.
         workers (int): Processes. Defaults to 1.
+        skeleton_format (str): ``'pkl'`` or ``'npz'``. Defaults to ``'pkl'``.
 
     Returns:
         Report: As written.
@@ -328,12 +344,8 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
     splits = add_splits(parts, layout, root, facts, licensed, report)
 
     write_annotations(out, splits)
-    if layout.skeletons:
-        clips = skeleton_clips(splits, facts, cache)
-        with atomic_file(out / 'skeleton.pkl') as partial, open(partial, 'wb') as file:
-            pickle.dump(clips, file, protocol=4)
-    else:
-        (out / 'skeleton.pkl').unlink(missing_ok=True)
+    write_skeletons(out, skeleton_clips(splits, facts, cache) if layout.skeletons else None,
+                    skeleton_format)
     write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
     write_report(out, report)
     if cut:
@@ -355,6 +367,10 @@ def main() -> None:
                         '(found by itself where it is below ROOT)')
     parser.add_argument('--test-labels', type=Path, metavar='CSV',
                         help='csv clip_id,label with the labels of the test part, if you have them')
+    parser.add_argument('--skeleton-format', choices=SKELETON_FORMATS, default='pkl',
+                        help='of skeleton.pkl or skeleton.npz: a pickle, which MMAction2\'s '
+                        'PoseDataset reads too, or plain arrays, which cannot hold code '
+                        '(default: pkl)')
     parser.add_argument('--cut', action='store_true',
                         help='also cut every clip into a short video, OUT/clips/<clip_id>.mp4, '
                         'which loads faster')
@@ -367,7 +383,7 @@ def main() -> None:
         sys.exit(f'--workers must be at least 1, but got {args.workers}')
     try:
         report = prepare(args.root, args.out, args.subjects, args.test_labels, args.cut,
-                         args.workers)
+                         args.workers, args.skeleton_format)
     except ReleaseError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -35,7 +35,7 @@ test_pipeline = [
     dict(type='PackActionInputs', collect_keys=collect_keys, meta_keys=meta_keys)
 ]
 
-# the split of the pickle is the one with the name of ann_file
+# the split of the skeletons is the one with the name of ann_file
 dataset_type = 'IMiGUEMultiModalDataset'
 skeleton_file = 'skeleton.pkl'
 train_dataloader = dict(
