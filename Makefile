@@ -13,7 +13,7 @@ help:
 	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes'
 	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
-	@echo 'make lint  ruff and codespell'
+	@echo 'make lint  ruff, mypy and codespell'
 	@echo 'make docs  the documentation, into site/; warnings are errors'
 	@echo 'make clean  remove .venv, site and what make demo and make demo-skeleton wrote'
 
@@ -36,6 +36,7 @@ test-triton: $(STAMP)
 
 lint: $(DEV)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
 	git ls-files -z | xargs -0 $(VENV)/bin/codespell
 
 docs: $(DEV)

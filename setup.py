@@ -63,6 +63,6 @@ setup(
         'export': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5'],
         'tensorboard': ['tensorboard'],
         'test': ['pytest', 'pytest-timeout', 'pytest-xdist', 'thop'],
-        'dev': ['codespell', 'myst-parser', 'pre-commit', 'ruff', 'sphinx'],
+        'dev': ['codespell', 'mypy', 'myst-parser', 'pre-commit', 'ruff', 'sphinx'],
     },
 )

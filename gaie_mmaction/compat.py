@@ -13,7 +13,7 @@ import sys
 import types
 import warnings
 from importlib.metadata import PackageNotFoundError, version
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 MMCV_MINIMUM, MMCV_BELOW = '2.0.0', '2.2.0'
 
@@ -68,7 +68,9 @@ def stub_missing_drn() -> None:
     is missing; building a DRN then says what is the matter. Delete when a
     release of MMAction2 holds the folder.
     """
-    folder = importlib.util.find_spec('mmaction').submodule_search_locations[0]
+    spec = importlib.util.find_spec('mmaction')
+    assert spec is not None and spec.submodule_search_locations is not None  # a package
+    folder = spec.submodule_search_locations[0]
     name = 'mmaction.models.localizers.drn'
     if name in sys.modules or importlib.machinery.PathFinder.find_spec(
             'drn', [f'{folder}/models/localizers']) is not None:
@@ -77,13 +79,13 @@ def stub_missing_drn() -> None:
     class DRN:
         """Absent from this release of MMAction2."""
 
-        def __init__(self, *args, **kwargs) -> None:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             raise ImportError('DRN is missing from this release of MMAction2 (upstream issue '
                               '2714): install MMAction2 from its sources to use it')
 
     package, module = types.ModuleType(name), types.ModuleType(f'{name}.drn')
-    package.__path__ = []
-    package.drn, module.DRN = module, DRN
+    package.__dict__.update(__path__=[], drn=module)
+    module.__dict__.update(DRN=DRN)
     sys.modules[name], sys.modules[f'{name}.drn'] = package, module
 
 
@@ -129,9 +131,10 @@ def allow_checkpoint_classes() -> None:
     import numpy as np
     import torch
     from mmengine.logging import HistoryBuffer
-    multiarray = np.core.multiarray if np.lib.NumpyVersion(
-        np.__version__) < '2.0.0' else np._core.multiarray
-    allowed = [HistoryBuffer, (_history_buffer_method, 'builtins.getattr')]
+    multiarray = importlib.import_module(
+        'numpy.core.multiarray' if np.lib.NumpyVersion(np.__version__) < '2.0.0' else
+        'numpy._core.multiarray')
+    allowed: list = [HistoryBuffer, (_history_buffer_method, 'builtins.getattr')]
     allowed += [np.ndarray, np.dtype]
     allowed += [type(np.dtype(kind)) for kind in ('float64', 'float32', 'int64', 'bool')]
     for function in ('_reconstruct', 'scalar'):
@@ -141,7 +144,7 @@ def allow_checkpoint_classes() -> None:
     torch.serialization.add_safe_globals(allowed)
 
 
-def load_checkpoint_safely(filename: str, map_location=None) -> dict:
+def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
     """Load a checkpoint file without running anything that it may hold.
 
     Args:
@@ -194,10 +197,11 @@ def load_checkpoints_safely() -> None:
     from mmengine.dist import get_dist_info
     from mmengine.runner import checkpoint
 
-    def load_from_local(filename, map_location=None):
+    def load_from_local(filename: str, map_location: Any = None) -> dict:
         return load_checkpoint_safely(filename, map_location)
 
-    def load_from_http(filename, map_location=None, model_dir=None):
+    def load_from_http(filename: str, map_location: Any = None,
+                       model_dir: Optional[str] = None) -> dict:
         folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
         path = os.path.join(folder, os.path.basename(urlparse(filename).path))
         rank, world_size = get_dist_info()
@@ -255,12 +259,12 @@ def accept_bfloat16_scores() -> None:
         return
 
     @functools.wraps(original)
-    def loss_by_feat(self, cls_scores, data_samples):
+    def loss_by_feat(self: BaseHead, cls_scores: torch.Tensor, data_samples: list) -> dict:
         if cls_scores.dtype == torch.bfloat16:
             cls_scores = cls_scores.float()
         return original(self, cls_scores, data_samples)
 
-    loss_by_feat.accepts_bfloat16 = True
+    loss_by_feat.__dict__.update(accepts_bfloat16=True)
     BaseHead.loss_by_feat = loss_by_feat
 
 
@@ -271,19 +275,18 @@ def write_files_atomically() -> None:
     of one under its name. No upstream issue is known. Delete when
     ``LocalBackend.put`` renames a finished file.
     """
-    import os
 
     from mmengine.fileio import LocalBackend
 
     from .files import atomic_file
 
-    def put(self, obj, filepath):
+    def put(self: LocalBackend, obj: bytes, filepath: str) -> None:
         try:
             with atomic_file(filepath, durable=True) as partial:
                 partial.write_bytes(obj)
         except OSError as error:
             raise type(error)(
-                error.errno, f'{len(obj)} bytes cannot be written ({os.strerror(error.errno)}); '
+                error.errno, f'{len(obj)} bytes cannot be written ({error.strerror}); '
                 'nothing half-written is left, and what was saved before is as it was. Make room, '
                 'or choose another --work-dir; a training goes on by --resume',
                 str(filepath)) from error
@@ -303,10 +306,10 @@ def start_processes_without_gpu() -> None:
     from mmengine.dist import utils
     from mmengine.model import MMDistributedDataParallel
 
-    def without_device(start):
+    def without_device(start: Callable) -> Callable:
 
         @functools.wraps(start)
-        def start_on_cpu(backend, *args, **kwargs):
+        def start_on_cpu(backend: str, *args: Any, **kwargs: Any) -> Any:
             if get_device() != 'cpu':
                 return start(backend, *args, **kwargs)
             if backend == 'nccl':
@@ -331,7 +334,8 @@ def start_processes_without_gpu() -> None:
         return
 
     @functools.wraps(original)
-    def __init__(self, module, *args, **kwargs):
+    def __init__(self: MMDistributedDataParallel, module: torch.nn.Module, *args: Any,
+                 **kwargs: Any) -> None:
         if get_device() == 'cpu':
             kwargs.pop('device_ids', None)
         original(self, module, *args, **kwargs)

@@ -3,7 +3,7 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Union
 
 # temporary files are private by default; these are to be as readable as any other
 _UMASK = os.umask(0)
@@ -12,14 +12,14 @@ PARTIAL = '.partial'
 
 
 @contextmanager
-def atomic_file(path: Path, durable: bool = False) -> Iterator[Path]:
+def atomic_file(path: Union[str, Path], durable: bool = False) -> Iterator[Path]:
     """Write under another name in the same folder, and rename when the block ends well.
 
     The other name is different each time: what is left of a process that was killed
     may still be writing. Missing folders are made. After an error the file is as it was before.
 
     Args:
-        path (Path): The file.
+        path (str or Path): The file.
         durable (bool): Bring the content to the disk first, so that after a power failure
             there is no name without content. Defaults to False.
 

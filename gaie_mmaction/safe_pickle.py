@@ -8,7 +8,7 @@ import os
 import pickle
 import re
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Literal, Tuple
 
 import numpy as np
 import torch
@@ -19,10 +19,11 @@ NUMBERS = re.compile(r'(b|i|u|f|c)[0-9]{1,2}|S[0-9]+|U[0-9]+')
 class _DType:
     """What stands for a ``numpy.dtype`` while a pickle is read."""
 
-    def __init__(self, code: str, *_) -> None:
+    def __init__(self, code: str, *_: Any) -> None:
         if not (isinstance(code, str) and NUMBERS.fullmatch(code)):
             raise pickle.UnpicklingError(f'it holds an array of {code!r}')
-        self.code, self.order = code, '='
+        self.code = code
+        self.order: Literal['<', '>', '|', '='] = '='
 
     def __setstate__(self, state: tuple) -> None:
         # version, byte order, subarray, names, fields; sizes are in the code already
@@ -37,7 +38,7 @@ class _DType:
 class _Array:
     """What stands for a ``numpy.ndarray`` while a pickle is read."""
 
-    def __init__(self, *_) -> None:
+    def __init__(self, *_: Any) -> None:
         self.content = (0, ), _DType('f8'), False, b''
 
     def __setstate__(self, state: tuple) -> None:
@@ -52,7 +53,7 @@ class _Array:
         return flat.reshape(shape, order='F' if fortran else 'C')
 
 
-def _from_buffer(content: bytes, dtype: _DType, shape: tuple, order: str, *_) -> _Array:
+def _from_buffer(content: bytes, dtype: _DType, shape: tuple, order: str, *_: Any) -> _Array:
     array = _Array()
     array.content = shape, dtype, order == 'F', content
     return array

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterator, List, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ Footages = Iterator[Tuple[str, Callable[[], str]]]
 
 def find_footage(inputs: List[str], seconds: float, scratch: str) -> Footages:
     """Name, and a function that gives the path, of all that the arguments ask for."""
-    taken = Counter()
+    taken: Dict[str, int] = Counter()
     for name, path in _find_footage(inputs, seconds, scratch):
         taken[name] += 1  # files of one name in several folders
         yield (name if taken[name] == 1 else f'{name}-{taken[name]}'), path

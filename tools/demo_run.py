@@ -20,7 +20,7 @@ def run(title: str, *command: str) -> None:
     console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
     script = str(Path(sys.executable).parent / 'mim') if command[0] == 'mim' else sys.executable
     # the other half of the cores is for the loaders: with more threads than cores, both crawl
-    threads = str(max(1, os.cpu_count() // 2))
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
     result = subprocess.run([script, *command[1:]], cwd=ROOT,
                             env=dict(os.environ, OMP_NUM_THREADS=threads))
     if result.returncode:

@@ -1,8 +1,9 @@
 """Export a recognizer, compare it with PyTorch, and time each format."""
 import argparse
+import functools
 import sys
 from pathlib import Path
-from typing import Dict
+from typing import Callable, Dict
 
 import numpy as np
 import torch
@@ -63,10 +64,10 @@ def verify(args: argparse.Namespace, model: torch.nn.Module, paths: Dict[str, Pa
 def benchmark(args: argparse.Namespace, model: torch.nn.Module, paths: Dict[str, Path],
               frames: np.ndarray) -> None:
     """Time PyTorch and each file in turn."""
-    steps = {'PyTorch': lambda: reference_outputs(model, frames)}
+    steps: Dict[str, Callable[[], object]] = {
+        'PyTorch': lambda: reference_outputs(model, frames)}
     for name, path in paths.items():
-        run = FORMATS[name].load(path)
-        steps[name] = lambda run=run: run(frames)
+        steps[name] = functools.partial(FORMATS[name].load(path), frames)
     timings = time_in_turn(steps, torch.device('cpu'), rounds=args.rounds)
     rows = [(name, f'{1e3 * timing.median:.1f}',
              f'{1e3 * (timing.quartiles[1] - timing.quartiles[0]):.1f}',

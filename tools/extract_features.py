@@ -10,6 +10,7 @@ segments of whole videos.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,11 +25,14 @@ from gaie_mmaction.analysis import build_recognizer, load_weights
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.files import atomic_file, require_writable
 
+if TYPE_CHECKING:  # gaie_mmaction makes MMAction2's models importable
+    from mmaction.models import BaseRecognizer
+
 console = Console()
 
 
 @torch.no_grad()
-def features_of(model: torch.nn.Module, batch: dict, dense: bool) -> torch.Tensor:
+def features_of(model: 'BaseRecognizer', batch: dict, dense: bool) -> torch.Tensor:
     """Features ``(B, C)`` of a batch of clips, or ``(B, C, T', H', W')``; means over views."""
     batch = model.data_preprocessor(batch)
     features, _ = model.extract_feat(

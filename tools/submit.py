@@ -2,7 +2,7 @@
 import argparse
 import sys
 from collections import Counter
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.datasets.annotations import read_annotations
@@ -63,7 +63,7 @@ def convert(args: argparse.Namespace) -> None:
     print(f'{args.out}: {report.num_rows} rows, format {args.format}')
 
 
-def main(argv: Sequence[str] = None) -> None:
+def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
     common = argparse.ArgumentParser(add_help=False)

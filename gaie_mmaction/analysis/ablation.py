@@ -60,7 +60,7 @@ def _train(config: str, cfg: Config, folder: Path, on_gpu: bool) -> str:
     if not (pointer.exists() and Path(pointer.read_text().strip()).name == last):
         mim = Path(sys.executable).with_name('mim')
         # the other half of the cores is for the loaders: with more threads than cores, both crawl
-        threads = str(max(1, os.cpu_count() // 2))
+        threads = str(max(1, (os.cpu_count() or 1) // 2))
         result = subprocess.run(
             [str(mim), 'train', 'mmaction', str(config), '--gpus', str(int(on_gpu)), '--work-dir',
              str(folder), '--resume'], env=dict(os.environ, OMP_NUM_THREADS=threads))

@@ -3,12 +3,13 @@ import statistics
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from typing import Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..models.backbones.gaie_vit import Block
+from ..models.necks import TokenReducer, TokenState
 from .latency import wait_for
 from .text_table import TextTable
 
@@ -57,11 +58,12 @@ def break_down(backbone: nn.Module, step: Callable[[], object], device: torch.de
 @contextmanager
 def _watched(backbone: nn.Module, blocks: List[Block], device: torch.device) -> Iterator[dict]:
     """Add up, while inside, the seconds of (block, part)."""
-    seconds, now = {}, dict(block=0)
+    seconds: Dict[Tuple[int, str], float] = {}
+    now = dict(block=0)
 
-    def timed(function, part):
+    def timed(function: Callable, part: str) -> Callable:
 
-        def run(*args, **kwargs):
+        def run(*args: Any, **kwargs: Any) -> Any:
             wait_for(device)
             start = time.perf_counter()
             result = function(*args, **kwargs)
@@ -71,9 +73,10 @@ def _watched(backbone: nn.Module, blocks: List[Block], device: torch.device) -> 
 
         return run
 
-    def attention(block, forward):
+    def attention(block: int, forward: Callable) -> Callable:
 
-        def run(x, size=None, needs_importance=False, *args):
+        def run(x: Tensor, size: Optional[Tensor] = None, needs_importance: bool = False,
+                *args: Any) -> Any:
             now['block'] = block
             result = timed(forward, 'attention')(x, size, needs_importance, *args)
             if needs_importance:
@@ -85,9 +88,9 @@ def _watched(backbone: nn.Module, blocks: List[Block], device: torch.device) -> 
 
         return run
 
-    def reducer(forward):
+    def reducer(forward: Callable) -> Callable:
 
-        def run(state):
+        def run(state: TokenState) -> TokenState:
             block = now['block']
             before = seconds[block, 'matching']
             result = timed(forward, 'merging')(state)
@@ -100,9 +103,10 @@ def _watched(backbone: nn.Module, blocks: List[Block], device: torch.device) -> 
         for number, block in enumerate(blocks):
             _replace(stack, block.attn, 'forward', attention(number, block.attn.forward))
             _replace(stack, block.mlp, 'forward', timed(block.mlp.forward, 'MLP'))
-        if backbone.neck is not None:
-            _replace(stack, backbone.neck, 'forward', reducer(backbone.neck.forward))
-            module = sys.modules[type(backbone.neck).__module__]
+        neck = backbone.neck
+        if isinstance(neck, TokenReducer):
+            _replace(stack, neck, 'forward', reducer(neck.forward))
+            module = sys.modules[type(neck).__module__]
             for name in MATCHING:
                 if hasattr(module, name):
                     _replace(stack, module, name, timed(getattr(module, name), 'matching'))

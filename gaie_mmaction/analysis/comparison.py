@@ -1,4 +1,5 @@
 """What any set of models scores, costs and takes, a row each, as text."""
+import functools
 import platform
 from collections import Counter
 from dataclasses import dataclass
@@ -7,8 +8,8 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
+from mmaction.models import BaseRecognizer
 from mmengine.config import Config
-from torch import nn
 
 from .complexity import Complexity, measure_complexity
 from .latency import Timing, time_in_turn
@@ -30,7 +31,7 @@ class Entry:
         config (str): Path of its config.
         checkpoint (str, optional): Path or URL.
         cfg (Config): The config.
-        model (nn.Module): On the device.
+        model (BaseRecognizer): On the device.
         shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
         metrics (dict[str, float], optional): ``acc/top1`` ... in [0, 1]; None if not tested.
             Defaults to None.
@@ -39,7 +40,7 @@ class Entry:
     config: str
     checkpoint: Optional[str]
     cfg: Config
-    model: nn.Module
+    model: BaseRecognizer
     shape: Tuple[int, ...]
     metrics: Optional[Dict[str, float]] = None
 
@@ -74,7 +75,7 @@ class Conditions:
                      python=platform.python_version(), torch=torch.__version__)
         names.update({package: version(package) for package in ('mmaction2', 'mmengine')})
         if on_gpu:
-            names['cuda'] = torch.version.cuda
+            names['cuda'] = str(torch.version.cuda)
         return names
 
     def file_stem(self) -> str:
@@ -152,9 +153,11 @@ def measure(entries: Sequence[Entry], conditions: Conditions,
                     *_measure_steps(entries, conditions, _training_of, 'training', say)))
 
 
-def _measure_steps(entries, conditions, step_of, what, say) -> Tuple[List[Timing], List[int]]:
+def _measure_steps(entries: Sequence[Entry], conditions: Conditions,
+                   step_of: Callable[[Entry, Conditions], Callable[[], object]], what: str,
+                   say: Callable[[str], None]) -> Tuple[List[Timing], List[int]]:
     say(f'memory of {what}')
-    memory = [peak_memory(entry.model, lambda entry=entry: step_of(entry, conditions))
+    memory = [peak_memory(entry.model, functools.partial(step_of, entry, conditions))
               for entry in entries]
     say(f'{what}: {conditions.warmup} + {conditions.rounds} rounds of {len(entries)} models')
     steps = {entry.name: step_of(entry, conditions) for entry in entries}
@@ -200,11 +203,12 @@ def comparison_table(entries: Sequence[Entry], rows: Sequence[Row],
             'speed': f'{row.inference.speed_over(rows[0].inference):.2f}x',
             'peak MiB': f'{row.inference_memory / 2**20:.1f}'
         })
-        if row.training is not None:
+        start = rows[0].training
+        if row.training is not None and row.training_memory is not None and start is not None:
             cells.update({
                 'train ms': f'{1e3 * row.training.median:.2f}',
                 'train IQR ms': _spread(row.training),
-                'train speed': f'{row.training.speed_over(rows[0].training):.2f}x',
+                'train speed': f'{row.training.speed_over(start):.2f}x',
                 'train peak MiB': f'{row.training_memory / 2**20:.1f}'
             })
         lines.append(cells)
@@ -257,19 +261,19 @@ def published_tables(entries: Sequence[Entry], rows: Sequence[Row],
     Returns:
         list[TextTable]: Two tables; every published figure says so in its cell.
     """
-    ours = {}
+    ours: Dict[str, Tuple[Entry, Row]] = {}
     for entry, row in zip(entries, rows, strict=True):
         ours.setdefault(Path(entry.config).stem, (entry, row))
     accuracy = []
-    for published in ACCURACIES:
-        entry, _ = ours.get(published.config, (None, None))
-        accuracy.append((published.system, published.modality, marked(published.top1),
-                         percent(entry and entry.metrics, 'top1'), published.source))
+    for known in ACCURACIES:
+        own = ours.get(known.config or '')
+        accuracy.append((known.system, known.modality, marked(known.top1),
+                         percent(own and own[0].metrics, 'top1'), known.source))
     cost = []
     for published in COSTS:
-        _, row = ours.get(published.config, (None, None))
-        cells = (NOTHING, ) * 3
-        if row is not None:
+        cells: Tuple[str, ...] = (NOTHING, ) * 3
+        if published.config in ours:
+            row = ours[published.config][1]
             cells = (f'{row.complexity.paper_macs / 1e9:.3f}',
                      f'{row.complexity.true_macs / 1e9:.3f}', f'{1e3 * row.inference.median:.2f}')
         cost.append((published.system, marked(published.gmacs), *cells[:2],

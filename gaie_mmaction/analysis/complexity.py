@@ -9,15 +9,16 @@ product, a functional call, and both attention products are left out.
 import copy
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Dict, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import torch
-from mmaction.models import Recognizer2D
+from mmaction.models import BaseRecognizer, Recognizer2D
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 REST = 'norms and others'
 PROJECTIONS = 'attention qkv and projection'
@@ -49,7 +50,7 @@ class Complexity:
     parameter_groups: Dict[str, int]
 
 
-def build_recognizer(cfg: Config, device: str = 'cpu') -> nn.Module:
+def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
     """Build a config's model for inference, without its pre-trained weights.
 
     Args:
@@ -57,7 +58,7 @@ def build_recognizer(cfg: Config, device: str = 'cpu') -> nn.Module:
         device (str): Where it goes; on ``'meta'`` nothing is computed. Defaults to ``'cpu'``.
 
     Returns:
-        nn.Module: The model, in evaluation mode.
+        BaseRecognizer: The model, in evaluation mode.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     return MODELS.build(cfg.model).eval().to(device)
@@ -126,7 +127,7 @@ def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
     with torch.no_grad(), paper, counter:
         model(inputs, stage='head')
     true_groups = _group_flops(counter)
-    parameter_groups = defaultdict(int)
+    parameter_groups: Dict[str, int] = defaultdict(int)
     for name, parameter in model.named_parameters():
         parameter_groups[_group_of(name)] += parameter.numel()
     return Complexity(
@@ -144,7 +145,7 @@ def _group_of(name: str) -> str:
 
 def _group_flops(counter: FlopCounterMode) -> Dict[str, float]:
     """Multiply-adds by group, from the modules that have a group and no parent with one."""
-    groups = defaultdict(float)
+    groups: Dict[str, float] = defaultdict(float)
     counts = counter.get_flop_counts()
     for name, operators in counts.items():
         parents = ['.'.join(name.split('.')[:end]) for end in range(1, name.count('.') + 1)]
@@ -164,7 +165,7 @@ class _ThopCounter:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.total = 0.
-        self.handles = []
+        self.handles: List[RemovableHandle] = []
 
     def __enter__(self) -> None:
         self.handles = [
@@ -172,7 +173,7 @@ class _ThopCounter:
             if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d, *NORMS))
         ]
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         for handle in self.handles:
             handle.remove()
 
@@ -182,5 +183,5 @@ class _ThopCounter:
         elif isinstance(module, NORMS):
             # subtract and divide; an affine norm multiplies and adds besides
             self.total += inputs[0].numel() * (4 if module.weight is not None else 2)
-        else:
+        elif isinstance(module, (nn.Conv2d, nn.Conv3d)):
             self.total += output.numel() * module.weight[0].numel()

@@ -3,7 +3,7 @@ import random
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import torch
 
@@ -62,7 +62,7 @@ def time_in_turn(steps: Dict[str, Callable[[], object]],
     Returns:
         dict[str, Timing]: By model.
     """
-    seconds = {name: [] for name in steps}
+    seconds: Dict[str, List[float]] = {name: [] for name in steps}
     order, draw = list(steps), random.Random(seed)
     for number in range(warmup + rounds):
         draw.shuffle(order)

@@ -25,13 +25,14 @@ def read_regions(path: str) -> Dict[str, Box]:
         if rows.fieldnames != columns:
             raise ValueError(f'{path} must have the header {",".join(columns)}, but it has '
                              f'{",".join(rows.fieldnames or [])!r}')
-        found = {}
+        found: Dict[str, Box] = {}
         for row in rows:
             try:
-                box = tuple(float(row[name]) for name in columns[1:])
+                left, top, right, bottom = (float(row[name]) for name in columns[1:])
             except (TypeError, ValueError) as error:
                 raise ValueError(f'{path}, line {rows.line_num}: {error}') from error
-            if not (box[0] < box[2] and box[1] < box[3]):
+            box = left, top, right, bottom
+            if not (left < right and top < bottom):
                 raise ValueError(f'{path}, line {rows.line_num}: needs x0 < x1 and y0 < y1, but '
                                  f'got {box}')
             found[row['clip_id']] = box

@@ -2,6 +2,7 @@
 from typing import Callable, Sequence
 
 import torch
+from mmaction.models import BaseRecognizer
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -36,7 +37,7 @@ def inference_step(model: nn.Module, shape: Sequence[int], batch_size: int,
     return step
 
 
-def training_step(model: nn.Module, cfg: Config, shape: Sequence[int], batch_size: int,
+def training_step(model: BaseRecognizer, cfg: Config, shape: Sequence[int], batch_size: int,
                   dtype: torch.dtype, update: bool = True) -> Callable[[], None]:
     """What mmengine's training loop does with a batch, without hooks and loading.
 
@@ -44,7 +45,7 @@ def training_step(model: nn.Module, cfg: Config, shape: Sequence[int], batch_siz
     config's optimizer. It changes the weights.
 
     Args:
-        model (nn.Module): A recognizer.
+        model (BaseRecognizer): A recognizer.
         cfg (Config): With ``optim_wrapper``; its own mixed precision is replaced by ``dtype``.
         shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
         batch_size (int): Clips, of one view each.

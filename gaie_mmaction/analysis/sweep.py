@@ -3,7 +3,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -71,10 +71,11 @@ def build_entry(name: str, config: str, point: Point, conditions: Conditions) ->
     backbone = cfg.model.backbone
     shape = list(view_shape(cfg))
     for key, value, places in (('num_frames', point.frames, [1]), ('img_size', point.size, [2, 3])):
-        for place in places if value else []:
-            shape[place] = value
-        if value and key in backbone:
-            backbone[key] = value
+        if value:
+            for place in places:
+                shape[place] = value
+            if key in backbone:
+                backbone[key] = value
     neck = backbone.get('neck')
     if point.ratio and neck is not None and neck.get('token_keep_ratio') is not None:
         neck.token_keep_ratio = point.ratio
@@ -152,7 +153,7 @@ def sweep_table(measured: Sequence[Measured]) -> TextTable:
                 ('', row.inference, first.inference, row.inference_memory, first.inference_memory),
                 ('train ', row.training, first.training, row.training_memory,
                  first.training_memory)):
-            if timing is None:
+            if timing is None or start is None or memory is None or start_memory is None:
                 continue
             speed = timing.speed_over(start)
             cells.update({
@@ -176,14 +177,18 @@ def growth_exponents(measured: Sequence[Measured]) -> Dict[str, float]:
     Returns:
         dict[str, float]: Least squares; {} unless there are two numbers of tokens at least.
     """
-    values = {}
+    values: Dict[str, List[Tuple[float, float]]] = {}
     for one in measured:
         # the view's volume is proportional to the tokens
         values.setdefault(one.entry.name, []).append(
             (math.log(math.prod(one.entry.shape[1:])), math.log(one.row.inference.median)))
     if len({volume for volume, _ in next(iter(values.values()))}) < 2:
         return {}
-    return {name: float(np.polyfit(*zip(*pairs), 1)[0]) for name, pairs in values.items()}
+    slopes = {}
+    for name, pairs in values.items():
+        volumes, seconds = zip(*pairs)
+        slopes[name] = float(np.polyfit(volumes, seconds, 1)[0])
+    return slopes
 
 
 def draw_sweep(path: Path, measured: Sequence[Measured], title: str) -> None:

@@ -2,7 +2,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,7 +26,7 @@ class TextTable:
     """
     title: str
     columns: Tuple[str, ...]
-    rows: List[Tuple[str, ...]]
+    rows: Sequence[Tuple[str, ...]]
     words: Tuple[str, ...]
 
     def print(self, console: Console) -> None:

@@ -1,7 +1,7 @@
 """Accuracy and speed against multiply-adds."""
 import math
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,9 +43,10 @@ def draw_tradeoff(path: Path, names: Sequence[str], gmacs: Sequence[float],
     canvas.draw()  # lays out, which fixes where points are
     figure.set_layout_engine('none')
     for axes, values in zip(all_axes, panels.values()):
-        known = [place for place, value in enumerate(values) if value is not None]
-        place_names(axes, [names[place] for place in known], [gmacs[place] for place in known],
-                    [values[place] for place in known], [f'C{place % 10}' for place in known])
+        known = [(place, value) for place, value in enumerate(values) if value is not None]
+        place_names(axes, [names[place] for place, _ in known],
+                    [gmacs[place] for place, _ in known], [value for _, value in known],
+                    [f'C{place % 10}' for place, _ in known])
     with atomic_file(path) as partial:
         figure.savefig(partial, format='png')
 
@@ -64,7 +65,9 @@ def place_names(axes: Axes, names: Sequence[str], xs: Sequence[float],
     Returns:
         list[Annotation]: The names.
     """
-    renderer = axes.figure.canvas.get_renderer()
+    canvas = axes.figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    renderer = canvas.get_renderer()
     frame, pad = axes.get_window_extent(renderer), MARK * axes.figure.dpi / 72
     centres = axes.transData.transform(list(zip(xs, ys)))
     taken = [Bbox([[x - pad, y - pad], [x + pad, y + pad]]) for x, y in centres]
@@ -83,13 +86,14 @@ def place_names(axes: Axes, names: Sequence[str], xs: Sequence[float],
                       and box.y1 <= frame.y1)
             if inside and not any(box.overlaps(other) for other in taken):
                 break
+        assert note.arrow_patch is not None  # arrowprops asks for it
         note.arrow_patch.set_visible(math.hypot(right, up) > LEADER)
         taken.append(box)
         notes.append(note)
     return notes
 
 
-def _offsets():
+def _offsets() -> Iterator[Tuple[float, float]]:
     """Distance, right and up, in points: beside the point first, then in growing circles."""
     for radius in range(8, 240, 6):
         for step in range(16):

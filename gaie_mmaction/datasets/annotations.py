@@ -1,7 +1,7 @@
 """The two annotation files: a segment csv, and MMAction2's clip list."""
 import csv
 import os
-from typing import Dict, List
+from typing import Any, Dict, List
 
 SEGMENT_HEADER = ('clip_id', 'video', 'start_frame', 'end_frame', 'label')
 
@@ -40,7 +40,8 @@ def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
         raise ValueError(f'{ann_file} looks like a segment csv, but its header is '
                          f'{",".join(header)!r}: it must be {",".join(SEGMENT_HEADER)!r}')
     parse = _parse_segment if segments else _parse_clip
-    clips, line_of = [], {}
+    clips: List[Dict] = []
+    line_of: Dict[str, int] = {}
     for number, line in enumerate(lines[segments:], start=1 + segments):
         if not line.strip():
             continue
@@ -71,7 +72,7 @@ def _parse_segment(line: str) -> Dict:
     if len(fields) != len(SEGMENT_HEADER):
         raise ValueError(f'needs the {len(SEGMENT_HEADER)} columns {",".join(SEGMENT_HEADER)}, '
                          f'but has {len(fields)}')
-    clip = dict(zip(SEGMENT_HEADER, fields))
+    clip: Dict[str, Any] = dict(zip(SEGMENT_HEADER, fields))
     for name in SEGMENT_HEADER[2:]:
         clip[name] = _integer(name, clip[name])
     if not 0 <= clip['start_frame'] <= clip['end_frame']:

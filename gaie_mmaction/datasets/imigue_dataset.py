@@ -77,7 +77,7 @@ class IMiGUEDataset(BaseActionDataset):
             raise ValueError(f'max_bad_share must be in [0, 1), but got {max_bad_share}')
         self.on_error = on_error
         self.max_bad_share = max_bad_share
-        self._bad = None
+        self._bad: Optional[torch.Tensor] = None
         super().__init__(
             ann_file=ann_file,
             pipeline=pipeline,
@@ -177,10 +177,12 @@ class IMiGUEDataset(BaseActionDataset):
         return int(np.random.choice(np.flatnonzero(~self._known_bad())))
 
     def _known_bad(self) -> np.ndarray:
+        assert self._bad is not None  # where clips are noted, _reset_bad made it
         # a copy: nonzero() of memory that another worker writes to meanwhile crashes the process
         return self._bad.numpy().copy()
 
     def _note_bad(self, idx: int, error: VideoReadError) -> None:
+        assert self._bad is not None
         if not self._bad[idx]:
             self._bad[idx] = True
             self._log_first_of_file(idx, error)

@@ -1,7 +1,7 @@
 """RGB frames and skeletons of the same clips."""
 import logging
 import os
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmaction.registry import DATASETS
 from mmengine.logging import print_log
@@ -43,7 +43,7 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
                  skeleton_file: str,
                  split: Optional[str] = None,
                  layout: str = 'imigue',
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         self.skeleton_file = os.path.join(kwargs.get('data_root', ''), skeleton_file)
         self.split = os.path.splitext(os.path.basename(ann_file))[0] if split is None else split
         self.layout = layout

@@ -5,6 +5,8 @@ challenge's own kit takes from OpenPose's joints.
 
 Letters: T frames, V = 22 joints.
 """
+from typing import List
+
 import numpy as np
 
 JOINTS = ('nose', 'neck', 'right shoulder', 'right elbow', 'right wrist', 'left shoulder',
@@ -37,15 +39,16 @@ def hands_swapped(skeleton: np.ndarray) -> bool:
         bool: By the mean over all frames and fingertips that are there, for either
         hand; False where nothing can be compared.
     """
-    own, other = [], []
+    own: List[np.ndarray] = []
+    other: List[np.ndarray] = []
     for tips, wrist, far in ((LEFT_TIPS, LEFT_WRIST, RIGHT_WRIST),
                              (RIGHT_TIPS, RIGHT_WRIST, LEFT_WRIST)):
-        there = skeleton[:, [wrist, far], :2].any(axis=2).all(axis=1)  # (T,)
+        there = np.all(skeleton[:, [wrist, far], :2].any(axis=2), axis=1)  # (T,)
         frames = skeleton[there]
         points = frames[:, tips, :2]
         seen = points.any(axis=2)  # (T, 5)
         for joint, distances in ((wrist, own), (far, other)):
             away = np.linalg.norm(points - frames[:, joint, None, :2], axis=2)
             distances.append(away[seen])
-    own, other = np.concatenate(own), np.concatenate(other)
-    return bool(len(own)) and float(own.mean()) > float(other.mean())
+    near, away = np.concatenate(own), np.concatenate(other)
+    return bool(len(near)) and float(near.mean()) > float(away.mean())

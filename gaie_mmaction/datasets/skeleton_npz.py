@@ -55,7 +55,7 @@ def write_skeleton_npz(path: Union[str, Path], content: Dict[str, Any]) -> None:
         ValueError: If a clip has other keys or shapes, or something that no array holds.
     """
     clips, splits = content['annotations'], content['split']
-    arrays = dict(_of_clips(path, clips), **_of_splits(path, splits))
+    arrays: Dict[str, Any] = {**_of_clips(path, clips), **_of_splits(path, splits)}
     with atomic_file(Path(path)) as partial, open(partial, 'wb') as file:
         np.savez(file, **arrays)
 

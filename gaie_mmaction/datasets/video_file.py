@@ -11,7 +11,8 @@ checksum: a few wrong bytes can give a distorted frame without one.
 """
 import os
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union, cast
 
 import av
 import numpy as np
@@ -61,7 +62,7 @@ class VideoFile:
             frames cannot be told apart by their time stamps.
     """
 
-    def __init__(self, filename: str) -> None:
+    def __init__(self, filename: Union[str, Path]) -> None:
         self.filename = os.fspath(filename)
         try:
             status = os.stat(self.filename)
@@ -92,14 +93,14 @@ class VideoFile:
     def __enter__(self) -> 'VideoFile':
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self.close()
 
     def close(self) -> None:
         """Let go of the file."""
         self._container.close()
 
-    def read(self, frame_inds: Sequence[int]) -> List[np.ndarray]:
+    def read(self, frame_inds: Union[Sequence[int], np.ndarray]) -> List[np.ndarray]:
         """Decode frames.
 
         Args:
@@ -116,7 +117,8 @@ class VideoFile:
         images = {number: to_rgb(frame) for number, frame in self.frames(frame_inds)}
         return [images[number] for number in map(int, frame_inds)]
 
-    def frames(self, frame_inds: Sequence[int]) -> Iterator[Tuple[int, av.VideoFrame]]:
+    def frames(self, frame_inds: Union[Sequence[int], np.ndarray]
+               ) -> Iterator[Tuple[int, av.VideoFrame]]:
         """Decode frames in order, as they come, without conversion.
 
         Args:
@@ -160,7 +162,7 @@ class VideoFile:
             skip = packet.size > 0 and packet.pts not in wanted
             context.skip_frame = 'NONREF' if skip else 'DEFAULT'
             try:
-                frames = packet.decode()
+                frames = cast(List[av.VideoFrame], packet.decode())  # of a video's packet
             except av.FFmpegError:
                 if packet.size > 0 and not at_key:
                     continue  # a start at an open group: its first frames lack references
@@ -240,19 +242,21 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
         raise VideoReadError(f'its frames come in another order than they are shown in, without '
                              f'time stamps; {REMEDY}')
     keys.sort()
-    keys = np.array([(*key, keys[max(k - (key in open_keys), 0)][0]) for k, key in enumerate(keys)])
-    times = np.sort(times)
-    if (times[1:] == times[:-1]).any():
+    starts = np.array([(*key, keys[max(k - (key in open_keys), 0)][0])
+                       for k, key in enumerate(keys)])
+    shown = np.sort(times)
+    if (shown[1:] == shown[:-1]).any():
         raise VideoReadError(f'some of its frames have the same time stamp; {REMEDY}')
-    if len(keys) == 0 or keys[0, 0] > times[0]:
+    if len(starts) == 0 or starts[0, 0] > shown[0]:
         raise VideoReadError('it does not start at a key frame: its first frames cannot be decoded')
-    return FrameTable(times=times, keys=keys)
+    return FrameTable(times=shown, keys=starts)
 
 
 def _count_packets(filename: str) -> int:
     """All of them, those too that an edit list leaves out: whole groups are not even given."""
     with av.open(filename, options={'ignore_editlist': '1'}) as container:
-        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+        number = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+    return number
 
 
 def to_rgb(frame: av.VideoFrame) -> np.ndarray:

@@ -1,12 +1,15 @@
 """What the classes of a labelled part came to: confusion matrix, recall and numbers of clips."""
 import csv
 import os
-from typing import Iterable, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 import numpy as np
 from mmaction.evaluation import ConfusionMatrix
 
 from ..files import atomic_file
+
+if TYPE_CHECKING:  # slow to import
+    from matplotlib.figure import Figure
 
 CELL = .3  # inches
 DPI = 120
@@ -51,7 +54,7 @@ def _write_csv(path: str, header: tuple, rows: Iterable[tuple]) -> None:
         writer.writerows(rows)
 
 
-def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]):
+def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     """Draw a confusion matrix in percent of each row.
 
     Names stand at the rows alone; the columns have the numbers that the rows
@@ -88,7 +91,7 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]):
     return figure
 
 
-def draw_recall(matrix: np.ndarray, classes: Sequence[str]):
+def draw_recall(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     """Draw the accuracy of each class beside its number of clips, and their mean.
 
     Args:

@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from math import comb
-from typing import List, Sequence, Tuple
+from typing import List, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -205,7 +205,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray, kind: str) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=np.log((.05, 20)), method='bounded').x))
 
 
-def check_weights(weights: Sequence[float], streams: int) -> np.ndarray:
+def check_weights(weights: Union[Sequence[float], np.ndarray], streams: int) -> np.ndarray:
     """Weights as an array.
 
     Args:
@@ -228,7 +228,8 @@ def check_weights(weights: Sequence[float], streams: int) -> np.ndarray:
     return values
 
 
-def fuse(probabilities: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def fuse(probabilities: Sequence[np.ndarray],
+         weights: Union[Sequence[float], np.ndarray]) -> np.ndarray:
     """Weighted sum of the streams, as MMAction2's ``get_weighted_score``.
 
     Args:

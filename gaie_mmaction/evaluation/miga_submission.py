@@ -2,7 +2,7 @@
 import logging
 import os
 from collections import Counter
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 from mmaction.registry import METRICS
@@ -64,7 +64,7 @@ class MiGASubmission(BaseMetric):
         if out_dir is not None:
             require_writable(os.path.join(out_dir, 'recall.csv'))
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the clip id, the scores and the label of each clip.
 
         Args:
@@ -127,7 +127,7 @@ class MiGASubmission(BaseMetric):
                              f'labelled and unlabelled clips apart; {self._not_written()}')
         predicted = scores.argmax(axis=1)
         if self.out_file is not None:
-            self._submit(ids, predicted, labelled=not unlabelled)
+            self._submit(self.out_file, ids, predicted, labelled=not unlabelled)
         if unlabelled:
             print_log('the clips have no labels: no accuracy and no confusion matrix',
                       logger='current')
@@ -139,7 +139,7 @@ class MiGASubmission(BaseMetric):
                       f'{os.path.abspath(self.out_dir)}', logger='current')
         return accuracy(scores, labels)
 
-    def _meta(self, key: str):
+    def _meta(self, key: str) -> Any:
         return (self.dataset_meta or {}).get(key)
 
     def _check_number(self, ids: List[str]) -> None:
@@ -164,7 +164,8 @@ class MiGASubmission(BaseMetric):
                              f'{examples(broken)}: the training diverged, or their input is '
                              f'broken; {self._not_written()}')
 
-    def _submit(self, ids: List[str], predicted: np.ndarray, labelled: bool) -> None:
+    def _submit(self, out_file: str, ids: List[str], predicted: np.ndarray,
+                labelled: bool) -> None:
         """Write the leaderboard file, if the clips are those of the annotation file."""
         ann_file = self._meta('ann_file')
         if ann_file is not None:
@@ -184,14 +185,14 @@ class MiGASubmission(BaseMetric):
                 print_log(message, logger='current', level=logging.WARNING)
                 return
         try:
-            write_submission(self.out_file, ids, predicted, self.format)
+            write_submission(out_file, ids, predicted.tolist(), self.format)
         except OSError as error:
             raise OSError(
-                f'{self.out_file} cannot be written: {error}; {self._not_written()}. With `--dump '
+                f'{out_file} cannot be written: {error}; {self._not_written()}. With `--dump '
                 'scores.pkl --cfg-options test_evaluator.0.out_file=None` the test keeps the '
                 'scores of all clips, and `mim run mmaction eval_metric CONFIG scores.pkl` makes '
                 'the leaderboard file of them') from error
-        print_log(f'{len(ids)} predictions are written to {os.path.abspath(self.out_file)}',
+        print_log(f'{len(ids)} predictions are written to {os.path.abspath(out_file)}',
                   logger='current')
 
     def _not_written(self) -> str:

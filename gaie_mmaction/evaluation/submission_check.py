@@ -128,7 +128,8 @@ def _skip_header(lines: List[Tuple[int, str]], known: Set[str],
 def _check_rows(lines: List[Tuple[int, str]], known: Set[str], num_classes: int,
                 report: SubmissionReport) -> Set[str]:
     """Clips that have a row."""
-    line_of, highest = {}, None
+    line_of: Dict[str, int] = {}
+    highest = None
     for number, line in lines:
         report.num_rows += 1
         fields = _split(line)

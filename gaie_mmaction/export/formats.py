@@ -12,7 +12,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -74,9 +74,11 @@ def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> No
     """Write ONNX, weights inside."""
     from onnxscript import opset18 as op
 
-    def stable_sort(x, stable=None, dim=-1, descending=False):
+    def stable_sort(x: Any, stable: Optional[bool] = None, dim: int = -1,
+                    descending: bool = False) -> Any:
         # of equal values ONNX's TopK gives the lower index first: it sorts stably
-        size = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+        place: Any = op.Constant(value_ints=[dim])
+        size = op.Gather(op.Shape(x), place)
         return op.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
 
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not used
@@ -84,6 +86,7 @@ def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> No
         onnx_program = torch.onnx.export(
             program, opset_version=OPSET, input_names=['frames'], output_names=list(names),
             custom_translation_table={torch.ops.aten.sort.stable: stable_sort}, verbose=False)
+    assert onnx_program is not None  # None is what the exporter of old gives
     with atomic_file(path) as partial:
         onnx_program.save(partial, external_data=False)
 

@@ -7,14 +7,14 @@ Letters: B batch, N tokens, K kept tokens, C channels.
 """
 import functools
 from contextlib import contextmanager
-from typing import Iterator, Sequence, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 import torch
 from mmaction.models import Recognizer3D
 from torch import Tensor, nn
 
 from ..models.backbones import gaie_vit
-from ..models.necks import gaie_neck
+from ..models.necks import TokenState, gaie_neck
 from ..ops import attention_with_importance, gather_tokens
 from ..ops.precision import at_least_float32
 
@@ -29,6 +29,9 @@ class TraceableRecognizer(nn.Module):
     Raises:
         TypeError: If it is another kind of recognizer.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class TraceableRecognizer(nn.Module):
     def _run(self, x: Tensor) -> Tuple[Tensor, ...]:
         if not hasattr(self.backbone, 'forward_tokens'):
             return (self.cls_head(self.backbone(x)), )
-        history = []
+        history: List[TokenState] = []
         state = self.backbone.forward_tokens(x, history)
         features = self.backbone.pool(self.backbone.norm(state.x), state)
         return (self.cls_head(features), *(after.position for after in history[1::2]))

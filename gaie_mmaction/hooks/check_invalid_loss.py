@@ -1,12 +1,14 @@
 """The end of a training whose loss is no number."""
 import math
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, Iterator, List
 
 import torch
 from mmaction.registry import HOOKS
+from mmaction.structures import ActionDataSample
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from ..files import atomic_file
 
@@ -29,10 +31,10 @@ class CheckInvalidLossHook(Hook):
         self.clip_ids: List[str] = []
 
     def after_train_iter(self,
-                         runner,
+                         runner: Runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+                         data_batch: dict,
+                         outputs: dict) -> None:
         """Look at the loss.
 
         Raises:
@@ -59,7 +61,7 @@ class CheckInvalidLossHook(Hook):
             'optim_wrapper.clip_grad. The checkpoints are of before: go on by --resume')
 
 
-def _flatten(samples):
+def _flatten(samples: Iterable) -> Iterator[ActionDataSample]:
     """Samples of a batch; repeated augmentation nests them."""
     for sample in samples:
         if isinstance(sample, (list, tuple)):
@@ -68,7 +70,7 @@ def _flatten(samples):
             yield sample
 
 
-def _name(sample) -> str:
+def _name(sample: ActionDataSample) -> str:
     return str(sample.metainfo.get('clip_id', sample.metainfo.get('filename', 'without clip_id')))
 
 

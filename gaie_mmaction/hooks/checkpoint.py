@@ -5,11 +5,12 @@ from mmaction.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
 
 from ..files import atomic_file, remove_partial_files
 
 
-def point_to_checkpoint(runner, path: str) -> None:
+def point_to_checkpoint(runner: Runner, path: str) -> None:
     """Name the checkpoint that ``--resume`` takes.
 
     Args:
@@ -31,13 +32,13 @@ class SafeCheckpointHook(CheckpointHook):
     mmengine's.
     """
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Delete what killed runs left half-written, too."""
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, LocalBackend):
             remove_partial_files(Path(self.out_dir))
 
-    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         outdated = None
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:

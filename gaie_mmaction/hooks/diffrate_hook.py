@@ -1,11 +1,13 @@
 """Training of DiffRate's counts."""
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from ..models import DiffRateNeck
 
@@ -31,6 +33,10 @@ class DiffRateHook(Hook):
         ValueError: If a value is out of its range, or the model has no DiffRateNeck.
     """
 
+    # from before_train on
+    neck: DiffRateNeck
+    handle: RemovableHandle
+
     def __init__(self,
                  target_ratio: float,
                  loss_weight: float = 100.,
@@ -44,10 +50,8 @@ class DiffRateHook(Hook):
         self.target_ratio = target_ratio
         self.loss_weight = loss_weight
         self.search_epochs = search_epochs
-        self.neck = None
-        self.handle = None
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Find the neck and put the cost into what the model returns as its losses."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         necks = [module for module in model.modules() if isinstance(module, DiffRateNeck)]
@@ -59,24 +63,24 @@ class DiffRateHook(Hook):
         # A forward hook is inside what a distributed wrapper calls, as its reducer needs.
         self.handle = model.register_forward_hook(self._add_loss, with_kwargs=True)
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Runner) -> None:
         """End the search when its epochs are over."""
         if self.search_epochs is not None and runner.epoch >= self.search_epochs:
             self._fix(runner)
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Fix the counts and stop adding the cost."""
         self.handle.remove()
         self._fix(runner)
 
-    def _add_loss(self, model: nn.Module, args: tuple, kwargs: Dict, output):
+    def _add_loss(self, model: nn.Module, args: tuple, kwargs: Dict, output: Any) -> Any:
         if kwargs.get('mode') != 'loss':
             return output
         cost = self.neck.cost_ratio()
         loss = self.loss_weight * (cost - self.target_ratio)**2
         return dict(output, loss_flops=loss, cost_ratio=cost.detach())
 
-    def _fix(self, runner) -> None:
+    def _fix(self, runner: Runner) -> None:
         if self.neck.is_fixed:
             return
         self.neck.fix_counts()

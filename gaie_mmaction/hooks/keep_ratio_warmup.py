@@ -1,7 +1,10 @@
 """Warm-up of the token keep ratio."""
+from typing import Dict
+
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from ..models import TokenReducer
 
@@ -29,25 +32,23 @@ class TokenKeepRatioWarmupHook(Hook):
                              f'and end={end}')
         self.begin = begin
         self.end = end
-        self.targets = {}
+        self.targets: Dict[TokenReducer, float] = {}
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Remember each reducer's own ratio, the target."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.targets = {
-            module: module.token_keep_ratio
-            for module in model.modules() if isinstance(module, TokenReducer)
-        }
-        if not self.targets:
+        reducers = [module for module in model.modules() if isinstance(module, TokenReducer)]
+        if not reducers:
             raise ValueError('TokenKeepRatioWarmupHook found no token reducer in the model: set '
                              'model.backbone.neck, or take the hook out of custom_hooks')
-        for module, target in self.targets.items():
-            if target is None:
+        for module in reducers:
+            if module.token_keep_ratio is None:
                 raise ValueError(f'the {type(module).__name__} of this model has no '
                                  'token_keep_ratio to warm up: set it, or take '
                                  'TokenKeepRatioWarmupHook out of custom_hooks')
+            self.targets[module] = module.token_keep_ratio
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Runner) -> None:
         """Set the ratio of the epoch."""
         progress = (runner.epoch - self.begin) / (self.end - self.begin)
         progress = min(max(progress, 0.), 1.)

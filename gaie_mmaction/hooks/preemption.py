@@ -5,13 +5,14 @@ import signal
 import threading
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Union
 
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import BatchSampler
 
 from .checkpoint import point_to_checkpoint
 
@@ -37,15 +38,15 @@ class PreemptionHook(Hook):
 
     def __init__(self) -> None:
         self.signalled = False
-        self.handler = None
+        self.handler: Union[Callable, int, None] = None  # of before
         self.meta: dict = {}
         self.num_skipped = 0
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remember how far the epoch was."""
         self.meta = checkpoint.get('meta', {})
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Listen, and pass over the batches of the epoch that were done."""
         if threading.current_thread() is threading.main_thread():  # nobody else may
             self.handler = signal.signal(signal.SIGTERM, self._remember)
@@ -70,7 +71,7 @@ class PreemptionHook(Hook):
         object.__setattr__(loader, 'batch_sampler', _RestOfEpoch(loader.batch_sampler, done))
 
     def after_train_iter(self,
-                         runner,
+                         runner: Runner,
                          batch_idx: int,
                          data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
@@ -94,19 +95,19 @@ class PreemptionHook(Hook):
         barrier()  # launchers kill all processes once one has gone
         raise SystemExit(EXIT_CODE)
 
-    def after_train_epoch(self, runner) -> None:
+    def after_train_epoch(self, runner: Runner) -> None:
         """The next epoch is a whole one."""
         self.num_skipped = 0
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Stop listening."""
         if self.handler is not None:
             signal.signal(signal.SIGTERM, self.handler)
 
-    def _remember(self, *_) -> None:
+    def _remember(self, *_: Any) -> None:
         self.signalled = True
 
-    def _asked(self, runner) -> bool:
+    def _asked(self, runner: Runner) -> bool:
         if not runner.distributed:
             return self.signalled
         # all must leave after the same iteration, as the next one needs every process
@@ -118,7 +119,7 @@ class PreemptionHook(Hook):
 class _RestOfEpoch:
     """Batches of indices, the first time without those that were done."""
 
-    def __init__(self, batches, num_done: int) -> None:
+    def __init__(self, batches: BatchSampler, num_done: int) -> None:
         self.batches = batches
         self.sampler = batches.sampler  # gets the epoch's number from DistSamplerSeedHook
         self.num_done = num_done

@@ -1,11 +1,14 @@
 """Pictures of kept and merged tokens during training."""
-from typing import Optional, Sequence
+from typing import ContextManager, List, Optional, Sequence
 
 from mmaction.registry import HOOKS
+from mmaction.structures import ActionDataSample
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from ..models import TokenReducer
+from ..models.necks import TokenState
 from ..visualization import TokenMap, draw_token_map, figure_to_image, record_tokens
 
 
@@ -32,31 +35,35 @@ class TokenMapHook(Hook):
         self.num_clips = num_clips
         self.interval = interval
         self._drawn = 0
-        self._recording = None
+        self._recording: Optional[ContextManager[List[TokenState]]] = None
+        self._history: List[TokenState] = []
 
-    def before_run(self, runner) -> None:
+    def before_run(self, runner: Runner) -> None:
         """Refuse a model without a token reducer."""
         if not any(isinstance(module, TokenReducer) for module in runner.model.modules()):
             raise ValueError('TokenMapHook found no token reducer in the model: set '
                              'model.backbone.neck, or take the hook out of custom_hooks')
 
-    def before_val_epoch(self, runner) -> None:
+    def before_val_epoch(self, runner: Runner) -> None:
         """Begin with the first clip."""
         # the epochs that are finished, also while the last of them is validated
         wanted = is_main_process() and runner.epoch % self.interval == 0
         self._drawn = 0 if wanted else self.num_clips
 
-    def before_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_val_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None) -> None:
         """Record the batch, if clips of it are to be drawn."""
         if self._drawn < self.num_clips:
             self._recording = record_tokens(runner.model)
             self._history = self._recording.__enter__()
 
     def after_val_iter(self,
-                       runner,
+                       runner: Runner,
                        batch_idx: int,
-                       data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence] = None) -> None:
+                       data_batch: dict,
+                       outputs: Sequence) -> None:
         """Draw clips of the batch."""
         if self._recording is None:
             return
@@ -83,7 +90,7 @@ class TokenMapHook(Hook):
             place += len(inputs)
 
 
-def _describe(sample, classes: Optional[Sequence[str]]) -> str:
+def _describe(sample: ActionDataSample, classes: Optional[Sequence[str]]) -> str:
     name = (lambda label: classes[label]) if classes else str
     best = int(sample.pred_score.argmax())
     text = f'predicted {name(best)} ({float(sample.pred_score[best]):.2f})'

@@ -38,7 +38,7 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
         ClassNames: The names; numbers if neither list has as many entries as there are outputs.
     """
     learnt = meta.get('dataset_meta') or {}
-    classes = learnt.get('classes', learnt.get('CLASSES'))
+    classes: Sequence[str] = learnt.get('classes', learnt.get('CLASSES')) or ()
     caution = learnt.get('caution', ())
     caution = _plain(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
     if _fits(classes, num_classes):
@@ -47,7 +47,7 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
               f'the checkpoint names {len(classes)} classes for {num_classes} outputs')
     dataset = cfg.test_dataloader.dataset
     metainfo = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
-    classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes')
+    classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes') or ()
     if _fits(classes, num_classes):
         return ClassNames(
             tuple(map(str, classes)), 'the config', caution or

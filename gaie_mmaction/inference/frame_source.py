@@ -2,7 +2,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import List, Sequence, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ class ImageFolder:
     def __init__(self, folder: str, fps: float = 25.) -> None:
         self.filename = os.fspath(folder)
         self.fps = fps
+        self.shape: Optional[Tuple[int, ...]] = None  # of all, from the first picture on
         self._files = files_of(folder, PICTURES)
         if not self._files:
             raise VideoReadError(f'it holds no picture ({", ".join(PICTURES)})')
@@ -38,10 +39,10 @@ class ImageFolder:
     def __enter__(self) -> 'ImageFolder':
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: Any) -> None:
         pass
 
-    def read(self, frame_inds: Sequence[int]) -> List[np.ndarray]:
+    def read(self, frame_inds: Union[Sequence[int], np.ndarray]) -> List[np.ndarray]:
         """Read frames.
 
         Args:
@@ -59,7 +60,7 @@ class ImageFolder:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
             raise VideoReadError(f'the picture {path.name} cannot be read')
-        self.shape = getattr(self, 'shape', image.shape)
+        self.shape = self.shape or image.shape
         if image.shape != self.shape:
             raise VideoReadError(f'the picture {path.name} has {image.shape[1]}x{image.shape[0]} '
                                  f'pixels, others {self.shape[1]}x{self.shape[0]}')

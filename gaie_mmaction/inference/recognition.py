@@ -6,11 +6,12 @@ from typing import Iterator, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 import torch
+from mmaction.models import BaseRecognizer
 from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from torch import nn
 
+from ..models.backbones import GAIEVisionTransformer
 from ..visualization.overlay import box_in_pixels
 from ..visualization.token_map import TokenMap, record_tokens
 from .frame_source import Footage
@@ -92,12 +93,12 @@ class ClipPipeline:
 
 
 @torch.no_grad()
-def recognize(model: nn.Module, pipeline: ClipPipeline, footage: Footage,
+def recognize(model: BaseRecognizer, pipeline: ClipPipeline, footage: Footage,
               ranges: Sequence[Tuple[int, int]]) -> Iterator[Window]:
     """Run a model over windows.
 
     Args:
-        model (nn.Module): A recognizer in evaluation mode, whose head averages probabilities.
+        model (BaseRecognizer): A recognizer in evaluation mode, whose head averages probabilities.
         pipeline (ClipPipeline): Of the same config.
         footage (VideoFile or ImageFolder): The video.
         ranges (Sequence[tuple[int, int]]): First and last frame of each window.
@@ -139,6 +140,7 @@ def seen_frames(footage: Footage, window: Window, height: int, width: int) -> np
     return np.stack(frames)
 
 
-def _grid(backbone: nn.Module, shape: Sequence[int]) -> Tuple[int, ...]:
-    steps = backbone.tubelet_size, backbone.patch_size, backbone.patch_size
-    return tuple(length // step for length, step in zip(shape[-3:], steps))
+def _grid(backbone: GAIEVisionTransformer, shape: Sequence[int]) -> Tuple[int, int, int]:
+    frames, height, width = shape[-3:]
+    patch = backbone.patch_size
+    return frames // backbone.tubelet_size, height // patch, width // patch

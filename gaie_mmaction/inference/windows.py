@@ -83,7 +83,7 @@ def merge_segments(scores: np.ndarray, threshold: float, max_gap: int = 0) -> Li
     """
     best = np.where(scores.max(axis=1) >= threshold, scores.argmax(axis=1), -1)
     borders = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
-    parts = []  # start, behind the end, class
+    parts: List[Tuple[int, int, int]] = []  # start, behind the end, class
     for start, stop in zip(borders, borders[1:]):
         label = int(best[start])
         if label < 0:

@@ -68,13 +68,14 @@ def attention_with_importance(q: Tensor,
         if backend == 'flash':
             return flash_attention.flash_attention(q, k, v, bias, scale)
         attend = chunked_attention if backend == 'chunked' else triton_attention.triton_attention
-        detached = [None if t is None else t.detach() for t in (q, k, v, bias)]
-        if not _needs_gradient(q, k, v, bias):
-            return attend(*detached, scale)
-        detached[2] = None  # no values: the importance alone
-        mask = None if bias is None else bias[:, None, None].to(q.dtype)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-        return out, attend(*detached, scale)[1]
+        needs_gradient = _needs_gradient(q, k, v, bias)
+        # with a gradient no values: the importance alone
+        out, importance = attend(q.detach(), k.detach(), None if needs_gradient else v.detach(),
+                                 None if bias is None else bias.detach(), scale)
+        if out is None:
+            mask = None if bias is None else bias[:, None, None].to(q.dtype)
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        return out, importance
 
 
 def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 Letters: B batch, h heads, N tokens, d channels of one head, g heads at once, M queries at once.
 """
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -35,9 +35,7 @@ def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[
     """
     batch, heads, num_tokens, dims = q.shape
     dtype = at_least_float32(q.dtype)
-    out = None
-    if v is not None:
-        out = v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
+    out = None if v is None else v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
     column_sum = q.new_zeros(batch, num_tokens, dtype=dtype)
     clips, group = _group_sizes(batch, heads, num_tokens)
     # a compiler reuses memory by itself, and knows no results that are written into a view
@@ -56,7 +54,7 @@ def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[
                 attn = _probabilities(queries[:, start:stop], keys, bias, part, scale, buffer)
                 here = column_sum[part[0]]
                 here += attn.view(len(here), -1, num_tokens).sum(dim=1)
-                if out is None:
+                if out is None or values is None:
                     continue
                 place = out[part][:, :, start:stop]  # (clips, heads, M, d)
                 if len(here) == 1 and buffer is not None and out.dtype == dtype:
@@ -71,15 +69,14 @@ def _probabilities(q: Tensor, k: Tensor, bias: Optional[Tensor], part: Tuple[sli
     """Rows ``(g, M, N)`` of the map, written into the buffer if there is one."""
     shape = (len(k), q.shape[1], k.shape[1])
     q = q.to(k.dtype)
+    attn = None if buffer is None else buffer[:shape[0] * shape[1] * shape[2]].view(shape)
     if bias is None:
-        beta, start = 0, q.new_empty(()).expand(shape) if buffer is None else None
+        beta, start = 0, q.new_empty(()).expand(shape) if attn is None else attn
     else:
         bias = bias[part[0], None].to(k.dtype)  # (clips, 1, N)
         beta, start = 1, bias.repeat_interleave(len(k) // len(bias), dim=0).expand(shape)
-    if buffer is None:
+    if attn is None:
         return torch.baddbmm(start, q, k.transpose(1, 2), beta=beta, alpha=scale).softmax(dim=-1)
-    attn = buffer[:shape[0] * shape[1] * shape[2]].view(shape)
-    start = attn if start is None else start
     torch.baddbmm(start, q, k.transpose(1, 2), beta=beta, alpha=scale, out=attn)
     return torch.softmax(attn, dim=-1, out=attn)
 
@@ -92,7 +89,7 @@ def _group_sizes(batch: int, heads: int, num_tokens: int) -> Tuple[int, int]:
     return 1, min(heads, torch.get_num_threads())
 
 
-def _query_blocks(num_tokens: int, rows: int, copied: int):
+def _query_blocks(num_tokens: int, rows: int, copied: int) -> List[Tuple[int, int]]:
     """Borders of blocks of queries, about equal, that the memory allows."""
     most = max(1, (BLOCK_VALUES - copied) // (rows * num_tokens))
     step = -(-num_tokens // -(-num_tokens // most))

@@ -3,7 +3,7 @@
 Letters: D candidates, N tokens. Source: "DiffRate: Differentiable Compression Rate
 for Efficient Vision Transformers", ICCV 2023, section 3.
 """
-from typing import Sequence, Tuple
+from typing import Any, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -76,9 +76,12 @@ def logits_of_mean(candidates: Tensor, mean: float) -> Tensor:
     return (tilt * spread).float()
 
 
-def vit_macs(counts: Sequence[Tuple[Tensor, Tensor]], merge_layers: Sequence[int], *,
+Count = Union[int, Tensor]
+
+
+def vit_macs(counts: Sequence[Tuple[Count, Count]], merge_layers: Sequence[int], *,
              num_tokens: int, depth: int, embed_dims: int, hidden_dims: int, patch_values: int
-             ) -> Tensor:
+             ) -> Any:
     """Multiply-adds of a vision transformer whose blocks prune and then merge.
 
     Each is counted once, as :func:`gaie_mmaction.analysis.measure_complexity` does,
@@ -97,8 +100,8 @@ def vit_macs(counts: Sequence[Tuple[Tensor, Tensor]], merge_layers: Sequence[int
     Returns:
         Tensor: Scalar (a number if the counts are numbers).
     """
-    tokens = num_tokens
-    macs = num_tokens * patch_values * embed_dims
+    tokens: Count = num_tokens
+    macs: Count = num_tokens * patch_values * embed_dims
     left = dict(zip(merge_layers, counts))
     for block in range(depth):
         macs = macs + 4 * tokens * embed_dims**2 + 2 * tokens**2 * embed_dims  # attention

@@ -54,14 +54,13 @@ def triton_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[T
         raise ValueError(f"backend 'triton' {problem}: take backend='auto'")
     batch, heads, num_tokens, dims = q.shape
     q, k = (t if t.stride(-1) == 1 else t.contiguous() for t in (q, k))
-    with_output = v is not None
-    if with_output:
+    with_output, with_bias = v is not None, bias is not None
+    if v is None:
+        v = out = k  # not touched
+    else:
         v = v if v.stride(-1) == 1 else v.contiguous()
         out = v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
-    else:
-        v = out = k  # not touched
-    with_bias = bias is not None
-    bias = bias.float().contiguous() * LOG2_E if with_bias else q
+    bias = q if bias is None else bias.float().contiguous() * LOG2_E
     log_sum = q.new_empty(batch, heads, num_tokens, dtype=torch.float32)
     column_mean = torch.empty_like(log_sum)
     exact = q.dtype == torch.float32

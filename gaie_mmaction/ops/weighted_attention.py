@@ -6,7 +6,7 @@ sharpness of a token's own attention, and gradients to a mask of zeros and ones.
 Letters: B batch, h heads, N tokens, M queries of a block, d channels of one head.
 """
 import math
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -95,32 +95,32 @@ class _WeightedAttention(torch.autograd.Function):
     """Blocks of queries; the backward pass makes their probabilities again."""
 
     @staticmethod
-    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, weight: Optional[Tensor],
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, weight: Optional[Tensor],
                 visible: Optional[Tensor], scale: float, score: str) -> Tuple[Tensor, Tensor]:
-        out, scores = [], []
+        parts, scores = [], []
         rows = torch.ones_like(q[:, 0, :, 0]) if visible is None else visible.to(q.dtype)  # (B, N)
         for queries, row in zip(q.split(QUERY_BLOCK, dim=2), rows.split(QUERY_BLOCK, dim=1)):
             logits = _logits(queries, k, scale)
             attn = _weigh(logits, weight).softmax(dim=-1)
-            out.append(attn.to(v.dtype) @ v)
+            parts.append(attn.to(v.dtype) @ v)
             if score == 'sharpness':
                 scores.append(_sharpness(attn if weight is None else logits.softmax(dim=-1)))
             else:
                 scores.append((attn.mean(dim=1) * row.unsqueeze(-1)).sum(dim=1))
-        out = torch.cat(out, dim=2)
+        out = torch.cat(parts, dim=2)
         if score == 'sharpness':
-            scores = torch.cat(scores, dim=1)
+            importance = torch.cat(scores, dim=1)
         else:
-            scores = sum(scores) / rows.sum(dim=1, keepdim=True, dtype=scores[0].dtype)
-        scores = scores.float()
+            importance = sum(scores) / rows.sum(dim=1, keepdim=True, dtype=scores[0].dtype)
+        importance = importance.float()
         ctx.save_for_backward(q, k, v, weight, out)
         ctx.scale = scale
-        ctx.mark_non_differentiable(scores)
-        return out, scores
+        ctx.mark_non_differentiable(importance)
+        return out, importance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_out: Tensor, _) -> Tuple[Optional[Tensor], ...]:
+    def backward(ctx: Any, grad_out: Tensor, _: Tensor) -> Tuple[Optional[Tensor], ...]:
         q, k, v, weight, out = ctx.saved_tensors
         # row sums of P * dP: what the softmax takes off every logit's gradient
         row_sum = (grad_out * out).sum(dim=-1, keepdim=True)

@@ -2,7 +2,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import av
 from av.video.reformatter import ColorRange
@@ -60,9 +60,10 @@ def origin_of(path: Path) -> str:
     """What a clip was cut from; empty if it is not there or no such clip."""
     try:
         with av.open(os.fspath(path)) as container:
-            return container.metadata.get('comment', '')
+            origin = container.metadata.get('comment', '')
     except (av.FFmpegError, OSError):
         return ''  # not there, or not whole: cut it
+    return origin
 
 
 def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> None:
@@ -70,7 +71,7 @@ def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> N
     with av.open(os.fspath(out_file), 'w', format='mp4', options=options) as container:
         container.metadata['comment'] = origin
         rate = Fraction(reader.fps or 25).limit_denominator(1001)
-        stream = None
+        stream: Optional[av.VideoStream] = None
         for place, (_, frame) in enumerate(reader.frames(numbers)):
             if frame.rotation:  # a clip is upright by itself
                 frame = av.VideoFrame.from_ndarray(to_rgb(frame), format='rgb24')
@@ -86,6 +87,7 @@ def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> N
             frame.pts, frame.time_base = place, 1 / rate
             frame.pict_type = 0
             container.mux(stream.encode(frame))
+        assert stream is not None  # a clip has a frame at least
         container.mux(stream.encode())
 
 
@@ -99,4 +101,5 @@ def clip_size(width: int, height: int) -> Tuple[int, int]:
         tuple[int, int]: Width and height.
     """
     scale = min(1, SHORT_SIDE / min(width, height))
-    return tuple(max(2, 2 * round(side * scale / 2)) for side in (width, height))
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in (width, height))
+    return width, height

@@ -46,7 +46,8 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
     except (OSError, UnicodeDecodeError) as error:
         report.add(ROWS, name, f'cannot be read as text ({error}); its clips are left out')
         return []
-    rows, blank, spaces, header = [], 0, False, False
+    rows: List[LabelRow] = []
+    blank, spaces, header = 0, False, False
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip(' \t,'):
             blank += 1

@@ -40,7 +40,8 @@ def make_rows(video_id: str, label_rows: Sequence[LabelRow], facts: Facts, video
     Returns:
         list[tuple]: ``clip_id, video, start_frame, end_frame, label`` each.
     """
-    rows, last = [], facts.num_frames - 1
+    rows: List[Row] = []
+    last = facts.num_frames - 1
     for row in label_rows:
         clip_id = f'{video_id}_{row.k}'
         label = label_of(row.code) if labelled else -1
@@ -59,7 +60,8 @@ def make_rows(video_id: str, label_rows: Sequence[LabelRow], facts: Facts, video
             report.add('clips clamped', label_file,
                        f'{clip_id}: {start}..{end} to {first}..{final}, the video has '
                        f'{facts.num_frames} frames')
-        rows.append((clip_id, video, first, final, label))
+        # a class that is none is a fault, and such a row was dropped
+        rows.append((clip_id, video, first, final, -1 if label is None else label))
     return rows
 
 

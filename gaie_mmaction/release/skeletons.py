@@ -58,8 +58,8 @@ def read_skeleton(path: Path, num_frames: int) -> Tuple[np.ndarray, List[str]]:
             deviations.append('has no header row; all rows are taken for frames')
         places = _places(values[:, 0], num_frames, deviations)
         values = values[:, 1:]
-    joints = values.reshape(len(values), num_joints, 3)
-    joints = joints[:, FROM_LIGHT_HAND if light_hand else FROM_OPENPOSE]
+    joints = values.reshape(len(values), num_joints, 3)[
+        :, FROM_LIGHT_HAND if light_hand else FROM_OPENPOSE]
     if len(joints) != num_frames:
         change = 'the rest is left out' if len(joints) > num_frames else 'the others are missing'
         deviations.append(f'has {len(joints)} rows for {num_frames} frames; {change}')

@@ -10,6 +10,7 @@ from typing import List, Sequence, Tuple
 import cv2
 import matplotlib
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
@@ -24,8 +25,8 @@ LIST_WIDTH, STRIP_HEIGHT = 440, 190
 CURVES = 6  # classes with a curve
 BACKGROUND = (24, 24, 28)
 PLAIN, FAINT, WARNING = (235, 235, 235), (160, 160, 165), (255, 190, 80)
-COLOURS = [tuple(int(255 * part) for part in colour)
-           for colour in matplotlib.colormaps['tab10'].colors]
+COLOURS = [tuple(int(255 * part) for part in to_rgb(colour))
+           for colour in matplotlib.color_sequences['tab10']]
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class AnnotatedVideo:
         """Curves and segments, and left, right, top and bottom of the axes, pixels."""
         note, dpi = self.annotation, 100
         figure = Figure(figsize=(width / dpi, height / dpi), facecolor=_share(BACKGROUND))
-        axes = figure.add_axes([.06, .22, .92, .72], facecolor=_share((38, 38, 44)))
+        axes = figure.add_axes((.06, .22, .92, .72), facecolor=_share((38, 38, 44)))
         for place, label in enumerate(self.curves):
             axes.plot(note.scores[:, label], color=_share(COLOURS[place]), linewidth=1.4)
         axes.axhline(note.threshold, color='0.6', linewidth=.8, linestyle=':')

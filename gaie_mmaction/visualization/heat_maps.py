@@ -1,6 +1,6 @@
 """Importance of tokens beside Grad-CAM."""
 import warnings
-from typing import Tuple
+from typing import Iterable, List, Tuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -49,11 +49,11 @@ def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
         before each merge, over all original tokens.
     """
     from scipy.stats import spearmanr  # slow to import, and this package is always imported
-    maps = [*tokens.importance, cam]
+    maps = [*(heat for heat in tokens.importance if heat is not None), cam]
     ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
     names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'
              for k, rank in enumerate(ranks)]
-    rows = [('frame', frames)]
+    rows: List[Tuple[str, Iterable[np.ndarray]]] = [('frame', frames)]
     for name, heat in zip([*names, 'Grad-CAM'], maps):
         top = max(float(np.percentile(heat, 99)), 1e-12)
         rows.append((name, [paint_importance(frame, part, top)

@@ -77,7 +77,7 @@ def record_tokens(model: nn.Module) -> Iterator[List[TokenState]]:
         list[TokenState]: States before and after each merge, in turn; it grows with each
         forward pass.
     """
-    history = []
+    history: List[TokenState] = []
     handles = [
         module.register_forward_hook(lambda _, args, after: history.extend((args[0], after)))
         for module in model.modules() if isinstance(module, TokenReducer)

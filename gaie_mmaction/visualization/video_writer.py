@@ -1,7 +1,8 @@
 """Writing frames as an mp4 that any player and browser shows."""
 import os
 from fractions import Fraction
-from typing import Optional
+from pathlib import Path
+from typing import Any, Optional, Union
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ class VideoWriter:
         fps (float): Frames/s.
     """
 
-    def __init__(self, filename: str, fps: float) -> None:
+    def __init__(self, filename: Union[str, Path], fps: Union[float, Fraction]) -> None:
         self._container = av.open(os.fspath(filename), 'w', format='mp4',
                                   options=dict(movflags='+faststart'))
         self._rate = Fraction(fps).limit_denominator(1001)
@@ -26,7 +27,7 @@ class VideoWriter:
     def __enter__(self) -> 'VideoWriter':
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: Any) -> None:
         if self._stream is not None:
             self._container.mux(self._stream.encode())
         self._container.close()

@@ -26,8 +26,8 @@ from gaie_mmaction.analysis import (
     sweep,
     sweep_table,
 )
-from gaie_mmaction.analysis.comparison import DTYPES
-from gaie_mmaction.analysis.sweep import build_entry
+from gaie_mmaction.analysis.comparison import DTYPES, Entry
+from gaie_mmaction.analysis.sweep import Point, build_entry
 from gaie_mmaction.files import require_writable
 
 console, progress = Console(), Console(stderr=True, highlight=False)
@@ -91,7 +91,8 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     return args
 
 
-def write_breakdown(args: argparse.Namespace, configs: dict, point, conditions: Conditions) -> None:
+def write_breakdown(args: argparse.Namespace, configs: dict, point: Point,
+                    conditions: Conditions) -> None:
     """Measure, print and write the parts of each block."""
     blocks = []
     for name, config in configs.items():
@@ -112,7 +113,7 @@ def write_sweep(args: argparse.Namespace, configs: dict, points: list, condition
                 command: str) -> None:
     """Measure, print and write all points."""
 
-    def prepare(entry):
+    def prepare(entry: Entry) -> None:
         if args.compile:
             entry.model.backbone.compile(fullgraph=True)
 

@@ -14,7 +14,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import Config, DictAction
@@ -56,7 +56,9 @@ def at_least_one(text: str) -> int:
 
 def split_model(text: str) -> Tuple[str, Optional[str]]:
     """Type of an argument: ``CONFIG`` or ``CONFIG:CHECKPOINT``."""
-    config, checkpoint = re.fullmatch(r'(.*?\.(?:py|ya?ml|json)|.*)(?::(.+))?', text).groups()
+    match = re.fullmatch(r'(.*?\.(?:py|ya?ml|json)|.*)(?::(.+))?', text, re.DOTALL)
+    assert match is not None  # as anything matches
+    config, checkpoint = match.groups()
     if not os.path.isfile(config):
         raise argparse.ArgumentTypeError(f'config {config} does not exist')
     return config, checkpoint
@@ -207,7 +209,8 @@ def write(args: argparse.Namespace, conditions: Conditions, entries: Sequence[En
     draw_tradeoff(
         paths[2], [entry.name for entry in entries],
         [row.complexity.true_macs / 1e9 for row in rows],
-        {'Top-1 (%)': [entry.metrics and 100 * entry.metrics['acc/top1'] for entry in entries],
+        {'Top-1 (%)': [100 * entry.metrics['acc/top1'] if entry.metrics else None
+                       for entry in entries],
          'clips/s': [conditions.batch_size / row.inference.median for row in rows]}, lines[0])
     console.print('written: ' + ', '.join(map(str, paths)), highlight=False, soft_wrap=True)
 
@@ -216,8 +219,9 @@ def prepare(args: argparse.Namespace) -> Tuple[List[Entry], List[str]]:
     """Models with their weights and accuracies, and what these were measured on."""
     models, metrics = train_arms(args) if args.ablation else (args.models, None)
     names = different_names(*zip(*models))
-    entries = [load_entry(name, *model, args) for name, model in zip(names, models)]
-    tested = {}  # what is to say of accuracy, and of which models
+    entries = [load_entry(name, config, checkpoint, args)
+               for name, (config, checkpoint) in zip(names, models)]
+    tested: Dict[str, List[str]] = {}  # what is to say of accuracy, and of which models
     for place, entry in enumerate(entries):
         if metrics is None:
             result, line = test(entry, args)

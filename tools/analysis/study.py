@@ -20,7 +20,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
 # top1 in [0, 1]; gmacs true, per view, of the model as it was tested
 COLUMNS = ('budget', 'arm', 'training', 'seed', 'fold', 'clips', 'gmacs', 'top1')
-Row = Dict[str, object]
+Row = Dict[str, Any]
 Folds = Dict[int, Tuple[List[int], List[int]]]
 
 
@@ -72,7 +72,7 @@ class MemoryDataset(torch.utils.data.Dataset):
         pipeline (list[dict]): Transforms of decoded frames.
     """
 
-    metainfo = {}
+    metainfo: dict = {}
 
     def __init__(self, clips: Clips, places: List[int], pipeline: List[dict]) -> None:
         self.clips = clips
@@ -112,7 +112,7 @@ def read_clips(name: str, cfg: Config, data: Path) -> Clips:
                       [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]])
     path = WORK / name / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npy'
     if not path.exists():
-        frames = None
+        frames: Optional[np.ndarray] = None
         for k, sample in enumerate(tqdm(
                 (dataset[k] for dataset in datasets for k in range(len(dataset))),
                 total=len(infos), desc='decoding', unit='clip')):
@@ -120,6 +120,7 @@ def read_clips(name: str, cfg: Config, data: Path) -> Clips:
             if frames is None:
                 frames = np.empty((len(infos), *clip.shape), np.uint8)
             frames[k] = clip
+        assert frames is not None  # no data set is empty
         with atomic_file(path) as partial, open(partial, 'wb') as file:
             np.save(file, frames)
     return Clips(np.load(path, mmap_mode='r'), labels, folds)
@@ -336,7 +337,7 @@ def missing_arms(cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
 
 
 def run_all(what: Callable[..., List[Row]], jobs: List[tuple], workers: int, table: Path,
-            *common) -> None:
+            *common: Any) -> None:
     """Run jobs side by side; rows go into the table as they come."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:
         futures = [pool.submit(what, *common, *job) for job in jobs]

@@ -1,7 +1,7 @@
 """Tables and picture of a study, from the rows of its csv."""
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 START, FINETUNED, FULL, OURS = 'start', 'finetuned', 'full', 'GAIE'
 CONFIDENCE = .95
-Row = Dict[str, object]
+Row = Dict[str, Any]
 Scores = Dict[Tuple[int, int], float]  # (seed, fold) -> Top-1 in %
 
 

@@ -4,10 +4,16 @@ Each video has a random generator of its own for these things, so that the relea
 without them stays as it is.
 """
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Iterable, List, Tuple
 
 import cv2
 import numpy as np
+
+
+def colour_of(values: Iterable[float]) -> Tuple[int, int, int]:
+    """A colour for OpenCV, of three numbers."""
+    blue, green, red = map(int, values)
+    return blue, green, red
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,8 @@ class Disturbances:
                 speed=-speed if leftwards else speed,
                 top=rng.uniform(.1, .3) * self.height,
                 width=width,
-                colour=tuple(int(c) for c in rng.integers(20, 160, 3)),
-                skin=tuple(int(c) for c in rng.integers((75, 105, 160), (166, 196, 236)))))
+                colour=colour_of(rng.integers(20, 160, 3)),
+                skin=colour_of(rng.integers((75, 105, 160), (166, 196, 236)))))
         return walks
 
     def draw_behind(self, background: np.ndarray, frame: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import av
 import cv2
 import numpy as np
-from demo_difficulty import DIFFICULTIES, Difficulty, Disturbances
+from demo_difficulty import DIFFICULTIES, Difficulty, Disturbances, colour_of
 from tqdm import tqdm
 
 WIDTH, HEIGHT, FPS = 224, 168, 25
@@ -94,9 +94,9 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         head_y=SCALE * HEIGHT * rng.uniform(.27, .31),
         radius=SCALE * HEIGHT * rng.uniform(.128, .15),
         shoulder=rng.uniform(1.75, 2.15),
-        skin=tuple(int(c + j) for c, j in zip(pick(skins), jitter, strict=True)),
+        skin=colour_of(c + j for c, j in zip(pick(skins), jitter, strict=True)),
         hair=pick(hairs),
-        clothes=tuple(int(c) for c in np.clip(np.array(pick(clothes)) + 2 * jitter, 0, 255)),
+        clothes=colour_of(np.clip(np.array(pick(clothes)) + 2 * jitter, 0, 255)),
         hair_length=rng.uniform(.1, .9),
         beard=bool(rng.random() < .25),
         tempo=rng.uniform(.85, 1.2),
@@ -111,8 +111,9 @@ def table_y(subject: Subject) -> float:
 def rest_hands(subject: Subject) -> Tuple[Point, Point]:
     """Wrists (right, left) on the table; the person's right is at the picture's left."""
     y = table_y(subject) + .1 * subject.radius
-    return tuple(
+    right, left = (
         np.array([subject.centre + side * 1.35 * subject.radius, y]) for side in (-1, 1))
+    return right, left
 
 
 def envelope(time: float) -> float:
@@ -127,10 +128,10 @@ def idle_pose(subject: Subject, frame: int, phases: np.ndarray, amount: float = 
     sway = np.array([np.sin(1.3 * seconds + phases[0]), .6 * np.sin(.9 * seconds + phases[1])])
     breath = .03 * np.sin(1.7 * seconds + phases[2])
     drift = np.array([np.sin(.8 * seconds + phases[3]), np.sin(1.1 * seconds + phases[4])])
-    rest = [hand + amount * .05 * subject.radius * drift for hand in rest_hands(subject)]
+    right, left = (hand + amount * .05 * subject.radius * drift for hand in rest_hands(subject))
     blink = 1. if (seconds + phases[5]) % 2.9 < .16 else 0.
     return Pose(head=amount * .05 * sway, blink=blink, shrug=np.array([breath, breath]),
-                hands=tuple(rest))
+                hands=(right, left))
 
 
 def gesture_pose(subject: Subject, pose: Pose, gesture: str, time: float, length: int, side: int,
@@ -188,7 +189,7 @@ def gesture_pose(subject: Subject, pose: Pose, gesture: str, time: float, length
         for which, sign in ((0, -1), (1, 1)):
             beat = .38 * wave(1.6) * (1 if which == side else .7)
             move(which, head + r * np.array([sign * (1.75 + .15 * wave(.8)), 2.5 + beat]))
-    pose.hands = tuple(hands)
+    pose.hands = hands[0], hands[1]
     return pose
 
 
@@ -239,7 +240,7 @@ def pixel(point: Point) -> Tuple[int, int]:
 
 
 def shade(colour: Tuple[int, int, int], factor: float) -> Tuple[int, int, int]:
-    return tuple(int(min(255, c * factor)) for c in colour)
+    return colour_of(min(255, c * factor) for c in colour)
 
 
 def draw_background(rng: np.random.Generator, subject: Subject) -> np.ndarray:
@@ -250,7 +251,7 @@ def draw_background(rng: np.random.Generator, subject: Subject) -> np.ndarray:
     ramp = np.linspace(1.06, .88, height)[:, None, None]
     image[:] = np.clip(base * ramp, 0, 255).astype(np.uint8)
     cell = int(rng.integers(60, 92))
-    colours = [tuple(int(c) for c in rng.integers(30, 256, 3)) for _ in range(3)]
+    colours = [colour_of(rng.integers(30, 256, 3)) for _ in range(3)]
     for row, y in enumerate(range(cell // 2, height, cell)):
         for column, x in enumerate(range(cell // 2, width + cell, cell)):
             colour = colours[(row + column) % 3]
@@ -275,7 +276,7 @@ def draw_foreground(rng: np.random.Generator, subject: Subject) -> Tuple[Layer, 
     height, width = SCALE * HEIGHT, SCALE * WIDTH
     table = np.zeros((height, width, 4), np.uint8)
     edge = int(table_y(subject) - .1 * subject.radius)
-    wood = tuple(int(c) for c in rng.integers(40, 190, 3))
+    wood = colour_of(rng.integers(40, 190, 3))
     cv2.rectangle(table, (0, edge), (width, height), (*wood, 255), -1)
     cv2.rectangle(table, (0, edge), (width, edge + 5), (*shade(wood, 1.3), 255), -1)
     plate = int(subject.centre + rng.uniform(-1.6, 1.6) * subject.radius)
@@ -308,8 +309,9 @@ def draw_torso(image: np.ndarray, subject: Subject, joints: Dict[str, Point]) ->
         joints['l_shoulder'] + [-.05 * r, -.22 * r], joints['l_shoulder'] + [.28 * r, .1 * r],
         neck + [1.6 * r, 3.2 * r], neck + [-1.6 * r, 3.2 * r]
     ]
-    cv2.fillPoly(image, [np.int32(outline)], subject.clothes, cv2.LINE_AA)
-    collar = np.int32([neck + [-.42 * r, -.1 * r], neck + [.42 * r, -.1 * r], neck + [0, .75 * r]])
+    cv2.fillPoly(image, [np.array(outline).astype(np.int32)], subject.clothes, cv2.LINE_AA)
+    collar = np.array([neck + [-.42 * r, -.1 * r], neck + [.42 * r, -.1 * r],
+                       neck + [0, .75 * r]]).astype(np.int32)
     cv2.fillPoly(image, [collar], (235, 235, 235), cv2.LINE_AA)
     cv2.line(image, pixel(joints['head'] + [0, .6 * r]), pixel(neck + [0, .1 * r]),
              shade(subject.skin, .86), int(.8 * r), cv2.LINE_AA)
@@ -482,7 +484,7 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
     disturbances = Disturbances(difficulty, np.random.default_rng([seed, int(video_id), 2]),
                                 num_frames, background.shape[:2])
 
-    regions: List[Optional[np.ndarray]] = [None] * len(clips)
+    regions: Dict[int, np.ndarray] = {}
     rows = []
     video_path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(video_path), 'w') as container:
@@ -502,7 +504,9 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
                 box = moving_box(subject, pose, idle, joints, amplitudes[k])
                 if box is not None:
                     box = box + np.tile(SCALE * disturbances.shifts[frame], 2)
-                regions[k] = join_boxes(regions[k], box)
+                region = join_boxes(regions.get(k), box)
+                if region is not None:
+                    regions[k] = region
             behind = disturbances.draw_behind(background, frame)
             image = draw_frame(subject, pose, joints, behind, *layers)
             image = disturbances.finish(image, frame)
@@ -522,8 +526,8 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
     write_csv(skeleton_dir / f'{video_id}_light_hand.csv', [header] + rows)
     limits = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT]) - 1
     return [(f'{video_id}_{k}', GESTURES[clips[k][0]],
-             np.clip(region / SCALE, 0, limits).round().astype(int).tolist())
-            for k, region in enumerate(regions)]
+             np.clip(regions[k] / SCALE, 0, limits).round().astype(int).tolist())
+            for k in range(len(clips))]
 
 
 def write_csv(path: Path, rows: list) -> None:
@@ -573,7 +577,7 @@ def draw_release(root: Path, seed: int, subjects: Dict[str, int], clips_per_clas
         validate=(phase1 / 'imigue_skeleton_validate',
                   root / 'imigue_rgb_phase1' / 'validation_data'),
         test=(phase2 / 'imigue_skeleton_test', root / 'imigue_rgb_phase2'))
-    jobs = []
+    jobs: List[tuple] = []
     for part, number in subjects.items():
         skeletons, videos = folders[part]
         for _ in range(number):
@@ -583,7 +587,8 @@ def draw_release(root: Path, seed: int, subjects: Dict[str, int], clips_per_clas
     with ProcessPoolExecutor(workers) as pool:
         futures = [pool.submit(make_video, *job) for job in jobs]
         results = [future.result() for future in tqdm(futures, desc='videos', unit='video')]
-    answers, regions = [('clip_id', 'label')], [('clip_id', 'x0', 'y0', 'x1', 'y1')]
+    answers: List[tuple] = [('clip_id', 'label')]
+    regions: List[tuple] = [('clip_id', 'x0', 'y0', 'x1', 'y1')]
     for job, clips in zip(jobs, results, strict=True):
         answers += [(clip_id, model_label(code)) for clip_id, code, _ in clips if job[3]]
         regions += [(clip_id, *region) for clip_id, _, region in clips]

@@ -27,7 +27,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from tqdm import tqdm
 
@@ -54,6 +54,9 @@ from gaie_mmaction.release.segments import (
     skeleton_clips,
 )
 
+Key = TypeVar('Key')
+Result = TypeVar('Result')
+
 CLIPS_A_TASK = 16
 SKELETON_FORMATS = ('pkl', 'npz')
 # not made of every release
@@ -67,8 +70,11 @@ def _end_with_parent() -> None:
     """
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+
     def watch() -> None:
-        wait([multiprocessing.parent_process().sentinel])
+        wait([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -87,8 +93,9 @@ def _late_interrupt() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-def in_parallel(function: Callable, jobs: Dict[object, tuple], workers: int, title: str, unit: str,
-                weight: Callable[[object], int] = lambda key: 1) -> Iterable[Tuple[object, object]]:
+def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple], workers: int,
+                title: str, unit: str, weight: Callable[[Key], int] = lambda key: 1
+                ) -> Iterator[Tuple[Key, Result]]:
     """Run jobs in processes, with a progress bar.
 
     Args:
@@ -181,7 +188,7 @@ def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: D
         report.splits['holdout_train, holdout_val'] = (
             f'{len(splits["holdout_train"])} and {len(splits["holdout_val"])} clips of train and '
             f'validation part; no {"subject" if subjects else "video"} is in both')
-    if subjects:
+    if licensed and subjects:
         rows: List[Row] = []
         for video_id in sorted(facts):
             if video_id in subjects:

@@ -6,7 +6,7 @@ weights of the text encoder). Nothing is fetched.
 import argparse
 import sys
 from pathlib import Path
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def read_classes(path: str) -> List[str]:
     return classes
 
 
-def main(arguments: Sequence[str] = None) -> None:
+def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('clip', help='folder of the CLIP')

@@ -46,12 +46,13 @@ def measure(cfg: Config, checkpoint: str, clips: List[dict], regions: Dict[str, 
     load_weights(model, checkpoint, cfg.filename)
     pipeline = ClipPipeline(cfg)
     name = cfg.model.backbone.neck.type
-    found = dict(region=[], all=[])
+    found: Dict[str, List[np.ndarray]] = dict(region=[], all=[])
     for clip in track(clips, name, console=console, transient=True):
         with open_footage(clip['filename']) as footage:
             window, = recognize(
                 model, pipeline, footage, [(clip['start_frame'], clip['end_frame'])])
             shape = footage.read([clip['start_frame']])[0].shape[:2]
+        assert window.tokens is not None  # the config has a neck
         kept = window.tokens.kept
         weights = region_weights(regions[clip['clip_id']], window.box, shape, kept[0].shape[1:])
         found['region'].append(survival(kept, weights) if weights.any() else

@@ -1,10 +1,10 @@
 """Draw which tokens of a clip are kept, where the others go, and where the importance lies."""
 import argparse
 import sys
+from typing import TYPE_CHECKING, Any, Dict
 
 import numpy as np
 from mmengine.config import Config, DictAction
-from torch import nn
 
 from gaie_mmaction.analysis import build_recognizer, load_weights, view_shape
 from gaie_mmaction.datasets.annotations import read_annotations
@@ -19,6 +19,9 @@ from gaie_mmaction.inference import (
     seen_frames,
 )
 from gaie_mmaction.visualization import draw_token_map
+
+if TYPE_CHECKING:  # gaie_mmaction makes MMAction2's models importable
+    from mmaction.models import BaseRecognizer
 
 
 def find_clip(cfg: Config, clip_id: str) -> dict:
@@ -36,11 +39,12 @@ def find_clip(cfg: Config, clip_id: str) -> dict:
              f'{[clip["clip_id"] for clip in clips[:5]]}')
 
 
-def draw_clip(model: nn.Module, cfg: Config, clip: dict, classes: ClassNames, out: str) -> str:
+def draw_clip(model: 'BaseRecognizer', cfg: Config, clip: dict, classes: ClassNames,
+              out: str) -> str:
     """Draw one clip.
 
     Args:
-        model (nn.Module): Recognizer whose backbone has a neck.
+        model (BaseRecognizer): Recognizer whose backbone has a neck.
         cfg (Config): Its config.
         clip (dict): ``filename``, ``clip_id``, ``start_frame``, ``end_frame``, ``label``.
         classes (ClassNames): Of the model.
@@ -63,14 +67,16 @@ def draw_clip(model: nn.Module, cfg: Config, clip: dict, classes: ClassNames, ou
     layers = sorted(model.backbone.merge_layers)
     with atomic_file(out) as partial:
         if out.endswith('.npz'):
-            importance = {f'importance_{layer}': heat for layer, heat in
-                          zip(layers, window.tokens.importance) if heat is not None}
+            arrays: Dict[str, Any] = {f'importance_{layer}': heat for layer, heat in
+                                      zip(layers, window.tokens.importance) if heat is not None}
+            arrays.update((f'kept_{layer}', kept) for layer, kept in
+                          zip(layers, window.tokens.kept))
+            arrays.update((f'owner_{layer}', own) for layer, own in
+                          zip(layers, window.tokens.owner))
             with open(partial, 'wb') as file:
                 np.savez_compressed(
                     file, frame_inds=window.frame_inds, box=window.box, scores=window.scores,
-                    **{f'kept_{layer}': kept for layer, kept in zip(layers, window.tokens.kept)},
-                    **{f'owner_{layer}': own for layer, own in zip(layers, window.tokens.owner)},
-                    **importance)
+                    **arrays)
         else:
             draw_token_map(frames[::model.backbone.tubelet_size], window.tokens, line,
                            layers).savefig(partial, format='png', dpi=110)

@@ -1,8 +1,8 @@
 """MMAction2's RGBPoseConv3D with attention between the channels of its two branches."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
-from mmaction.models.backbones import RGBPoseConv3D
+from mmaction.models.backbones import ResNet3d, RGBPoseConv3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
@@ -43,9 +43,8 @@ class ChannelCrossAttention(nn.Module):
 
     def init_weights(self) -> None:
         """Start as the identity."""
-        for layer in self.back.values():
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for parameter in self.back.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, rgb: Tensor, pose: Tensor) -> Tuple[Tensor, Tensor]:
         """Weight both.
@@ -95,7 +94,7 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
                  pose_pathway: dict,
                  speed_ratio: int = 4,
                  channel_ratio: int = 4,
-                 pretrained: str = None) -> None:
+                 pretrained: Optional[str] = None) -> None:
         super().__init__(
             pretrained=pretrained,
             speed_ratio=speed_ratio,
@@ -108,7 +107,7 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
                 raise ValueError('rgb_pathway needs lateral=True and lateral_activate=(0, 0, 1, '
                                  '1), pose_pathway lateral=True and lateral_activate=(0, 1, 1)')
 
-        def channels(path: nn.Module, layer: int) -> int:
+        def channels(path: ResNet3d, layer: int) -> int:
             return path.base_channels * 2**(layer - 1) * path.block.expansion
 
         self.attention = nn.ModuleList(
@@ -120,6 +119,7 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
         """Initialise both branches as MMAction2 does, attention as the identity."""
         super().init_weights()
         for attention in self.attention:
+            assert isinstance(attention, ChannelCrossAttention)
             attention.init_weights()
 
     def forward(self, imgs: Tensor, heatmap_imgs: Tensor) -> Tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 Letters: B batch, C channels, N present tokens, N0 = T'H'W' original tokens.
 """
+from typing import Any
+
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class FeatMapVisionTransformer(GAIEVisionTransformer):
         ValueError: If ``return_feat_map`` is set.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if self.return_feat_map:
             raise ValueError('return_feat_map must be False: the map is for a hook at feat_map')

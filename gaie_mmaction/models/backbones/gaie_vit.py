@@ -5,8 +5,7 @@ Letters: B batch, C channels (of the input or of a token), T frames, H and W pix
 h heads, d channels of a head.
 """
 from dataclasses import replace
-from numbers import Integral
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...ops import attention_with_importance, gather_tokens, spread_tokens, weighted_attention
 from ..necks import BackboneLayout, TokenReducer, TokenState
+from ..necks.token_reducer import is_integer
 
 Attended = Tuple[Tensor, Optional[Tensor], Optional[Tensor]]
 
@@ -53,7 +53,8 @@ class Attention(BaseModule):
         self.num_heads = num_heads
         self.scale = qk_scale or (embed_dims // num_heads)**-0.5
         self.attn_drop_rate = attn_drop_rate
-        self.q_bias = self.v_bias = None
+        self.q_bias: Optional[nn.Parameter] = None
+        self.v_bias: Optional[nn.Parameter] = None
         if qkv_bias:
             self.q_bias = nn.Parameter(torch.zeros(embed_dims))
             self.v_bias = nn.Parameter(torch.zeros(embed_dims))
@@ -87,7 +88,7 @@ class Attention(BaseModule):
         """
         batch, num_tokens, _ = x.shape
         bias = None
-        if self.q_bias is not None:
+        if self.q_bias is not None and self.v_bias is not None:
             bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
         # (B, N, 3C) -> 3 x (B, h, N, d); a functional product, as in VideoMAE's own code
         qkv = F.linear(x, self.qkv.weight, bias)
@@ -142,7 +143,7 @@ class Block(BaseModule):
                  act_cfg: ConfigType = dict(type='GELU'),
                  norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
                  with_cp: bool = False,
-                 **attn_cfg) -> None:
+                 **attn_cfg: Any) -> None:
         super().__init__()
         self.with_cp = with_cp
         self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
@@ -189,12 +190,12 @@ class Block(BaseModule):
                 history += [before, state]
         return replace(state, x=self._run(self._transform, state.x))
 
-    def _run(self, branch, *args):
+    def _run(self, branch: Callable, *args: Any) -> Any:
         if self.with_cp and self.training and torch.is_grad_enabled():
             return checkpoint(branch, *args, use_reentrant=False)
         return branch(*args)
 
-    def _attend(self, x: Tensor, *args) -> Attended:
+    def _attend(self, x: Tensor, *args: Any) -> Attended:
         out, importance, keys = self.attn(self.norm1(x), *args)
         if self.gamma_1 is not None:
             out = self.gamma_1 * out
@@ -283,7 +284,7 @@ class GAIEVisionTransformer(BaseModule):
                  neck: OptConfigType = None,
                  merge_layers: Sequence[int] = (3, 6, 9),
                  with_cp: bool = False,
-                 init_cfg: Optional[Union[Dict, List[Dict]]] = (
+                 init_cfg: Optional[Union[Dict, Sequence[Dict]]] = (
                      dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
                      dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
                  ) -> None:
@@ -478,7 +479,8 @@ def token_grid(x: Tensor, tubelet: Tuple[int, int, int]) -> Tuple[int, int, int]
         if length < step or length % step:
             raise ValueError(f'the input\'s {name} must be a multiple of {step}, but got '
                              f'{length} in {tuple(x.shape)}')
-    return tuple(length // step for length, step in zip(x.shape[2:], tubelet))
+    frames, height, width = (length // step for length, step in zip(x.shape[2:], tubelet))
+    return frames, height, width
 
 
 def resize_positions(table: Tensor, grid: Tuple[int, int, int],
@@ -524,7 +526,7 @@ def _check_neck(neck: TokenReducer, use_mean_pooling: bool, attn_drop_rate: floa
 def _check_layers(merge_layers: Sequence[int], depth: int) -> Tuple[int, ...]:
     layers = tuple(merge_layers)
     for layer in layers:
-        if isinstance(layer, bool) or not isinstance(layer, Integral):
+        if not is_integer(layer):
             raise TypeError(f'merge_layers must be integers, but got {layer!r}')
         if not 0 <= layer < depth:
             raise ValueError(f'merge_layers must be in [0, {depth}), 0-based blocks of a '

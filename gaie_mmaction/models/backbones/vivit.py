@@ -6,7 +6,7 @@ Letters: B batch, C channels (of the input or of a token), T frames, H and W pix
 (T', H', W') the grid of tokens, S = H'W' places in each of its T' frames, N = T'S
 tokens, h heads, d channels of a head.
 """
-from typing import Dict, List, Optional, Union
+from typing import Any, Callable, Dict, Optional, Sequence, Union
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ from .gaie_vit import Attention, check_divides, load_strictly, resize_positions,
 from .image_vit import TUBELET_INITS, convert_image_vit
 
 
-def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """Attention among the tokens of each frame, ``(B, h, T', S, d)`` in and out."""
     batch = q.shape[0]
     # (B, h, T', S, d) -> (B T', h, S, d): the fused operators know four dimensions
@@ -33,20 +33,20 @@ def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
     return out.unflatten(0, (batch, -1)).transpose(1, 2)
 
 
-def attend_places(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+def attend_places(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """Attention among the tokens of each place, ``(B, h, T', S, d)`` in and out."""
     q, k, v = (t.transpose(2, 3) for t in (q, k, v))
     return attend_frames(q, k, v, **options).transpose(2, 3)
 
 
-def attend_clip(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+def attend_clip(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """Attention among all tokens, ``(B, h, T', S, d)`` in and out."""
     grid = q.shape[2:4]
     q, k, v = (t.flatten(2, 3) for t in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, **options).unflatten(2, grid)
 
 
-def attend_frames_and_places(q: Tensor, k: Tensor, v: Tensor, **options) -> Tensor:
+def attend_frames_and_places(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """Factorised dot product: the first half of the heads over space, the rest over time."""
     (space_q, time_q), (space_k, time_k), (space_v, time_v) = (t.chunk(2, 1) for t in (q, k, v))
     return torch.cat((attend_frames(space_q, space_k, space_v, **options),
@@ -71,14 +71,15 @@ class SpaceTimeAttention(Attention):
         **attention_cfg: Arguments of :class:`Attention`.
     """
 
-    def __init__(self, *, attend, **attention_cfg) -> None:
+    def __init__(self, *, attend: Callable[..., Tensor], **attention_cfg: Any) -> None:
         super().__init__(**attention_cfg)
         self.attend = attend
 
-    def forward(self, x: Tensor) -> Tensor:
+    # its blocks are others than GAIE's, which read the importance too
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Attend; ``(B, T', S, C)`` in and out."""
         bias = None
-        if self.q_bias is not None:
+        if self.q_bias is not None and self.v_bias is not None:
             bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
         # (B, T', S, 3C) -> 3 x (B, h, T', S, d)
         qkv = F.linear(x, self.qkv.weight, bias)
@@ -109,20 +110,21 @@ class SpaceTimeBlock(BaseModule):
     def __init__(self,
                  *,
                  embed_dims: int,
-                 attend,
+                 attend: Callable[..., Tensor],
                  temporal: bool = False,
                  mlp_ratio: float = 4.,
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
                  norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
                  with_cp: bool = False,
-                 **attention_cfg) -> None:
+                 **attention_cfg: Any) -> None:
         super().__init__()
         self.with_cp = with_cp
         attention_cfg.update(embed_dims=embed_dims, drop_rate=drop_rate)
         self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
         self.attn = SpaceTimeAttention(attend=attend, **attention_cfg)
-        self.temporal_norm = self.temporal_attn = None
+        self.temporal_norm: Optional[nn.Module] = None
+        self.temporal_attn: Optional[SpaceTimeAttention] = None
         if temporal:
             self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
             self.temporal_attn = SpaceTimeAttention(attend=attend_places, **attention_cfg)
@@ -143,7 +145,7 @@ class SpaceTimeBlock(BaseModule):
 
     def _forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x)))
-        if self.temporal_attn is not None:
+        if self.temporal_norm is not None and self.temporal_attn is not None:
             x = x + self.drop_path(self.temporal_attn(self.temporal_norm(x)))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
@@ -235,7 +237,7 @@ class ViViT(BaseModule):
                  pretrained2d: bool = True,
                  tubelet_init: str = 'central_frame',
                  with_cp: bool = False,
-                 init_cfg: Optional[Union[Dict, List[Dict]]] = (
+                 init_cfg: Optional[Union[Dict, Sequence[Dict]]] = (
                      dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
                      dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
                  ) -> None:
@@ -272,7 +274,7 @@ class ViViT(BaseModule):
         self.pos_embed = _make_positions(self.grid_size[0] * side * side, embed_dims)
         self.pos_drop = nn.Dropout(drop_rate)
 
-        def make_blocks(depth: int, **cfg) -> ModuleList:
+        def make_blocks(depth: int, **cfg: Any) -> ModuleList:
             return ModuleList(
                 SpaceTimeBlock(
                     embed_dims=embed_dims,

@@ -1,5 +1,5 @@
 """Classes as directions of their names' text features."""
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +72,7 @@ class VCLIPHead(BaseHead):
                  distill_temperature: float = 2.,
                  text_temperature: float = 0.05,
                  distill_weight: float = 1.,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         classes = IMIGUE_CLASSES if classes is None else classes
         if len(classes) != num_classes:
@@ -94,7 +94,8 @@ class VCLIPHead(BaseHead):
             norm_first=True)
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any,
+                              **kwargs: Any) -> None:
         text = state_dict.get(f'{prefix}text')
         # mmengine would only log it, and go on with random weights
         if text is not None and text.shape != self.text.shape:
@@ -120,11 +121,11 @@ class VCLIPHead(BaseHead):
         return {name: scale * F.normalize(x, dim=1) @ self.text.t()
                 for name, x in (('video', video), ('pose', pose), ('joint', joint))}
 
-    def forward(self, feats: Tuple[Tensor, Tensor], **kwargs) -> Tensor:
+    def forward(self, feats: Tuple[Tensor, Tensor], **kwargs: Any) -> Tensor:
         """Joint logits ``(B, K)`` of :meth:`logits`' input."""
         return self.logits(feats)['joint']
 
-    def loss(self, feats: Tuple[Tensor, Tensor], data_samples: SampleList, **kwargs) -> dict:
+    def loss(self, feats: Tuple[Tensor, Tensor], data_samples: SampleList, **kwargs: Any) -> dict:
         """All losses.
 
         Args:

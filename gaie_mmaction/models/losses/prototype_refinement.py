@@ -86,14 +86,14 @@ class PrototypeRefinement(BaseModule):
         unit = F.normalize(features, dim=1)
         cosine = unit @ F.normalize(self.prototypes, dim=1).t()  # (B, K)
         doubt = self.alpha * (1 - probability.gather(1, labels[:, None]))  # (B, 1)
-        loss = 0
+        losses = []
         for members, sign in ((true * (1 - predicted), 1), (predicted * (1 - true), -1)):
             centres = F.normalize(members.t() @ targets, dim=1)[labels]  # (K, D) -> (B, D)
             there = members.any(dim=0)[labels].to(unit)[:, None]  # (B, 1)
             near = sign * (unit * centres).sum(dim=1, keepdim=True) - 1
-            loss = loss + F.cross_entropy(
-                (cosine + true * doubt * there * near) / self.temperature, labels)
-        return loss
+            losses.append(F.cross_entropy(
+                (cosine + true * doubt * there * near) / self.temperature, labels))
+        return losses[0] + losses[1]
 
     @torch.no_grad()
     def _move(self, features: Tensor, hits: Tensor) -> None:

@@ -1,8 +1,7 @@
 """How many tokens a reducer by bipartite matching merges in each of its blocks."""
-from numbers import Integral
 from typing import Optional, Sequence, Union
 
-from .token_reducer import BackboneLayout, TokenReducer
+from .token_reducer import BackboneLayout, TokenReducer, is_integer
 
 SCHEDULES = ('constant', 'decreasing')
 
@@ -45,21 +44,21 @@ class BipartiteNeck(TokenReducer):
                              f'merges at most half of the tokens, but got {token_keep_ratio}')
         if schedule not in SCHEDULES:
             raise ValueError(f'schedule must be one of {SCHEDULES}, but got {schedule!r}')
-        if schedule != 'constant' and (r is None or not isinstance(r, Integral)):
+        if schedule != 'constant' and not is_integer(r):
             raise ValueError(f'schedule {schedule!r} needs a single r, but got r={r}')
         for number in r if isinstance(r, Sequence) else () if r is None else (r, ):
-            if isinstance(number, bool) or not isinstance(number, Integral):
+            if not is_integer(number):
                 raise TypeError(f'r must be integers, but got {number!r}')
             if number < 0:
                 raise ValueError(f'r must be at least 0, but got {number}')
         self.r = r
         self.schedule = schedule
-        self.num_merge = None  # one number a block, from attach() on
+        self.num_merge: Optional[Sequence[int]] = None  # one number a block, from attach() on
 
     def attach(self, layout: BackboneLayout) -> None:
         """Fix the number of each block; see the base class."""
         if self.r is not None:
-            self.num_merge = self._numbers(len(layout.merge_layers))
+            self.num_merge = self._numbers(self.r, len(layout.merge_layers))
         super().attach(layout)
 
     def num_left(self, num_tokens: int, step: int) -> int:
@@ -76,16 +75,16 @@ class BipartiteNeck(TokenReducer):
                              f'{len(self.num_merge)}, but got {number}')
         return num_tokens - number
 
-    def _numbers(self, num_blocks: int) -> Sequence[int]:
-        if not isinstance(self.r, Integral):
-            if len(self.r) != num_blocks:
+    def _numbers(self, r: Union[int, Sequence[int]], num_blocks: int) -> Sequence[int]:
+        if isinstance(r, Sequence):
+            if len(r) != num_blocks:
                 raise ValueError(f'r must have one number for each of the {num_blocks} blocks of '
-                                 f'merge_layers, but got {len(self.r)}: {tuple(self.r)}')
-            return tuple(self.r)
+                                 f'merge_layers, but got {len(r)}: {tuple(r)}')
+            return tuple(r)
         if self.schedule == 'constant' or num_blocks == 1:
-            return (self.r, ) * num_blocks
+            return (r, ) * num_blocks
         last = num_blocks - 1
-        return tuple(2 * self.r * (last - block) // last for block in range(num_blocks))
+        return tuple(2 * r * (last - block) // last for block in range(num_blocks))
 
     def extra_repr(self) -> str:
         numbers = f'r={self.r}, schedule={self.schedule!r}'

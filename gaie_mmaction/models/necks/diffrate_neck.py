@@ -1,7 +1,6 @@
 """DiffRate: prune the least important tokens and merge the next, in learnt numbers."""
 from dataclasses import asdict
-from numbers import Integral
-from typing import List, Tuple
+from typing import Any, List, Optional, Tuple
 
 import torch
 from mmaction.registry import MODELS
@@ -23,7 +22,7 @@ from ...ops.discrete_rate import (
     straight_through,
     vit_macs,
 )
-from .token_reducer import BackboneLayout, TokenReducer, TokenState
+from .token_reducer import BackboneLayout, TokenReducer, TokenState, given, is_integer
 
 # The mean of a learnt count stays this far inside the candidates at the start; a mean beyond
 # the last candidate cannot be, and a quarter of a token rounds to the end itself.
@@ -80,14 +79,14 @@ class DiffRateNeck(TokenReducer):
                  granularity: int = 1,
                  prop_attn: bool = True) -> None:
         super().__init__(token_keep_ratio, prop_attn)
-        if isinstance(granularity, bool) or not isinstance(granularity, Integral):
+        if not is_integer(granularity):
             raise TypeError(f'granularity must be an integer, but got {granularity!r}')
         if granularity < 1:
             raise ValueError(f'granularity must be at least 1, but got {granularity}')
-        self.start_keep_ratio = self.token_keep_ratio
+        self.start_keep_ratio = given(self.token_keep_ratio)
         self._token_keep_ratio = None  # from here on the counts are learnt
         self.granularity = granularity
-        self.layout = None
+        self.layout: Optional[BackboneLayout] = None
         self.counts: List[Tuple[int, int]] = []
         self._is_fixed = False
 
@@ -104,7 +103,8 @@ class DiffRateNeck(TokenReducer):
         candidates = torch.arange(total, 0, -self.granularity).flip(0).float()
         self.register_buffer('candidates', candidates, persistent=False)
         first, last = candidates[0].item() + MARGIN, candidates[-1].item() - MARGIN
-        prune, merge = [], []
+        prune: List[Tensor] = []
+        merge: List[Tensor] = []
         left = total
         for _ in layout.merge_layers:
             before, left = left, num_kept(left, self.start_keep_ratio)
@@ -128,7 +128,7 @@ class DiffRateNeck(TokenReducer):
             prune = expected_count(self.prune_logits, self.candidates)
             merge = expected_count(self.merge_logits, self.candidates)
         prune, merge = (straight_through(mean.detach().round(), mean) for mean in (prune, merge))
-        counts, left = [], prune.new_tensor(float(self.layout.num_tokens))
+        counts, left = [], prune.new_tensor(float(given(self.layout).num_tokens))
         for pruned, merged in zip(prune, merge):
             pruned = torch.minimum(left, pruned)
             left = torch.minimum(pruned, merged)
@@ -152,7 +152,7 @@ class DiffRateNeck(TokenReducer):
         self.fixed_counts.copy_(torch.tensor(self.counts))
         self._is_fixed = True
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self.update_counts()
 
@@ -169,7 +169,7 @@ class DiffRateNeck(TokenReducer):
             Tensor: Scalar; differentiable until the counts are fixed, and then without
             an effect on the parameters, though still a function of them.
         """
-        sizes = asdict(self.layout)
+        sizes = asdict(given(self.layout))
         layers = sizes.pop('merge_layers')
         plain = vit_macs((), (), **sizes)
         if self.is_fixed:
@@ -206,7 +206,7 @@ class DiffRateNeck(TokenReducer):
             self.update_counts()
         before = self.counts[state.step - 1][1] if state.step else total
         mask = state.mask
-        importance = state.importance
+        importance = given(state.importance)
         if searching:
             mask = torch.ones_like(state.size) if mask is None else mask
             importance = importance.masked_fill(mask == 0, -1.)  # hidden tokens come last
@@ -218,20 +218,21 @@ class DiffRateNeck(TokenReducer):
         if not searching:
             return self._remove(state, *merge)
         factor = self._rank_mask(state.step, before)
+        mask = given(mask)
         mask = mask * torch.empty_like(mask).scatter(1, order, factor.expand_as(order))
         return self._hide(state, mask, *merge)
 
     def _rank_mask(self, step: int, before: int) -> Tensor:
         """``(N0, )`` by rank: 0 for the tokens that this block removes, 1 for all others."""
         num_pruned, num_left = self.counts[step]
-        mask = 1.
+        factors = []
         for logits, begin, end in ((self.prune_logits, num_pruned, before),
                                    (self.merge_logits, num_left, num_pruned)):
-            soft = keep_probability(logits[step], self.candidates, self.layout.num_tokens)
+            soft = keep_probability(logits[step], self.candidates, given(self.layout).num_tokens)
             hard = torch.ones_like(soft)
             hard[begin:end] = 0.
-            mask = mask * straight_through(hard, soft)
-        return mask
+            factors.append(straight_through(hard, soft))
+        return factors[0] * factors[1]
 
     @staticmethod
     def _remove(state: TokenState, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> TokenState:

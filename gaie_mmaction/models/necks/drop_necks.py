@@ -1,13 +1,12 @@
 """Controls that look at no token: drop at random, evenly, or all but the first."""
 from abc import abstractmethod
-from numbers import Integral
 
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor
 
 from ...ops import follow_source, gather_tokens, place_of_kept
-from .token_reducer import TokenReducer, TokenState
+from .token_reducer import TokenReducer, TokenState, is_integer
 
 
 class DropNeck(TokenReducer):
@@ -90,7 +89,7 @@ class RandomDropNeck(DropNeck):
 
     def __init__(self, token_keep_ratio: float = 0.7, seed: int = 0) -> None:
         super().__init__(token_keep_ratio)
-        if isinstance(seed, bool) or not isinstance(seed, Integral):
+        if not is_integer(seed):
             raise TypeError(f'seed must be an integer, but got {seed!r}')
         if seed < 0:
             raise ValueError(f'seed must be at least 0, but got {seed}')

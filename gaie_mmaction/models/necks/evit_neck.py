@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...ops import follow_source, gather_tokens, num_kept, place_of_kept, select_tokens
 from ...ops.precision import at_least_float32
-from .token_reducer import TokenReducer, TokenState
+from .token_reducer import TokenReducer, TokenState, given
 
 # where all fused tokens have no attention at all, each counts the same
 TINY = 1e-12
@@ -53,7 +53,7 @@ class EViTNeck(TokenReducer):
 
     def num_left(self, num_tokens: int, step: int) -> int:
         """K, and the fused token if it is not one of them; see the base class."""
-        num_keep = num_kept(num_tokens, self.token_keep_ratio)
+        num_keep = num_kept(num_tokens, given(self.token_keep_ratio))
         if num_keep == num_tokens:
             return num_tokens
         left = num_keep if self.count_fused else num_keep + 1
@@ -78,7 +78,7 @@ class EViTNeck(TokenReducer):
         num_left = self.num_left(num_tokens, state.step)
         if num_left == num_tokens:
             return TokenState(state.x, state.size, state.source, state.position)
-        keep_idx, fuse_idx = select_tokens(state.importance, num_left - 1)
+        keep_idx, fuse_idx = select_tokens(given(state.importance), num_left - 1)
         fused, fused_size = self._fuse(state, fuse_idx)
         # everything fused goes to the place behind the kept tokens
         place = place_of_kept(keep_idx, num_tokens).scatter(1, fuse_idx, num_left - 1)
@@ -93,8 +93,8 @@ class EViTNeck(TokenReducer):
     def _fuse(state: TokenState, fuse_idx: Tensor) -> Tuple[Tensor, Tensor]:
         """``(B, M)`` tokens -> their weighted mean ``(B, 1, C)`` and their size ``(B, 1)``."""
         tokens = gather_tokens(state.x, fuse_idx)  # (B, M, C)
-        weight = gather_tokens(state.importance, fuse_idx).to(at_least_float32(tokens.dtype))
-        weight = weight.clamp(min=TINY)
+        weight = gather_tokens(given(state.importance), fuse_idx)
+        weight = weight.to(at_least_float32(tokens.dtype)).clamp(min=TINY)
         weight = weight / weight.sum(dim=1, keepdim=True)
         fused = (tokens * weight.unsqueeze(-1)).sum(dim=1, keepdim=True)
         return fused.to(tokens.dtype), gather_tokens(state.size, fuse_idx).sum(dim=1, keepdim=True)

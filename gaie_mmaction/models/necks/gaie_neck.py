@@ -9,7 +9,7 @@ from ...ops import (
     merge_tokens,
     select_tokens,
 )
-from .token_reducer import TokenReducer, TokenState
+from .token_reducer import TokenReducer, TokenState, given
 
 METRICS = ('token', 'key')
 
@@ -65,8 +65,8 @@ class GAIENeck(TokenReducer):
         self.check_state(state)
         # int: while a model is traced, a shape holds tensors
         num_keep = self.num_left(int(state.x.shape[1]), state.step)
-        keep_idx, merge_idx = select_tokens(state.importance, num_keep)
-        metric = state.keys if self.metric == 'key' else state.x
+        keep_idx, merge_idx = select_tokens(given(state.importance), num_keep)
+        metric = given(state.keys) if self.metric == 'key' else state.x
         merge = (keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))
         return TokenState(
             x=merge_tokens(state.x, *merge),

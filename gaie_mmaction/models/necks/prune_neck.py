@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ...ops import select_tokens
 from .drop_necks import DropNeck
-from .token_reducer import TokenState
+from .token_reducer import TokenState, given
 
 
 @MODELS.register_module()
@@ -27,4 +27,4 @@ class PruneNeck(DropNeck):
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
         """The K of highest importance; of equal ones the earlier."""
-        return select_tokens(state.importance, num_keep)[0]
+        return select_tokens(given(state.importance), num_keep)[0]

@@ -8,14 +8,39 @@ Letters: B batch, N present tokens, N0 original tokens, C channels, d channels o
 """
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
-from numbers import Real
-from typing import Optional, Tuple
+from numbers import Integral, Real
+from typing import Optional, Tuple, TypeVar
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from ...ops.token_merging import exact_ratio, round_up
+
+T = TypeVar('T')
+
+
+def given(value: Optional[T]) -> T:
+    """A value that a reducer works with, and that not every state or reducer has.
+
+    Raises:
+        TypeError: If it is None.
+    """
+    if value is None:
+        raise TypeError('the reducer lacks what it works with: token_keep_ratio, or what the '
+                        'backbone gives it, importance if needs_importance is True, keys if '
+                        'needs_keys is, and sizes by attach()')
+    return value
+
+
+def is_integer(value: object) -> bool:
+    """Whether a value is an integer of Python or NumPy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number of Python or NumPy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -110,7 +135,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
 
     def __init__(self, token_keep_ratio: Optional[float], prop_attn: bool = False) -> None:
         super().__init__()
-        self._token_keep_ratio = self._exact_ratio = None
+        self._token_keep_ratio: Optional[float] = None
+        self._exact_ratio: Optional[Tuple[int, int]] = None
         if token_keep_ratio is not None:
             self.token_keep_ratio = token_keep_ratio
         self.prop_attn = prop_attn
@@ -124,7 +150,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
 
     @token_keep_ratio.setter
     def token_keep_ratio(self, value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if not is_number(value):
             raise TypeError(f'token_keep_ratio must be a number in (0, 1], but got {value!r}')
         if not 0 < value <= 1:
             raise ValueError(f'token_keep_ratio must be in (0, 1], but got {value}')
@@ -157,7 +183,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         Raises:
             ValueError: If that many cannot be reached.
         """
-        return round_up(num_tokens, self._exact_ratio)
+        return round_up(num_tokens, given(self._exact_ratio))
 
     def check_state(self, state: TokenState) -> None:
         """Refuse anything but a state.

@@ -3,7 +3,7 @@ from mmaction.registry import MODELS
 
 from ...ops import gather_tokens, match_bipartite, merge_sizes, merge_source, merge_weighted
 from .bipartite_neck import BipartiteNeck
-from .token_reducer import TokenState
+from .token_reducer import TokenState, given
 
 
 @MODELS.register_module()
@@ -54,7 +54,7 @@ class ToMeNeck(BipartiteNeck):
         num_merge = num_tokens - self.num_left(num_tokens, state.step)
         if num_merge == 0:
             return TokenState(state.x, state.size, state.source, state.position)
-        merge = match_bipartite(state.keys, num_merge)
+        merge = match_bipartite(given(state.keys), num_merge)
         return TokenState(
             x=merge_weighted(state.x, state.size, *merge),
             size=merge_sizes(state.size, *merge),

@@ -12,7 +12,7 @@ from ...ops import (
     place_of_kept,
 )
 from .bipartite_neck import BipartiteNeck
-from .token_reducer import TokenState
+from .token_reducer import TokenState, given
 
 TINY = 1e-12
 
@@ -74,7 +74,7 @@ class VidTLDRNeck(BipartiteNeck):
         if num_merge == 0:
             return TokenState(state.x, state.size, state.source, state.position)
         merge = keep_idx, merge_idx, dst = match_bipartite(state.x, num_merge)
-        score = gather_tokens(saliency_score(state.importance), merge_idx)  # (B, r)
+        score = gather_tokens(saliency_score(given(state.importance)), merge_idx)  # (B, r)
         mass = state.size.scatter(1, merge_idx, gather_tokens(state.size, merge_idx) * score)
         place = place_of_kept(keep_idx, num_tokens)
         place = place.scatter(1, merge_idx, torch.where(score > 0, dst, -1))

@@ -1,5 +1,5 @@
 """An ensemble of a video ViT and graph convolutions, over several scales of time."""
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import torch.nn.functional as F
 from mmaction.registry import MODELS
@@ -76,7 +76,7 @@ class M2HEN(RGBPoseRecognizer):
                  graph_backbone: dict,
                  cls_head: dict,
                  scales: Sequence[int] = (1, 2, 4),
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(backbone=backbone, cls_head=cls_head, **kwargs)
         if list(scales) != sorted(set(scales)) or not scales or scales[0] != 1:
             raise ValueError(f'scales must ascend from 1, but got {scales}')
@@ -92,7 +92,7 @@ class M2HEN(RGBPoseRecognizer):
     def extract_feat(self,
                      inputs: Dict[str, Tensor],
                      stage: str = 'backbone',
-                     **kwargs) -> Tuple:
+                     **kwargs: Any) -> Tuple:
         """Features of both models, or logits.
 
         Args:

@@ -1,5 +1,5 @@
 """RGB and heat-maps of skeletons, refined by class prototypes."""
-from typing import Dict
+from typing import Any, Dict, Optional
 
 import torch
 from mmaction.registry import MODELS
@@ -34,16 +34,16 @@ class ProtoGesture(RGBPoseRecognizer):
     def __init__(self,
                  *,
                  cls_head: dict,
-                 refinement: dict = None,
+                 refinement: Optional[dict] = None,
                  refinement_weight: float = 0.2,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(cls_head=cls_head, **kwargs)
         self.refinement_weight = refinement_weight
         self.refinement = ModuleDict({
             name: PrototypeRefinement(channels, self.cls_head.num_classes, **(refinement or {}))
             for name, channels in zip(('rgb', 'pose'), self.cls_head.in_channels)})
 
-    def loss(self, inputs: Dict[str, Tensor], data_samples: SampleList, **kwargs) -> dict:
+    def loss(self, inputs: Dict[str, Tensor], data_samples: SampleList, **kwargs: Any) -> dict:
         """Losses of a batch.
 
         Args:

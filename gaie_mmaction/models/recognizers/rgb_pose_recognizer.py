@@ -1,5 +1,5 @@
 """What networks with a classifier for frames and one for skeletons share."""
-from typing import Dict
+from typing import Any, Dict
 
 import torch
 from mmaction.models.recognizers import MMRecognizer3D
@@ -22,7 +22,7 @@ class RGBPoseRecognizer(MMRecognizer3D):
         """
         return {name: score.float() for name, score in self.cls_head(features).items()}
 
-    def loss(self, inputs: Dict[str, Tensor], data_samples: SampleList, **kwargs) -> dict:
+    def loss(self, inputs: Dict[str, Tensor], data_samples: SampleList, **kwargs: Any) -> dict:
         """Losses of a batch.
 
         Args:
@@ -35,7 +35,8 @@ class RGBPoseRecognizer(MMRecognizer3D):
         features, _ = self.extract_feat(inputs)
         return self.cls_head.loss_by_feat(self.scores(features), data_samples)
 
-    def predict(self, inputs: Dict[str, Tensor], data_samples: SampleList, **kwargs) -> SampleList:
+    def predict(self, inputs: Dict[str, Tensor], data_samples: SampleList,
+                **kwargs: Any) -> SampleList:
         """Mean of the branches' probabilities.
 
         Args:

@@ -1,5 +1,5 @@
 """RGB and heat-maps of skeletons, classified by the names of the classes."""
-from typing import Dict, Tuple
+from typing import Any, Dict, Tuple
 
 from mmaction.models.recognizers.base import BaseRecognizer
 from mmaction.registry import MODELS
@@ -23,14 +23,14 @@ class VCLIP(BaseRecognizer):
         kwargs: As of MMAction2's ``BaseRecognizer``: ``cls_head``, ``data_preprocessor``.
     """
 
-    def __init__(self, *, backbone: dict, pose_backbone: dict, **kwargs) -> None:
+    def __init__(self, *, backbone: dict, pose_backbone: dict, **kwargs: Any) -> None:
         super().__init__(backbone, **kwargs)
         self.pose_backbone = MODELS.build(pose_backbone)
 
     def extract_feat(self,
                      inputs: Dict[str, Tensor],
                      stage: str = 'backbone',
-                     **kwargs) -> Tuple:
+                     **kwargs: Any) -> Tuple:
         """Features of both branches, or logits.
 
         Args:
