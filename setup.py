@@ -54,7 +54,7 @@ setup(
         'scikit-learn>=1.3',
         'scipy>=1.10',
         'setuptools<81',  # mim imports pkg_resources
-        'torch>=2.6',
+        'torch>=2.7',
         'tqdm',
     ],
     extras_require={

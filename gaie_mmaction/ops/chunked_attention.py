@@ -33,14 +33,23 @@ def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[
         tuple: ``(B, h, N, d)`` in the dtype of ``v``, with the memory order (B, N, h, d), or
         None; and ``(B, N)`` float32.
     """
+    if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        # one operator to the compiler: unrolled, the blocks would take it many minutes
+        out, importance = _as_one_operator(q, k, v, bias, scale)
+        return None if v is None else out, importance
+    return _attend(q, k, v, bias, scale)
+
+
+def _attend(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
+            scale: float) -> Tuple[Optional[Tensor], Tensor]:
     batch, heads, num_tokens, dims = q.shape
     dtype = at_least_float32(q.dtype)
     out = None if v is None else v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
     column_sum = q.new_zeros(batch, num_tokens, dtype=dtype)
     clips, group = _group_sizes(batch, heads, num_tokens)
-    # a compiler reuses memory by itself, and knows no results that are written into a view
+    # an exported program knows no results that are written into a view
     buffer = None
-    if not torch.compiler.is_compiling():
+    if not torch.compiler.is_exporting():
         most = max(BLOCK_VALUES, clips * group * num_tokens)  # a row of each at least
         buffer = q.new_empty(min(most, clips * group * num_tokens**2), dtype=dtype)
     for clip in range(0, batch, clips):
@@ -94,3 +103,20 @@ def _query_blocks(num_tokens: int, rows: int, copied: int) -> List[Tuple[int, in
     most = max(1, (BLOCK_VALUES - copied) // (rows * num_tokens))
     step = -(-num_tokens // -(-num_tokens // most))
     return [(start, min(start + step, num_tokens)) for start in range(0, num_tokens, step)]
+
+
+@torch.library.custom_op('gaie_mmaction::chunked_attention', mutates_args=())
+def _as_one_operator(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
+                     scale: float) -> Tuple[Tensor, Tensor]:
+    out, importance = _attend(q, k, v, bias, scale)
+    return q.new_empty(0) if out is None else out, importance  # an operator has no None to return
+
+
+@_as_one_operator.register_fake
+def _shapes(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
+            scale: float) -> Tuple[Tensor, Tensor]:
+    batch, heads, num_tokens, dims = q.shape
+    out = q.new_empty(0)
+    if v is not None:
+        out = v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
+    return out, q.new_empty(batch, num_tokens, dtype=torch.float32)

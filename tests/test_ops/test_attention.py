@@ -106,7 +106,11 @@ def test_memory(dtype, with_gradient):
     assert ours - fused <= .05 * num_tokens**2 * 4
 
 
-def test_compiles_without_a_break():
+@pytest.mark.parametrize('block_values', [chunked_attention.BLOCK_VALUES, 300])
+def test_compiles_without_a_break(block_values, monkeypatch):
+    """With one block and with many, where heads go by threads."""
+    monkeypatch.setattr(chunked_attention, 'BLOCK_VALUES', block_values)
+    torch._dynamo.reset()
     q, k, v = make_qkv(1, 2, 50, 8, torch.float32)
     for needs in (False, True):
         q = q.detach().requires_grad_(needs)
