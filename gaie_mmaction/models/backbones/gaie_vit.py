@@ -438,6 +438,25 @@ class GAIEVisionTransformer(BaseModule):
         return resize_positions(self.pos_embed, self.grid_size, grid)
 
 
+def list_misfits(own: Dict[str, Tensor], weights: Dict[str, Tensor]) -> List[str]:
+    """What keeps weights from fitting, in words.
+
+    Args:
+        own (dict[str, Tensor]): The network's state_dict.
+        weights (dict[str, Tensor]): The weights'.
+
+    Returns:
+        list[str]: A line for each missing key, each left-over one, each other shape.
+    """
+    problems = [f'missing: {key}' for key in own if key not in weights]
+    problems += [f'left over: {key}' for key in weights if key not in own]
+    problems += [
+        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
+        for key in own if key in weights and weights[key].shape != own[key].shape
+    ]
+    return problems
+
+
 def load_strictly(backbone: nn.Module, weights: Dict[str, Tensor], source: str) -> None:
     """Load weights that must fit.
 
@@ -449,13 +468,7 @@ def load_strictly(backbone: nn.Module, weights: Dict[str, Tensor], source: str) 
     Raises:
         ValueError: If a key is missing or left over, or a shape differs; all are listed.
     """
-    own = backbone.state_dict()
-    problems = [f'missing: {key}' for key in own if key not in weights]
-    problems += [f'left over: {key}' for key in weights if key not in own]
-    problems += [
-        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
-        for key in own if key in weights and weights[key].shape != own[key].shape
-    ]
+    problems = list_misfits(backbone.state_dict(), weights)
     if problems:
         listed = '\n  '.join(problems)
         raise ValueError(
