@@ -17,7 +17,7 @@ from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN, PatchEmbed
 from mmengine.model import BaseModule, ModuleList
-from mmengine.runner.checkpoint import _load_checkpoint_with_prefix
+from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -125,7 +125,6 @@ class Block(BaseModule):
         drop_path_rate (float): Stochastic depth of both branches. Defaults to 0.
         init_values (float): Start of the branches' scales (LayerScale); 0 is
             without. Defaults to 0.
-        act_cfg (dict): Activation of the MLP. Defaults to ``dict(type='GELU')``.
         norm_cfg (dict): Norm layers. Defaults to ``dict(type='LN', eps=1e-6)``.
         with_cp (bool): Whether both branches are recomputed in the backward pass
             to save memory. The reducer is not: its choice is made once. Defaults to False.
@@ -139,7 +138,6 @@ class Block(BaseModule):
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
                  init_values: float = 0.,
-                 act_cfg: ConfigType = dict(type='GELU'),
                  norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
                  with_cp: bool = False,
                  **attn_cfg) -> None:
@@ -152,7 +150,7 @@ class Block(BaseModule):
         self.mlp = FFN(
             embed_dims=embed_dims,
             feedforward_channels=int(embed_dims * mlp_ratio),
-            act_cfg=act_cfg,
+            act_cfg=dict(type='GELU'),
             ffn_drop=drop_rate,
             add_identity=False)
         self.gamma_1 = self.gamma_2 = None
@@ -354,12 +352,13 @@ class GAIEVisionTransformer(BaseModule):
         """Initialise, then load ``pretrained`` over it.
 
         Raises:
-            ValueError: If the checkpoint's backbone has other keys or shapes; all are listed.
+            ValueError: If the checkpoint has no backbone, or one of other keys or shapes; all
+                are listed.
         """
         super().init_weights()
         if self.pretrained is None:
             return
-        weights = _load_checkpoint_with_prefix('backbone.', self.pretrained, map_location='cpu')
+        weights = load_backbone_weights(self.pretrained)
         # what a neck learns has a start of its own, and no plain network's file holds it
         neck = {key: value for key, value in self.state_dict().items() if key.startswith('neck.')}
         load_strictly(self, {**neck, **weights}, self.pretrained)
@@ -436,6 +435,27 @@ class GAIEVisionTransformer(BaseModule):
 
     def _positions(self, grid: Tuple[int, int, int]) -> Tensor:
         return resize_positions(self.pos_embed, self.grid_size, grid)
+
+
+def load_backbone_weights(source: str) -> Dict[str, Tensor]:
+    """The ``backbone.`` part of a recognizer's checkpoint, without that prefix.
+
+    Args:
+        source (str): Path or URL.
+
+    Raises:
+        ValueError: If the checkpoint has no such part.
+    """
+    checkpoint = _load_checkpoint(source, map_location='cpu')
+    weights = checkpoint.get('state_dict', checkpoint)
+    found = {key.removeprefix('backbone.'): value
+             for key, value in weights.items() if key.startswith('backbone.')}
+    if not found:
+        raise ValueError(
+            f'{source} is no checkpoint of an MMAction2 recognizer: no name in it starts with '
+            f"'backbone.', the first are {', '.join(map(repr, list(weights)[:3]))}. VideoMAE's own "
+            'files are converted by tools/model_converters/videomae_to_mmaction.py')
+    return found
 
 
 def list_misfits(own: Dict[str, Tensor], weights: Dict[str, Tensor]) -> List[str]:
@@ -535,6 +555,9 @@ def _check_neck(neck: TokenReducer, use_mean_pooling: bool, attn_drop_rate: floa
 
 
 def _check_layers(merge_layers: Sequence[int], depth: int) -> Tuple[int, ...]:
+    if not isinstance(merge_layers, Sequence):
+        raise TypeError('merge_layers must be a sequence of blocks such as (3, 6, 9), but got '
+                        f'{merge_layers!r}')
     layers = tuple(merge_layers)
     for layer in layers:
         if isinstance(layer, bool) or not isinstance(layer, Integral):
