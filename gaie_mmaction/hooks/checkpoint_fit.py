@@ -6,6 +6,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from ..models.backbones.gaie_vit import list_misfits
 
+HEAD = 'cls_head.'
 NUM_SHOWN = 4
 
 
@@ -31,7 +32,10 @@ class CheckpointFitHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         weights = {key.removeprefix('module.'): value
                    for key, value in checkpoint.get('state_dict', checkpoint).items()}
-        misfits = list_misfits(model.state_dict(), weights)
+        own = model.state_dict()
+        if not any(key.startswith(HEAD) for key in own):  # MMAction2's FeatureHead, for features
+            weights = {key: value for key, value in weights.items() if not key.startswith(HEAD)}
+        misfits = list_misfits(own, weights)
         if misfits:
             more = len(misfits) - NUM_SHOWN
             raise ValueError(

@@ -54,6 +54,15 @@ def test_a_training_may_start_from_part_of_a_checkpoint(tmp_path, trained):
     assert runner.iter == 1
 
 
+def test_features_need_no_head(tmp_path, trained):
+    """As MMAction2's clip_feature_extraction has it."""
+    runner = make_runner(write_config(tmp_path),
+                         load_from=str(trained.parent / 'work' / 'epoch_1.pth'),
+                         model__cls_head=dict(type='FeatureHead', _delete_=True))
+    runner.load_or_resume()
+    assert not [key for key in runner.model.state_dict() if key.startswith('cls_head.')]
+
+
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_tests_what_fits(tmp_path, trained, prefix):
     """With the averaged weights, and as distributed training of other code writes it."""
