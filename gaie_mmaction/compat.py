@@ -169,6 +169,12 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own text advises to switch the check off, which is no way out
+        with open(path, 'rb') as file:
+            start = file.read(40)
+        if not start.startswith((b'PK', b'\x80')):  # neither a zip nor a pickle
+            raise RuntimeError(
+                f'{filename} is no checkpoint: it begins with {start!r}. Perhaps a web page or '
+                'the pointer of a large file was saved instead: download it again.') from error
         found = re.search(r'GLOBAL (\S+)', str(error))
         reason = f'it holds {found[1]}' if found else str(error).strip().splitlines()[-1]
         raise RuntimeError(

@@ -85,6 +85,15 @@ def test_attack_would_work_without_the_workaround(tmp_path):
     assert marker.exists()
 
 
+@pytest.mark.parametrize('content', [
+    b'<!DOCTYPE html>', b'version https://git-lfs.github.com/spec/v1'])
+def test_something_else_saved_as_a_checkpoint(tmp_path, content):
+    (tmp_path / 'weights.pth').write_bytes(content)
+    with pytest.raises(RuntimeError, match='weights.pth is no checkpoint: it begins with b.'
+                                           + content.decode()[:15]):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'weights.pth'))
+
+
 def test_damaged_checkpoint(tmp_path):
     path = tmp_path / 'cut.pth'
     torch.save(mmengine_checkpoint(), path)

@@ -1,6 +1,7 @@
 """The two annotation files: a segment csv, and MMAction2's clip list."""
 import csv
 import os
+import re
 from typing import Any, Dict, List
 
 SEGMENT_HEADER = ('clip_id', 'video', 'start_frame', 'end_frame', 'label')
@@ -36,9 +37,10 @@ def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
         lines = file.read().splitlines()
     header = [field.strip() for field in lines[0].split(',')] if lines else []
     segments = header == list(SEGMENT_HEADER)
-    if not segments and len(header) >= len(SEGMENT_HEADER):
+    names_columns = 'clip_id' in re.split('[,;\t]', lines[0]) if lines else False
+    if not segments and (names_columns or len(header) >= len(SEGMENT_HEADER)):
         raise ValueError(f'{ann_file} looks like a segment csv, but its header is '
-                         f'{",".join(header)!r}: it must be {",".join(SEGMENT_HEADER)!r}')
+                         f'{lines[0].strip()!r}: it must be {",".join(SEGMENT_HEADER)!r}')
     parse = _parse_segment if segments else _parse_clip
     clips: List[Dict] = []
     line_of: Dict[str, int] = {}
@@ -84,6 +86,8 @@ def _parse_segment(line: str) -> Dict:
 def _parse_clip(line: str) -> Dict:
     # the label is behind the last blank or tab: file names may hold blanks too
     video, *label = line.strip().rsplit(maxsplit=1)
+    if not label and re.search('[,;][0-9]+$', video):
+        raise ValueError('a blank or a tab must be before the label of a clip list')
     return dict(
         clip_id=os.path.splitext(os.path.basename(video))[0],
         video=video,

@@ -1,12 +1,14 @@
-"""Training hooks."""
+"""Hooks of training and test."""
 from .check_invalid_loss import CheckInvalidLossHook
 from .checkpoint import SafeCheckpointHook
+from .checkpoint_fit import CheckpointFitHook
 from .diffrate_hook import DiffRateHook
 from .keep_ratio_warmup import TokenKeepRatioWarmupHook
+from .num_class_check import NumClassCheckHook
 from .preemption import PreemptionHook
 from .token_map_hook import TokenMapHook
 
 __all__ = [
-    'CheckInvalidLossHook', 'DiffRateHook', 'PreemptionHook', 'SafeCheckpointHook',
-    'TokenKeepRatioWarmupHook', 'TokenMapHook'
+    'CheckInvalidLossHook', 'CheckpointFitHook', 'DiffRateHook', 'NumClassCheckHook',
+    'PreemptionHook', 'SafeCheckpointHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook'
 ]

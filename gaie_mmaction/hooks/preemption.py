@@ -145,4 +145,4 @@ def _outlive_sigterm(init: Optional[Callable], worker_id: int) -> None:
 def _leave_when_asked_by(parent: int) -> None:
     while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
         pass
-    os._exit(EXIT_CODE)
+    os._exit(0)  # as DataLoader's own handler does: any other code is a failed worker to it

@@ -108,6 +108,21 @@ def test_segment_csv_with_a_wrong_header(folder):
         make_dataset(folder, 'clip,video,start,end,label\n0001_0,0001.mp4,0,9,1\n')
 
 
+@pytest.mark.parametrize('header', [
+    'clip_id,video,start_frame,end_frame', 'clip_id;video;start_frame;end_frame;label',
+    'clip_id\tvideo\tstart_frame\tend_frame\tlabel', 'video,clip_id,start_frame'])
+def test_segment_csv_with_other_columns(folder, header):
+    """It is not taken for a clip list, whose files would then be missing."""
+    with pytest.raises(ValueError, match="looks like a segment csv.* must be 'clip_id,video,start"):
+        make_dataset(folder, f'{header}\n0001_0 0001.mp4 0 9\n')
+
+
+@pytest.mark.parametrize('separator', ',;')
+def test_clip_list_without_blanks(folder, separator):
+    with pytest.raises(ValueError, match=r"list.txt, line 1 \('a.mp4.3'\): a blank or a tab must"):
+        make_dataset(folder, f'a.mp4{separator}3\n', 'list.txt')
+
+
 def test_clip_list_equals_segments(folder):
     write_video(folder / '0002_3.mp4', 40)
     rows = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,199,5\n0002_3,0002_3.mp4,0,39,-1\n')

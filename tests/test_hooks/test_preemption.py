@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from tiny_training import make_runner, read_losses, write_config
 
 from gaie_mmaction.compat import load_checkpoint_safely
+from gaie_mmaction.hooks.preemption import _outlive_sigterm
 
 EMA = "custom_hooks = [dict(type='LossLog'), dict(type='EMAHook', momentum=0.1)]"
 
@@ -111,6 +112,21 @@ def test_signal_handling_ends_with_the_training(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     make_runner(write_config(tmp_path), train_cfg__max_epochs=1).train()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_parents_signal_is_no_failure_of_the_worker():
+    """It ends workers that are there still when the process leaves, and DataLoader looks on."""
+    worker = multiprocessing.get_context('fork').Process(target=_serve)
+    worker.start()
+    time.sleep(.2)
+    worker.terminate()
+    worker.join(10)
+    assert worker.exitcode == 0
+
+
+def _serve():
+    _outlive_sigterm(None, 0)
+    time.sleep(30)
 
 
 def test_signal_to_the_whole_group(tmp_path):

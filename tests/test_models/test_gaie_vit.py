@@ -1,12 +1,15 @@
 """The backbone against MMAction2's own, the plain-loop method, and its promises."""
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from mmaction.models.backbones.vit_mae import VisionTransformer
 from mmaction.registry import MODELS
+from mmengine.registry import init_default_scope
 from reference import gaie_loops
 
-from gaie_mmaction.models import GAIENeck, GAIEVisionTransformer
+from gaie_mmaction.models import GAIENeck, GAIEVisionTransformer, ViViT
 from gaie_mmaction.ops import num_kept
 
 SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
@@ -224,6 +227,7 @@ def test_input_that_does_not_divide(shape):
     (dict(neck=GAIE, merge_layers=(-1, )), ValueError, r'\[0, 4\).*got -1'),
     (dict(neck=GAIE, merge_layers=(1, 1)), ValueError, r'repeat.*\(1, 1\)'),
     (dict(neck=GAIE, merge_layers=(1.5, )), TypeError, '1.5'),
+    (dict(neck=GAIE, merge_layers=3), TypeError, r'such as \(3, 6, 9\), but got 3'),
     (dict(merge_layer=(1, )), TypeError, 'merge_layer'),
     (dict(neck=dict(type='LN', normalized_shape=3)), TypeError, 'token reducer'),
     (dict(img_size=30), ValueError, 'multiple of patch_size'),
@@ -237,6 +241,30 @@ def test_wrong_values_at_building(arguments, error, message):
 def test_neck_in_the_wrong_place():
     with pytest.raises(TypeError, match='model.backbone.neck'):
         GAIENeck()(torch.zeros(1, 4, 3))
+
+
+def test_neck_of_the_recognizer():
+    """Which calls its neck otherwise than a block does."""
+    init_default_scope('mmaction')
+    model = MODELS.build(dict(
+        type='Recognizer3D', backbone=dict(type='GAIEVisionTransformer', **SIZE), neck=GAIE,
+        data_preprocessor=dict(type='ActionDataPreprocessor'),
+        cls_head=dict(type='TimeSformerHead', num_classes=2, in_channels=24)))
+    with pytest.raises(TypeError, match='put it in model.backbone.neck instead of model.neck'):
+        model.extract_feat(torch.zeros(1, 1, 3, 8, 32, 32), stage='neck')
+
+
+@pytest.mark.parametrize('content', [
+    {'model': {'blocks.0.norm1.bias': torch.zeros(3)}}, {'blocks.0.norm1.bias': torch.zeros(3)}])
+@pytest.mark.parametrize('backbone', [
+    GAIEVisionTransformer, partial(ViViT, variant='joint', pretrained2d=False)],
+    ids=['GAIEVisionTransformer', 'ViViT'])
+def test_pretrained_without_a_backbone(tmp_path, backbone, content):
+    torch.save(content, tmp_path / 'videomae.pth')
+    model = backbone(pretrained=str(tmp_path / 'videomae.pth'), **SIZE)
+    with pytest.raises(ValueError, match='videomae.pth is no checkpoint of an MMAction2 rec.*'
+                                         f"are '{next(iter(content))}'.*videomae_to_mmaction"):
+        model.init_weights()
 
 
 def test_pretrained_is_loaded_strictly(tmp_path):

@@ -16,7 +16,7 @@ from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN, PatchEmbed
 from mmengine.model import BaseModule, ModuleList
-from mmengine.runner.checkpoint import _load_checkpoint_with_prefix
+from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -126,7 +126,6 @@ class Block(BaseModule):
         drop_path_rate (float): Stochastic depth of both branches. Defaults to 0.
         init_values (float): Start of the branches' scales (LayerScale); 0 is
             without. Defaults to 0.
-        act_cfg (dict): Activation of the MLP. Defaults to ``dict(type='GELU')``.
         norm_cfg (dict): Norm layers. Defaults to ``dict(type='LN', eps=1e-6)``.
         with_cp (bool): Whether both branches are recomputed in the backward pass
             to save memory. The reducer is not: its choice is made once. Defaults to False.
@@ -140,7 +139,6 @@ class Block(BaseModule):
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
                  init_values: float = 0.,
-                 act_cfg: ConfigType = dict(type='GELU'),
                  norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
                  with_cp: bool = False,
                  **attn_cfg: Any) -> None:
@@ -153,7 +151,7 @@ class Block(BaseModule):
         self.mlp = FFN(
             embed_dims=embed_dims,
             feedforward_channels=int(embed_dims * mlp_ratio),
-            act_cfg=act_cfg,
+            act_cfg=dict(type='GELU'),
             ffn_drop=drop_rate,
             add_identity=False)
         self.gamma_1 = self.gamma_2 = None
@@ -355,12 +353,13 @@ class GAIEVisionTransformer(BaseModule):
         """Initialise, then load ``pretrained`` over it.
 
         Raises:
-            ValueError: If the checkpoint's backbone has other keys or shapes; all are listed.
+            ValueError: If the checkpoint has no backbone, or one of other keys or shapes; all
+                are listed.
         """
         super().init_weights()
         if self.pretrained is None:
             return
-        weights = _load_checkpoint_with_prefix('backbone.', self.pretrained, map_location='cpu')
+        weights = load_backbone_weights(self.pretrained)
         # what a neck learns has a start of its own, and no plain network's file holds it
         neck = {key: value for key, value in self.state_dict().items() if key.startswith('neck.')}
         load_strictly(self, {**neck, **weights}, self.pretrained)
@@ -439,6 +438,46 @@ class GAIEVisionTransformer(BaseModule):
         return resize_positions(self.pos_embed, self.grid_size, grid)
 
 
+def load_backbone_weights(source: str) -> Dict[str, Tensor]:
+    """The ``backbone.`` part of a recognizer's checkpoint, without that prefix.
+
+    Args:
+        source (str): Path or URL.
+
+    Raises:
+        ValueError: If the checkpoint has no such part.
+    """
+    checkpoint = _load_checkpoint(source, map_location='cpu')
+    weights = checkpoint.get('state_dict', checkpoint)
+    found = {key.removeprefix('backbone.'): value
+             for key, value in weights.items() if key.startswith('backbone.')}
+    if not found:
+        raise ValueError(
+            f'{source} is no checkpoint of an MMAction2 recognizer: no name in it starts with '
+            f"'backbone.', the first are {', '.join(map(repr, list(weights)[:3]))}. VideoMAE's own "
+            'files are converted by tools/model_converters/videomae_to_mmaction.py')
+    return found
+
+
+def list_misfits(own: Dict[str, Tensor], weights: Dict[str, Tensor]) -> List[str]:
+    """What keeps weights from fitting, in words.
+
+    Args:
+        own (dict[str, Tensor]): The network's state_dict.
+        weights (dict[str, Tensor]): The weights'.
+
+    Returns:
+        list[str]: A line for each missing key, each left-over one, each other shape.
+    """
+    problems = [f'missing: {key}' for key in own if key not in weights]
+    problems += [f'left over: {key}' for key in weights if key not in own]
+    problems += [
+        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
+        for key in own if key in weights and weights[key].shape != own[key].shape
+    ]
+    return problems
+
+
 def load_strictly(backbone: nn.Module, weights: Dict[str, Tensor], source: str) -> None:
     """Load weights that must fit.
 
@@ -450,13 +489,7 @@ def load_strictly(backbone: nn.Module, weights: Dict[str, Tensor], source: str) 
     Raises:
         ValueError: If a key is missing or left over, or a shape differs; all are listed.
     """
-    own = backbone.state_dict()
-    problems = [f'missing: {key}' for key in own if key not in weights]
-    problems += [f'left over: {key}' for key in weights if key not in own]
-    problems += [
-        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
-        for key in own if key in weights and weights[key].shape != own[key].shape
-    ]
+    problems = list_misfits(backbone.state_dict(), weights)
     if problems:
         listed = '\n  '.join(problems)
         raise ValueError(
@@ -524,6 +557,9 @@ def _check_neck(neck: TokenReducer, use_mean_pooling: bool, attn_drop_rate: floa
 
 
 def _check_layers(merge_layers: Sequence[int], depth: int) -> Tuple[int, ...]:
+    if not isinstance(merge_layers, Sequence):
+        raise TypeError('merge_layers must be a sequence of blocks such as (3, 6, 9), but got '
+                        f'{merge_layers!r}')
     layers = tuple(merge_layers)
     for layer in layers:
         if not is_integer(layer):

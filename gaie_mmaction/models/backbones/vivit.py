@@ -16,11 +16,18 @@ from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN, PatchEmbed
 from mmengine.model import BaseModule, ModuleList
-from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_with_prefix
+from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .gaie_vit import Attention, check_divides, load_strictly, resize_positions, token_grid
+from .gaie_vit import (
+    Attention,
+    check_divides,
+    load_backbone_weights,
+    load_strictly,
+    resize_positions,
+    token_grid,
+)
 from .image_vit import TUBELET_INITS, convert_image_vit
 
 
@@ -326,8 +333,7 @@ class ViViT(BaseModule):
             weights.update(
                 {key: value for key, value in self.state_dict().items() if 'temporal' in key})
         else:
-            weights = _load_checkpoint_with_prefix(
-                'backbone.', self.pretrained, map_location='cpu')
+            weights = load_backbone_weights(self.pretrained)
         load_strictly(self, weights, self.pretrained)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -107,6 +107,11 @@ class BackboneLayout:
     patch_values: int
 
 
+def _refuse_recognizer(reducer: 'TokenReducer', args: tuple, kwargs: dict) -> None:
+    if kwargs:  # a recognizer calls its neck with ``data_samples``, which no reducer takes
+        reducer.check_state(args[0])
+
+
 class TokenReducer(BaseModule, metaclass=ABCMeta):
     """Base of all token reducers.
 
@@ -135,6 +140,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
 
     def __init__(self, token_keep_ratio: Optional[float], prop_attn: bool = False) -> None:
         super().__init__()
+        self.register_forward_pre_hook(_refuse_recognizer, with_kwargs=True)
         self._token_keep_ratio: Optional[float] = None
         self._exact_ratio: Optional[Tuple[int, int]] = None
         if token_keep_ratio is not None:

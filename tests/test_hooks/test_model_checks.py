@@ -1,0 +1,75 @@
+"""A model that does not fit its classes or its checkpoint is found out before it runs."""
+import pytest
+import torch
+from tiny_training import make_runner, write_config
+
+from gaie_mmaction.compat import load_checkpoint_safely
+
+EMA = "custom_hooks = [dict(type='LossLog'), dict(type='EMAHook', momentum=0.1)]"
+
+
+@pytest.mark.parametrize('num_classes', [3, 5])
+@pytest.mark.parametrize('loader', ['train', 'val'])
+def test_number_of_classes(tmp_path, loader, num_classes):
+    names = [str(label) for label in range(num_classes)]
+    runner = make_runner(write_config(tmp_path), **{
+        f'{loader}_dataloader__dataset__metainfo': dict(classes=names)})
+    message = (f'the model has 4 classes, but the dataset of {loader}_dataloader {num_classes}: '
+               f'set model.cls_head.num_classes={num_classes}')
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert not list((tmp_path / 'work').glob('*.pth')) and runner.iter == 0
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    config = write_config(tmp_path_factory.mktemp('trained'), EMA)
+    make_runner(config, train_cfg__max_epochs=1).train()
+    return config
+
+
+@pytest.mark.parametrize('option, line, more', [
+    (dict(model__cls_head__num_classes=3), 'fc_cls.weight: (4, 8) in the file, (3, 8) here', 0),
+    (dict(model__backbone__depth=3), 'missing: backbone.blocks.2.norm1.weight', 9),
+    (dict(model__backbone__depth=1), 'left over: backbone.blocks.1.norm1.weight', 9),
+])
+def test_refuses_to_test_another_model(tmp_path, trained, option, line, more):
+    checkpoint = trained.parent / 'work' / 'epoch_1.pth'
+    runner = make_runner(write_config(tmp_path, EMA), load_from=str(checkpoint), **option)
+    with pytest.raises(ValueError, match='does not fit the config, and nothing was') as error:
+        runner.test()
+    assert line in str(error.value)
+    assert (f'and {more} more' in str(error.value)) == (more > 0)
+    assert not (tmp_path / 'work' / 'prediction.csv').exists()
+
+
+def test_a_training_may_start_from_part_of_a_checkpoint(tmp_path, trained):
+    checkpoint = trained.parent / 'work' / 'epoch_1.pth'
+    options = dict(train_cfg__max_epochs=1, model__cls_head__num_classes=3)
+    for loader in ('train', 'val'):
+        options[f'{loader}_dataloader__dataset__metainfo'] = dict(classes=list('abc'))
+        options[f'{loader}_dataloader__dataset__num_clips'] = 3  # labels 0, 1 and 2
+    runner = make_runner(write_config(tmp_path), load_from=str(checkpoint), **options)
+    runner.train()
+    assert runner.iter == 1
+
+
+def test_features_need_no_head(tmp_path, trained):
+    """As MMAction2's clip_feature_extraction has it."""
+    runner = make_runner(write_config(tmp_path),
+                         load_from=str(trained.parent / 'work' / 'epoch_1.pth'),
+                         model__cls_head=dict(type='FeatureHead', _delete_=True))
+    runner.load_or_resume()
+    assert not [key for key in runner.model.state_dict() if key.startswith('cls_head.')]
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_tests_what_fits(tmp_path, trained, prefix):
+    """With the averaged weights, and as distributed training of other code writes it."""
+    content = load_checkpoint_safely(str(trained.parent / 'work' / 'epoch_1.pth'))
+    for part in ('state_dict', 'ema_state_dict'):
+        content[part] = {prefix + key if part == 'state_dict' else key: value
+                         for key, value in content[part].items()}
+    torch.save(content, tmp_path / 'saved.pth')
+    config = write_config(tmp_path, '' if prefix else EMA)
+    assert 'acc/top1' in make_runner(config, load_from=str(tmp_path / 'saved.pth')).test()
