@@ -1,6 +1,9 @@
 """Writing files that are either whole or not there."""
+import errno
+import fcntl
 import os
 import tempfile
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Union
@@ -49,6 +52,41 @@ def remove_partial_files(folder: Path) -> None:
     """
     for path in folder.glob(f'.*{PARTIAL}'):
         path.unlink(missing_ok=True)
+
+
+class FolderInUseError(RuntimeError):
+    """Another process has the lock of a folder."""
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder while the block runs.
+
+    The lock is the system's, on ``<folder>/.lock``: it ends with the process, even one that is
+    killed, and the file that stays means nothing. Where the file system has no locks, there is
+    a warning.
+
+    Args:
+        folder (Path): Must be there.
+
+    Raises:
+        FolderInUseError: If another process has it.
+        OSError: If the file cannot be made.
+    """
+    with open(Path(folder) / '.lock', 'ab') as file:
+        try:
+            # unlike flock's, it is not inherited: workers that see late that a run was killed
+            # do not keep it
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderInUseError(f'another process writes into {folder}: wait for its end, or '
+                                   'choose another folder') from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            warnings.warn(f'{folder} is on a file system without locks: nothing keeps a second '
+                          'run out', stacklevel=3)
+        yield
 
 
 def require_writable(path: str) -> None:

@@ -16,6 +16,13 @@ import gaie_mmaction  # noqa: E402,F401
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that take minutes may take more of them on a busy machine."""
+    for item in items:
+        if item.get_closest_marker('slow') and not item.get_closest_marker('timeout'):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture(autouse=True)
 def seed():
     """The same random numbers for a test, whatever ran before it."""

@@ -211,3 +211,26 @@ def test_heads_take_bfloat16_scores():
     assert scores.grad.dtype == torch.bfloat16
     with pytest.raises(TypeError, match='BFloat16'):  # still needed
         BaseHead.loss_by_feat.__wrapped__(head, scores, samples)
+
+
+def test_scores_are_dumped_first(tmp_path):
+    from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
+
+    class Refuses(BaseMetric):
+
+        def process(self, data_batch, data_samples):
+            self.results += data_samples
+
+        def compute_metrics(self, results):
+            raise ValueError('refused')
+
+    def is_dumped(init, path):
+        evaluator = Evaluator.__new__(Evaluator)
+        init(evaluator, [Refuses(), DumpResults(str(path))])
+        evaluator.process([dict(clip_id='0001_0')])
+        with pytest.raises(ValueError, match='refused'):
+            evaluator.evaluate(1)
+        return path.exists()
+
+    assert is_dumped(Evaluator.__init__, tmp_path / 'ours.pkl')
+    assert not is_dumped(Evaluator.__init__.__wrapped__, tmp_path / 'theirs.pkl')  # still needed

@@ -102,14 +102,27 @@ class LossLog(Hook):
 
 @HOOKS.register_module(force=True)
 class SignalOneProcess(Hook):
-    """SIGTERM to the last process alone, while a step is under way in the first training."""
+    """SIGTERM to the last process alone, in the first training.
 
-    def __init__(self, step):
-        self.step = step
+    Args:
+        step (int): Step of training, from 1, that is under way.
+        in_validation (bool): In the validation after that step instead. Defaults to False.
+    """
+
+    def __init__(self, step, in_validation=False):
+        self.step, self.in_validation = step, in_validation
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if not self.in_validation and runner.iter + 1 == self.step:
+            self._signal(runner)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if self.in_validation and (runner.iter, batch_idx) == (self.step, 0):
+            self._signal(runner)
+
+    def _signal(self, runner):
         resumed = (Path(runner.work_dir) / 'preempted.pth').exists()
-        if runner.iter + 1 == self.step and get_rank() == get_world_size() - 1 and not resumed:
+        if get_rank() == get_world_size() - 1 and not resumed:
             os.kill(os.getpid(), signal.SIGTERM)
 
 

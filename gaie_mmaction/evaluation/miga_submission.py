@@ -189,9 +189,8 @@ class MiGASubmission(BaseMetric):
         except OSError as error:
             raise OSError(
                 f'{out_file} cannot be written: {error}; {self._not_written()}. With `--dump '
-                'scores.pkl --cfg-options test_evaluator.0.out_file=None` the test keeps the '
-                'scores of all clips, and `mim run mmaction eval_metric CONFIG scores.pkl` makes '
-                'the leaderboard file of them') from error
+                'scores.pkl` the test keeps the scores of all clips, also when this file fails, '
+                'and `mim run mmaction eval_metric CONFIG scores.pkl` makes it of them') from error
         print_log(f'{len(ids)} predictions are written to {os.path.abspath(out_file)}',
                   logger='current')
 

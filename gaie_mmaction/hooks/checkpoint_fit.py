@@ -3,6 +3,7 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import Runner
 
 from ..models.backbones.gaie_vit import list_misfits
 
@@ -21,7 +22,7 @@ class CheckpointFitHook(Hook):
 
     priority = 'LOWEST'  # EMAHook puts the averaged weights in place before
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare names and shapes, before the weights are put in.
 
         Raises:

@@ -35,7 +35,10 @@ class TokenKeepRatioWarmupHook(Hook):
         self.targets: Dict[TokenReducer, float] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Remember each reducer's own ratio, the target."""
+        """Remember each reducer's own ratio, and set that of the epoch that was trained last.
+
+        A resumed run may begin with the validation of that epoch.
+        """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         reducers = [module for module in model.modules() if isinstance(module, TokenReducer)]
         if not reducers:
@@ -47,10 +50,14 @@ class TokenKeepRatioWarmupHook(Hook):
                                  'token_keep_ratio to warm up: set it, or take '
                                  'TokenKeepRatioWarmupHook out of custom_hooks')
             self.targets[module] = module.token_keep_ratio
+        self._set_ratios(runner.epoch - 1)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Set the ratio of the epoch."""
-        progress = (runner.epoch - self.begin) / (self.end - self.begin)
+        self._set_ratios(runner.epoch)
+
+    def _set_ratios(self, epoch: int) -> None:
+        progress = (epoch - self.begin) / (self.end - self.begin)
         progress = min(max(progress, 0.), 1.)
         for reducer, target in self.targets.items():
             reducer.token_keep_ratio = 1. - (1. - target) * progress

@@ -2,6 +2,7 @@
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -13,7 +14,7 @@ class NumClassCheckHook(Hook):
     validation. Datasets that name no classes are not checked.
     """
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Compare.
 
         Raises:

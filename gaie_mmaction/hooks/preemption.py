@@ -5,12 +5,12 @@ import signal
 import threading
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Union
+from typing import Any, Callable, Iterator, Optional, Sequence, Union
 
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, barrier, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler
 
@@ -26,9 +26,10 @@ class PreemptionHook(Hook):
 
     ``--resume`` then goes on with the next batch: mmengine's epoch loop would begin the
     epoch anew and count its iterations twice, so the batches that were done are passed
-    over, unread. In distributed training a signal to one process is one to all. During
-    validation the signal waits for the next training iteration. The file is overwritten by
-    the next such signal.
+    over, unread. A validation that was left is run anew first. In distributed training a signal
+    to one process is one to all; if a validation has not as many batches for each (a sampler
+    without ``round_up``), it waits there for the next training iteration. The file is overwritten
+    by the next such signal.
 
     Workers of the data loaders outlive the SIGTERM that schedulers send to every process, and
     end when the process that they work for asks them to, or ends.
@@ -55,8 +56,13 @@ class PreemptionHook(Hook):
             loaders.append(runner.val_dataloader)
         for loader in loaders:
             loader.worker_init_fn = functools.partial(_outlive_sigterm, loader.worker_init_fn)
+        if self.meta.get('iter') != runner.iter:  # nothing or weights alone were loaded
+            return
+        if self.meta.get('in_validation') and runner.val_loop is not None:
+            runner.logger.info('running the validation that was left')
+            runner.val_loop.run()
         done = self.meta.get('batches_done', 0)
-        if not done or self.meta['iter'] != runner.iter:  # weights alone were loaded
+        if not done:
             return
         loader = runner.train_dataloader
         if self.meta['batches_per_epoch'] != len(loader):
@@ -86,14 +92,26 @@ class PreemptionHook(Hook):
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             meta.update(batches_done=self.num_skipped + batch_idx + 1,
                         batches_per_epoch=len(runner.train_dataloader))
-        runner.save_checkpoint(runner.work_dir, CHECKPOINT, by_epoch=False, meta=meta)
-        path = Path(runner.work_dir) / CHECKPOINT
-        if is_main_process():
-            point_to_checkpoint(runner, str(path))
-        runner.logger.warning(f'SIGTERM: step {runner.iter + 1} is saved in {path}; go on by '
-                              '--resume')
-        barrier()  # launchers kill all processes once one has gone
-        raise SystemExit(EXIT_CODE)
+        _save_and_leave(runner, meta)
+
+    def after_val_iter(self,
+                       runner: Runner,
+                       batch_idx: int,
+                       data_batch: Optional[dict] = None,
+                       outputs: Optional[Sequence] = None) -> None:
+        """Save the state of training and leave, if a process was asked to.
+
+        Raises:
+            SystemExit: With code 143.
+        """
+        if runner.distributed and not getattr(runner.val_dataloader.sampler, 'round_up', False):
+            return  # who has no more batches would not take part in the question
+        if not self._asked(runner):
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):  # the model holds the averaged weights now
+                hook.after_val_epoch(runner)
+        _save_and_leave(runner, dict(epoch=runner.epoch, iter=runner.iter, in_validation=True))
 
     def after_train_epoch(self, runner: Runner) -> None:
         """The next epoch is a whole one."""
@@ -114,6 +132,16 @@ class PreemptionHook(Hook):
         flag = torch.tensor(int(self.signalled))
         all_reduce(flag, op='max')
         return bool(flag)
+
+
+def _save_and_leave(runner: Runner, meta: dict) -> None:
+    runner.save_checkpoint(runner.work_dir, CHECKPOINT, by_epoch=False, meta=meta)
+    path = Path(runner.work_dir) / CHECKPOINT
+    if is_main_process():
+        point_to_checkpoint(runner, str(path))
+    runner.logger.warning(f'SIGTERM: step {meta["iter"]} is saved in {path}; go on by --resume')
+    barrier()  # launchers kill all processes once one has gone
+    raise SystemExit(EXIT_CODE)
 
 
 class _RestOfEpoch:

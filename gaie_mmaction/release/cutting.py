@@ -37,10 +37,11 @@ def cut_clips(video: Path, name: str, rows: Sequence[tuple], out: Path) -> Tuple
         ReleaseError: If the folder is full or cannot be written to.
     """
     written, faults = 0, []
-    size = video.stat().st_size
+    status = video.stat()
+    version = f'{status.st_size} bytes, modified {status.st_mtime_ns}'
     for clip_id, _, start, end, _ in rows:
         path = out / f'{clip_id}.mp4'
-        origin = f'{name} ({size} bytes), frames {start}..{end}, format {FORMAT}'
+        origin = f'{name} ({version}), frames {start}..{end}, format {FORMAT}'
         if origin_of(path) == origin:
             continue
         try:

@@ -76,3 +76,20 @@ def test_leaderboard_file_from_a_dump(folder, monkeypatch):
     rows = (folder / 'later.csv').read_text().splitlines()[1:]
     scores = [sample['pred_score'].numpy() for sample in mmengine.load(folder / 'scores.pkl')]
     assert rows == [f'0054_{k},{np.argmax(score)}' for k, score in enumerate(scores)]
+
+
+def test_dump_is_there_although_the_metric_refuses(folder, monkeypatch):
+    """A clip is missing, so there is no leaderboard file; the work of the test is not lost."""
+    script = Path(mmaction.__file__).parent / '.mim/tools/test.py'
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, 'argv', [
+        str(script), 'config.py', 'random.pth', '--work-dir', 'piece', '--dump', 'piece.pkl',
+        '--cfg-options', 'test_evaluator.0.out_file=piece.csv',
+        'test_dataloader.dataset.indices=4'])
+    with pytest.raises(ValueError, match='1 of 5 clips of .* have no prediction, e.g. 0054_4'):
+        runpy.run_path(str(script), run_name='__main__')
+    piece, whole = (mmengine.load(folder / name) for name in ('piece.pkl', 'scores.pkl'))
+    assert [sample['clip_id'] for sample in piece] == [f'0054_{k}' for k in range(4)]
+    for one, other in zip(piece, whole):
+        torch.testing.assert_close(one['pred_score'], other['pred_score'])
+    assert not (folder / 'piece.csv').exists()

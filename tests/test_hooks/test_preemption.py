@@ -32,6 +32,27 @@ class Signal(Hook):
             subprocess.run(['kill', '-TERM', *map(str, pids)], check=True)
 
 
+class SignalInValidation(Hook):
+    """Send SIGTERM to this process at a batch of the validation after an epoch."""
+
+    def __init__(self, epoch, batch):
+        self.place = epoch, batch
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if (runner.epoch, batch_idx) == self.place:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Scores(Hook):
+    """What each validation has predicted, by iteration and batch."""
+
+    def __init__(self):
+        self.found = {}
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.found[runner.iter, batch_idx] = torch.stack([one.pred_score for one in outputs])
+
+
 @pytest.fixture(autouse=True)
 def handler():
     """What a training that was left has installed."""
@@ -70,6 +91,58 @@ def test_saves_leaves_and_goes_on(tmp_path, unbroken, step, workers):
         for name, value in other[part].items():
             torch.testing.assert_close(mine[part][name], value)
     assert mine['meta']['iter'] == other['meta']['iter'] == 12
+
+
+EACH_EPOCH = dict(  # and a schedule that makes its steps between epochs
+    train_cfg__val_interval=1, param_scheduler__convert_to_iter_based=False,
+    default_hooks__checkpoint__save_best='acc/top1')
+WARM_UP = ("custom_hooks = [dict(type='LossLog'), dict(type='EMAHook', momentum=0.1), "
+           "dict(type='TokenKeepRatioWarmupHook', end=2)]\n")
+BY_ITERATION = (
+    EMA + "\ntrain_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=12, "
+    "val_interval=4)\nparam_scheduler = dict(T_max=12, end=12, by_epoch=False)\n"
+    'default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4))\n')
+
+
+@pytest.mark.parametrize('more, options, epoch, step, end', [
+    (WARM_UP, EACH_EPOCH, 1, 4, 'epoch_3.pth'),
+    (WARM_UP, EACH_EPOCH, 3, 12, 'epoch_3.pth'),
+    (BY_ITERATION, dict(param_scheduler__convert_to_iter_based=False), 0, 4, 'iter_12.pth'),
+], ids=['first', 'last', 'by_iteration'])
+def test_validation_is_left_and_run_anew(tmp_path, more, options, epoch, step, end):
+    """Neither a step of training nor a validation is lost or done twice."""
+
+    def train(folder, signal_at=None, **further):
+        runner = make_runner(write_config(folder, more), **options, **further)
+        scores = Scores()
+        for hook in filter(None, (scores, signal_at)):
+            runner.register_hook(hook)
+        if signal_at is None:
+            runner.train()
+        else:
+            with pytest.raises(SystemExit) as left:
+                runner.train()
+            assert left.value.code == 143
+        return scores.found
+
+    unbroken = train(tmp_path / 'unbroken')
+    assert {key[0] for key in unbroken} == {4, 8, 12}
+    work = tmp_path / 'broken/work'
+    before = train(tmp_path / 'broken', SignalInValidation(epoch, 1))
+    assert max(before) == (step, 1) and (step, 3) in unbroken
+    assert (work / 'last_checkpoint').read_text() == str(work / 'preempted.pth')
+    after = train(tmp_path / 'broken', resume=True)
+    assert sorted(after) == [key for key in sorted(unbroken) if key[0] >= step]
+    for found in (before, after):
+        for key, scores in found.items():
+            torch.testing.assert_close(scores, unbroken[key])
+    assert len((work / 'losses.txt').read_text().splitlines()) == 12
+    assert read_losses(work) == pytest.approx(read_losses(tmp_path / 'unbroken/work'), rel=1e-6)
+    mine, other = (load_checkpoint_safely(str(folder / end))
+                   for folder in (work, tmp_path / 'unbroken/work'))
+    for part in ('state_dict', 'ema_state_dict'):
+        for name, value in other[part].items():
+            torch.testing.assert_close(mine[part][name], value)
 
 
 def test_twice_in_one_epoch(tmp_path, unbroken):

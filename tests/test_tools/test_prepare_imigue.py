@@ -1,5 +1,7 @@
 """From a release to annotation files, skeletons and cut clips."""
 import csv
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -8,6 +10,7 @@ import random
 import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -17,7 +20,7 @@ import numpy as np
 import prepare_imigue as prepare
 import pytest
 from full_release import make_release as make_full_release
-from numbered_video import read_number, rotate, write_video
+from numbered_video import draw_number, read_number, rotate, write_video
 from release_media import nose_x, write_xlsx
 
 from gaie_mmaction.datasets import VideoFile, read_skeleton_npz
@@ -890,6 +893,23 @@ def test_second_cut_does_what_is_missing_or_has_changed(tmp_path, capsys):
         assert len(reader) == 14
 
 
+def test_video_of_the_same_size_is_cut_anew(tmp_path, capsys):
+    root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
+    video, clip = next(root.rglob('0001.mp4')), out / 'clips/0001_0.mp4'
+    prepare.prepare(root, out, cut=True)
+    size = video.stat().st_size
+    write_video(video, NUM_FRAMES, crf='35', draw=lambda number, noise: draw_number(
+        100 + number, noise))
+    missing = size - video.stat().st_size
+    with open(video, 'ab') as file:  # a box that readers pass over
+        file.write(struct.pack('>I4s', missing, b'free').ljust(missing, b'\0'))
+    assert video.stat().st_size == size
+    prepare.prepare(root, out, cut=True)
+    assert '2 clips were cut' in capsys.readouterr().out
+    with VideoFile(clip) as reader:
+        assert read_number(reader.read([3])[0]) == 103
+
+
 def test_damage_costs_its_clips_alone(tmp_path):
     root = make_release(tmp_path / 'r', rows='17,0,9\n99,12,29\n')
     video = next(root.rglob('0001.mp4'))
@@ -928,6 +948,42 @@ def test_killed_at_any_moment(tmp_path, kills=3):
     assert process.exitcode == 0
     assert contents(tmp_path / 'killed') == contents(tmp_path / 'whole')
     assert not list((tmp_path / 'killed').rglob('*partial*'))
+
+
+@pytest.mark.parametrize('end', [signal.SIGCONT, signal.SIGKILL])
+def test_second_run_at_once_is_refused(tmp_path, monkeypatch, end):
+    """Whether the first goes on or is killed, the folder is free after it."""
+    root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
+    first = start(root, '--out', out, '--cut', '--workers', 2)
+    while not (out / 'cache/0001.json').exists():
+        assert first.is_alive()
+        time.sleep(.001)
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(SystemExit) as refused:
+            main(monkeypatch, root, '--out', out)
+        assert str(refused.value) == (f'another process writes into {out}: wait for its end, or '
+                                      'choose another folder')
+        assert not (out / 'train.csv').exists()
+        main(monkeypatch, root, '--out', tmp_path / 'other')
+    finally:
+        os.kill(first.pid, end)
+        first.join()
+    assert first.exitcode == (0 if end == signal.SIGCONT else -signal.SIGKILL)
+    main(monkeypatch, root, '--out', out)
+    assert (out / 'train.csv').read_bytes() == (tmp_path / 'other/train.csv').read_bytes()
+
+
+def test_file_system_without_locks(tmp_path, monkeypatch):
+
+    def fail(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, 'lockf', fail)
+    root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
+    with pytest.warns(UserWarning, match='out is on a file system without locks'):
+        prepare.prepare(root, out)
+    assert (out / 'train.csv').exists()
 
 
 def test_control_c_says_so_in_one_line(tmp_path, root):

@@ -34,7 +34,12 @@ from tqdm import tqdm
 from gaie_mmaction.datasets.annotations import SEGMENT_HEADER
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
 from gaie_mmaction.datasets.skeleton_npz import write_skeleton_npz
-from gaie_mmaction.files import atomic_file, remove_partial_files
+from gaie_mmaction.files import (
+    FolderInUseError,
+    atomic_file,
+    locked_folder,
+    remove_partial_files,
+)
 from gaie_mmaction.release.archives import unpack_archives
 from gaie_mmaction.release.cutting import cut_clips
 from gaie_mmaction.release.examination import Facts, examine
@@ -328,13 +333,22 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
 
     Raises:
         ReleaseError: If the release cannot be prepared.
+        FolderInUseError: If another run writes into ``out``.
         OSError: If the target is full or cannot be written to.
     """
     if out.resolve() == root.resolve():
         raise ReleaseError(f'{out} is the release itself: give another folder to --out (one inside '
                            'the release will do)')
-    report, cache = Report(), out / 'cache'
+    cache = out / 'cache'
     cache.mkdir(parents=True, exist_ok=True)
+    with locked_folder(out):
+        return _prepare(root, out, cache, subjects, test_labels, cut, workers, skeleton_format)
+
+
+def _prepare(root: Path, out: Path, cache: Path, subjects: Optional[Path],
+             test_labels: Optional[Path], cut: bool, workers: int,
+             skeleton_format: str) -> Report:
+    report = Report()
     for folder in (out, cache):
         remove_partial_files(folder)
     link_videos(out, root)
@@ -391,7 +405,7 @@ def main() -> None:
     try:
         report = prepare(args.root, args.out, args.subjects, args.test_labels, args.cut,
                          args.workers, args.skeleton_format)
-    except ReleaseError as error:
+    except (ReleaseError, FolderInUseError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         print('\nstopped; what is done is kept, and run again it does only what is missing',
