@@ -3,6 +3,7 @@
 The release's label files hold codes: 1 to 31, and 99 for illustrative body
 language, which is not a micro-gesture.
 """
+from typing import Any, Optional
 
 IMIGUE_CLASSES = (
     'Turtle neck',
@@ -40,3 +41,21 @@ IMIGUE_CLASSES = (
 )
 
 IMIGUE_CODES = (*range(1, 32), 99)
+
+
+class HasIMiGUEClasses:
+    """iMiGUE's classes and codes for a dataset, or the user's own classes, which have no codes."""
+
+    METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Optional[Any] = None) -> dict:
+        loaded = super()._load_metainfo(metainfo)  # type: ignore[misc]  # of mmengine's BaseDataset
+        # mmengine takes a text for a path, and keeps it as it is where there is no such file
+        if isinstance(loaded['classes'], str):
+            raise FileNotFoundError(
+                f'{loaded["classes"]} does not exist: metainfo=dict(classes=...) must be a list of '
+                'names, or the path of a text file with a name a line')
+        if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
+            del loaded['codes']
+        return loaded

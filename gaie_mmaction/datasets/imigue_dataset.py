@@ -11,14 +11,14 @@ from mmaction.utils import ConfigType
 from mmengine.logging import print_log
 
 from .annotations import read_annotations
-from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from .imigue_classes import HasIMiGUEClasses
 from .video_file import VideoReadError
 
 ON_ERROR = ('raise', 'skip')
 
 
 @DATASETS.register_module()
-class IMiGUEDataset(BaseActionDataset):
+class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     """Clips given as frame ranges of whole videos, or as files of their own.
 
     The annotation file is a segment csv (``clip_id,video,start_frame,end_frame,
@@ -53,8 +53,6 @@ class IMiGUEDataset(BaseActionDataset):
             ``max_bad_share`` is outside [0, 1), or the annotation file is wrong.
     """
 
-    METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
-
     def __init__(self,
                  *,
                  ann_file: str,
@@ -88,8 +86,6 @@ class IMiGUEDataset(BaseActionDataset):
             indices=indices,
             serialize_data=serialize_data,
             lazy_init=lazy_init)
-        if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
-            del self._metainfo['codes']  # they are those of iMiGUE's classes
         if test_mode:  # a metric finds the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file
 

@@ -9,7 +9,7 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..safe_pickle import load_pickle_safely
-from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from .imigue_classes import HasIMiGUEClasses
 from .skeleton_graph import get_layout
 from .skeleton_layout import hands_swapped
 from .skeleton_npz import read_skeleton_npz
@@ -52,7 +52,7 @@ def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
 
 
 @DATASETS.register_module()
-class IMiGUEPoseDataset(BaseActionDataset):
+class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
 
     ``skeleton.pkl`` has the form of MMAction2's ``PoseDataset``, which reads it as well. This
@@ -90,8 +90,6 @@ class IMiGUEPoseDataset(BaseActionDataset):
             for training, no joint at all.
     """
 
-    METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
-
     def __init__(self,
                  *,
                  ann_file: str,
@@ -117,8 +115,6 @@ class IMiGUEPoseDataset(BaseActionDataset):
             serialize_data=serialize_data,
             lazy_init=lazy_init,
             modality='Pose')
-        if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
-            del self._metainfo['codes']  # they are those of iMiGUE's classes
         segments = os.path.join(os.path.dirname(self.ann_file), f'{split}.csv')
         if test_mode and os.path.isfile(segments):  # there a metric finds all clips of the part
             self._metainfo['ann_file'] = segments

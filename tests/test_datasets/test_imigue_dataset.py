@@ -147,6 +147,11 @@ def test_own_classes_set_the_limit(folder):
     assert dataset.get_data_info(0)['label'] == 40
     assert dataset.metainfo['classes'] == names
     assert 'codes' not in dataset.metainfo  # iMiGUE's say nothing about them
+    (folder / 'names.txt').write_text('\n'.join(names))
+    dataset = make_dataset(folder, text, metainfo=dict(classes=str(folder / 'names.txt')))
+    assert dataset.metainfo['classes'] == names
+    with pytest.raises(FileNotFoundError, match='nams.txt does not exist.*list of names'):
+        make_dataset(folder, text, metainfo=dict(classes='nams.txt'))
 
 
 @pytest.mark.parametrize('row, message', [
