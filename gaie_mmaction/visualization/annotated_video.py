@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from .image_grid import figure_to_image
 from .overlay import paint_importance, paint_tokens
-from .token_picture import figure_to_image
 
 WIDTH = 1280  # pixels
 HEAD = 24

@@ -1,6 +1,6 @@
 """Importance of tokens beside Grad-CAM."""
 import warnings
-from typing import Iterable, List, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,6 +8,7 @@ from mmaction.utils import GradCAM
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
+from .image_grid import draw_rows
 from .overlay import paint_importance
 from .token_map import TokenMap
 
@@ -53,19 +54,9 @@ def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
     ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
     names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'
              for k, rank in enumerate(ranks)]
-    rows: List[Tuple[str, Iterable[np.ndarray]]] = [('frame', frames)]
+    rows: List[Tuple[str, Sequence[np.ndarray]]] = [('frame', list(frames))]
     for name, heat in zip([*names, 'Grad-CAM'], maps):
         top = max(float(np.percentile(heat, 99)), 1e-12)
         rows.append((name, [paint_importance(frame, part, top)
                             for frame, part in zip(frames, heat)]))
-    height, width = frames.shape[1:3]
-    figure = Figure(layout='constrained', figsize=(
-        1.9 * len(frames) * width / height + .8, 1.9 * len(rows) + .5))
-    axes = figure.subplots(len(rows), len(frames), squeeze=False)
-    for row, (name, images) in enumerate(rows):
-        for t, image in enumerate(images):
-            axes[row, t].imshow(image)
-            axes[row, t].set(xticks=[], yticks=[])
-        axes[row, 0].set_ylabel(name, fontsize=8)
-    figure.suptitle(title, fontsize=9)
-    return figure, ranks
+    return draw_rows(rows, title)[0], ranks

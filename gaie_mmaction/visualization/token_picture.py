@@ -2,9 +2,9 @@
 from typing import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from .image_grid import draw_rows
 from .overlay import colour_of, enlarge
 from .token_map import TokenMap
 
@@ -45,14 +45,7 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
                   for mask, frame in zip(masks, frames)]
         rows.append((f'{name}:\n{kept.sum()} of {kept.size} kept', dimmed))
         rows.append((f'{name}:\nmerged into', _paint_groups(frames, owner)))
-    figure = Figure(layout='constrained', figsize=(
-        1.9 * len(frames) * width / height + 1.4, 1.9 * len(rows) + .5))
-    axes = figure.subplots(len(rows), len(frames), squeeze=False)
-    for row, (name, images) in enumerate(rows):
-        for t, image in enumerate(images):
-            axes[row, t].imshow(image)
-            axes[row, t].set(xticks=[], yticks=[])
-        axes[row, 0].set_ylabel(name, fontsize=8)
+    figure, axes = draw_rows(rows, title, margin=1.4)
     for t in range(len(frames)):
         axes[0, t].set_title(f'tubelet {t + 1}', fontsize=8)
         if heat is not None:
@@ -63,24 +56,7 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
         bar = figure.colorbar(image, ax=axes[1, :].tolist(), fraction=.02, pad=.01)
         bar.set_label('times the mean', fontsize=7)
         bar.ax.tick_params(labelsize=7)
-    figure.suptitle(title, fontsize=9)
     return figure
-
-
-def figure_to_image(figure: Figure, dpi: int = 80) -> np.ndarray:
-    """Pixels of a figure.
-
-    Args:
-        figure (Figure): The figure.
-        dpi (int): Pixels an inch. Defaults to 80.
-
-    Returns:
-        np.ndarray: ``(H, W, 3)`` uint8, RGB.
-    """
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list:

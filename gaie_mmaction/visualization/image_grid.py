@@ -1,0 +1,48 @@
+"""Figures of rows of frames."""
+from typing import Sequence, Tuple
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+def draw_rows(rows: Sequence[Tuple[str, Sequence[np.ndarray]]], title: str,
+              margin: float = .8) -> Tuple[Figure, np.ndarray]:
+    """Draw rows of images of one size, each with its name.
+
+    Args:
+        rows (Sequence[tuple]): Name and images, each ``(H, W, 3)``; as many in each row.
+        title (str): Head of the figure.
+        margin (float): Inches beside the images. Defaults to 0.8.
+
+    Returns:
+        tuple: The figure, and its axes, ``(rows, images)``.
+    """
+    columns = len(rows[0][1])
+    height, width = rows[0][1][0].shape[:2]
+    figure = Figure(layout='constrained', figsize=(
+        1.9 * columns * width / height + margin, 1.9 * len(rows) + .5))
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, (name, images) in enumerate(rows):
+        for column, image in enumerate(images):
+            axes[row, column].imshow(image)
+            axes[row, column].set(xticks=[], yticks=[])
+        axes[row, 0].set_ylabel(name, fontsize=8)
+    figure.suptitle(title, fontsize=9)
+    return figure, axes
+
+
+def figure_to_image(figure: Figure, dpi: int = 80) -> np.ndarray:
+    """Pixels of a figure.
+
+    Args:
+        figure (Figure): The figure.
+        dpi (int): Pixels an inch. Defaults to 80.
+
+    Returns:
+        np.ndarray: ``(H, W, 3)`` uint8, RGB.
+    """
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
