@@ -6,13 +6,15 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
+PYTEST := $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help demo demo-skeleton test test-slow test-triton lint docs clean
+.PHONY: help demo demo-skeleton test test-slow test-all test-triton check-install lint docs clean
 help:
 	@sed -n '1,4s/^# //p' Makefile
-	@echo 'make test-slow  the tests that take minutes'
+	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
+	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
 	@echo 'make docs  the documentation, into site/; warnings are errors'
 	@echo 'make clean  remove .venv, site and what make demo and make demo-skeleton wrote'
@@ -24,15 +26,21 @@ demo-skeleton: $(STAMP)
 	$(VENV)/bin/python tools/demo_skeleton.py
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
 
 test-slow: $(STAMP)
-	$(VENV)/bin/python -m pytest -m slow
+	$(PYTEST) -m slow
+
+test-all: $(STAMP)
+	$(PYTEST) -m ''
 
 test-triton: $(STAMP)
 	$(PIP) install --progress-bar off -q -c constraints.txt triton
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
 		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
+
+check-install: $(DEV)
+	.ci/check_install.sh
 
 lint: $(DEV)
 	$(VENV)/bin/ruff check .
@@ -43,7 +51,7 @@ docs: $(DEV)
 	$(VENV)/bin/python -m sphinx -q -W --keep-going -d site/.doctrees docs site
 
 # the stamp comes last, so that a failed install is tried again
-$(STAMP): setup.py constraints.txt
+$(STAMP): pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v[:2] < (3, 13) else f"gaie_mmaction needs Python 3.10 to 3.12, but $(PYTHON) is {v[0]}.{v[1]}: choose another one by make PYTHON=python3.11 ...")'
 	@echo 'Installing into $(VENV): some minutes, once'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
