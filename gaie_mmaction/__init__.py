@@ -6,6 +6,10 @@ from . import compat
 
 compat.apply()
 
+from . import policy  # noqa: E402
+
+policy.apply()
+
 from . import datasets, evaluation, hooks, models  # noqa: E402,F401
 from .version import __version__  # noqa: E402
 

@@ -1,28 +1,31 @@
-"""Every workaround for a bug of the hosts, and nowhere else a version check.
+"""Workarounds for upstream bugs, one function each, and the only version checks.
 
-Each function names the upstream issue and the condition under which it goes.
-:func:`apply` runs them when :mod:`gaie_mmaction` is imported.
+Each function names the upstream issue, if there is one, and when it can be deleted.
+:func:`apply` runs them when :mod:`gaie_mmaction` is imported. What the package changes by choice
+is in :mod:`gaie_mmaction.policy`.
 """
 import functools
 import importlib
 import importlib.machinery
 import importlib.util
 import pickle
-import re
 import sys
 import types
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Callable, Optional
 
-MMCV_MINIMUM, MMCV_BELOW = '2.0.0', '2.2.0'
+MMCV_PACKAGES = ('mmcv', 'mmcv-lite', 'onedl-mmcv')  # all of them install the module mmcv
+MMCV_MINIMUM, MMCV_BELOW = '2.0.0', '3.0.0'
+MMCV_REFUSED = '2.2.0'  # by MMAction2 1.2.0, from here on
 
 _MMCV_HELP = (
-    'Install one of the two, never both:\n'
-    '  pip install "mmcv-lite>=2.0.0,<2.2.0"   # the same import without compiled operators: '
-    'enough here, installs in seconds\n'
-    '  pip install "mmcv>=2.0.0,<2.2.0"        # with compiled operators: many minutes of '
-    'compiling where there is no wheel for your PyTorch')
+    'Install exactly one of these:\n'
+    '  pip install "mmcv-lite>=2.0.0,<2.2.0"   # no compiled operators: enough here, installs in '
+    'seconds\n'
+    '  pip install "mmcv>=2.0.0,<3"            # compiled operators: compiles for many minutes '
+    'where there is no wheel for your PyTorch\n'
+    '  pip install "onedl-mmcv>=2.3,<3"        # its successor, for newer PyTorch')
 
 
 def _installed_version(package: str) -> Optional[str]:
@@ -33,31 +36,50 @@ def _installed_version(package: str) -> Optional[str]:
 
 
 def require_mmcv() -> None:
-    """Check the one dependency that is the user's choice: ``mmcv`` or ``mmcv-lite``.
+    """Check the one dependency that is the user's choice: which package provides ``mmcv``.
 
-    MMAction2 1.2.0 asserts mmcv < 2.2.0 (https://github.com/open-mmlab/mmaction2/issues/2852)
-    and both packages install the same files. Delete when MMAction2 declares
-    its mmcv itself.
+    MMAction2 1.2.0 does not declare it (https://github.com/open-mmlab/mmaction2/issues/2852), and
+    the packages of :data:`MMCV_PACKAGES` overwrite each other's files. Delete when MMAction2
+    declares its mmcv itself.
 
     Raises:
-        ImportError: If none or both are installed, or the version is outside
-            [2.0.0, 2.2.0).
+        ImportError: If none or several are installed, or the version is outside [2.0.0, 3.0.0).
     """
-    found = {name: _installed_version(name) for name in ('mmcv', 'mmcv-lite')}
+    found = {name: _installed_version(name) for name in MMCV_PACKAGES}
     installed = {name: number for name, number in found.items() if number is not None}
-    if len(installed) == 2:
-        raise ImportError(f'mmcv {installed["mmcv"]} and mmcv-lite {installed["mmcv-lite"]} are '
-                          'both installed and overwrite each other\'s files. Remove both with '
-                          f'`pip uninstall -y mmcv mmcv-lite`, then choose.\n{_MMCV_HELP}')
+    if len(installed) > 1:
+        raise ImportError(
+            f'{" and ".join(" ".join(item) for item in installed.items())} are installed together '
+            'and overwrite each other\'s files. Remove them with '
+            f'`pip uninstall -y {" ".join(installed)}`, then choose.\n{_MMCV_HELP}')
     if importlib.util.find_spec('mmcv') is None:
-        raise ImportError(f'gaie_mmaction needs mmcv or mmcv-lite, and neither is '
-                          f'installed.\n{_MMCV_HELP}')
+        raise ImportError(f'gaie_mmaction needs mmcv, and no package provides it.\n{_MMCV_HELP}')
     # here, and not at the top: mmengine is only sure to import once mmcv is settled
     from mmengine.utils import digit_version
     for name, number in installed.items():
         if not digit_version(MMCV_MINIMUM) <= digit_version(number) < digit_version(MMCV_BELOW):
-            raise ImportError(f'{name} {number} is installed, but MMAction2 needs mmcv or '
-                              f'mmcv-lite >={MMCV_MINIMUM},<{MMCV_BELOW}.\n{_MMCV_HELP}')
+            raise ImportError(f'{name} {number} is installed, but gaie_mmaction needs '
+                              f'>={MMCV_MINIMUM},<{MMCV_BELOW}.\n{_MMCV_HELP}')
+
+
+def accept_newer_mmcv() -> None:
+    """Import MMAction2 beside mmcv 2.2 and newer, which it refuses by the number alone.
+
+    MMAction2 1.2.0 asserts mmcv < 2.2.0 (https://github.com/open-mmlab/mmaction2/issues/2852). It
+    sees an older number while it is imported; nothing else does. A script that imports MMAction2
+    before this package still meets the assertion: ``tools/train.py`` and ``tools/test.py`` start
+    MMAction2's own scripts in the right order. Delete when MMAction2 takes mmcv 2.2.
+    """
+    import mmcv
+    from mmengine.utils import digit_version
+    number = mmcv.__version__
+    if digit_version(number) < digit_version(MMCV_REFUSED) or 'mmaction' in sys.modules:
+        return
+    mmcv.__version__ = MMCV_MINIMUM
+    try:
+        importlib.import_module('mmaction')
+    finally:
+        mmcv.__version__ = number
 
 
 def stub_missing_drn() -> None:
@@ -144,92 +166,6 @@ def allow_checkpoint_classes() -> None:
     torch.serialization.add_safe_globals(allowed)
 
 
-def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
-    """Load a checkpoint file without running anything that it may hold.
-
-    Args:
-        filename (str): Path of a local file.
-        map_location: As in :func:`torch.load`. Defaults to None.
-
-    Returns:
-        dict: The checkpoint.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        RuntimeError: If the file is damaged or no checkpoint, or if it holds
-            anything but tensors, plain containers and mmengine's own log buffers.
-    """
-    import os
-
-    import torch
-    path = os.path.expanduser(filename)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'checkpoint {filename} does not exist')
-    try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own text advises to switch the check off, which is no way out
-        with open(path, 'rb') as file:
-            start = file.read(40)
-        if not start.startswith((b'PK', b'\x80')):  # neither a zip nor a pickle
-            raise RuntimeError(
-                f'{filename} is no checkpoint: it begins with {start!r}. Perhaps a web page or '
-                'the pointer of a large file was saved instead: download it again.') from error
-        found = re.search(r'GLOBAL (\S+)', str(error))
-        reason = f'it holds {found[1]}' if found else str(error).strip().splitlines()[-1]
-        raise RuntimeError(
-            f'checkpoint {filename} is refused and nothing of it was run: {reason}. Only tensors, '
-            'plain containers and what mmengine writes are read. If the file comes from a source '
-            'that you trust, load it there and save its state_dict alone.') from error
-    except (EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise RuntimeError(f'checkpoint {filename} ({os.path.getsize(path)} bytes) cannot be '
-                           f'read: {error}. It is damaged or incomplete: download or save it '
-                           'again, or resume from an earlier one.') from error
-
-
-def load_checkpoints_safely() -> None:
-    """Make mmengine load local and downloaded checkpoints by :func:`load_checkpoint_safely`.
-
-    mmengine calls ``torch.load`` without ``weights_only``, and for a URL a
-    helper of torch whose default is ``weights_only=False``, which runs code
-    from the file (https://github.com/open-mmlab/mmengine/issues/1655). Delete
-    when mmengine passes ``weights_only=True`` in both places.
-    """
-    import os
-    from urllib.error import URLError
-    from urllib.parse import urlparse
-
-    import torch
-    from mmengine.dist import get_dist_info
-    from mmengine.runner import checkpoint
-
-    def load_from_local(filename: str, map_location: Any = None) -> dict:
-        return load_checkpoint_safely(filename, map_location)
-
-    def load_from_http(filename: str, map_location: Any = None,
-                       model_dir: Optional[str] = None) -> dict:
-        folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
-        path = os.path.join(folder, os.path.basename(urlparse(filename).path))
-        rank, world_size = get_dist_info()
-        if rank == 0 and not os.path.exists(path):
-            os.makedirs(folder, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(filename, path)
-            except URLError as error:
-                raise RuntimeError(f'{filename} cannot be downloaded ({error.reason}). Fetch it '
-                                   'elsewhere and give its local path instead, for example '
-                                   '--cfg-options model.backbone.pretrained=PATH') from error
-        if world_size > 1:
-            torch.distributed.barrier()
-        return load_checkpoint_safely(path, map_location)
-
-    loader = checkpoint.CheckpointLoader
-    loader.register_scheme(prefixes='', loader=load_from_local, force=True)
-    loader.register_scheme(prefixes=['http://', 'https://'], loader=load_from_http, force=True)
-    # the loaders of torchvision://, open-mmlab:// and the like find an address and call this
-    checkpoint.load_from_http = load_from_http
-
-
 def _sdpa_macs(inputs: list, outputs: list) -> float:
     """Multiply-adds of ``softmax(q k^T) v``: ``2 * B * heads * M * N * d`` over 2 products."""
     from math import prod
@@ -272,52 +208,6 @@ def accept_bfloat16_scores() -> None:
 
     loss_by_feat.__dict__.update(accepts_bfloat16=True)
     BaseHead.loss_by_feat = loss_by_feat
-
-
-def dump_scores_first() -> None:
-    """Let ``mim test --dump`` write the scores before a metric can raise.
-
-    MMAction2 puts ``DumpResults`` behind the config's metrics, and mmengine's evaluator runs them
-    in that order, so that the scores of a whole test are lost when a metric refuses them. No
-    upstream issue is known. Delete when a dump is there although a metric before it raises.
-    """
-    from mmengine.evaluator import DumpResults, Evaluator
-    original = Evaluator.__init__
-    if hasattr(original, '__wrapped__'):
-        return
-
-    @functools.wraps(original)
-    def __init__(self: Evaluator, metrics: Any) -> None:
-        original(self, metrics)
-        self.metrics.sort(key=lambda metric: not isinstance(metric, DumpResults))
-
-    Evaluator.__init__ = __init__
-
-
-def write_files_atomically() -> None:
-    """Make mmengine's local files appear when they are whole.
-
-    mmengine writes a checkpoint into its final place, so that a kill or a full disk leaves half
-    of one under its name. No upstream issue is known. Delete when
-    ``LocalBackend.put`` renames a finished file.
-    """
-
-    from mmengine.fileio import LocalBackend
-
-    from .files import atomic_file
-
-    def put(self: LocalBackend, obj: bytes, filepath: str) -> None:
-        try:
-            with atomic_file(filepath, durable=True) as partial:
-                partial.write_bytes(obj)
-        except OSError as error:
-            raise type(error)(
-                error.errno, f'{len(obj)} bytes cannot be written ({error.strerror}); '
-                'nothing half-written is left, and what was saved before is as it was. Make room, '
-                'or choose another --work-dir; a training goes on by --resume',
-                str(filepath)) from error
-
-    LocalBackend.put = put
 
 
 def start_processes_without_gpu() -> None:
@@ -383,15 +273,13 @@ def import_mmcv_quietly() -> None:
 
 
 def apply() -> None:
-    """Run every workaround; the order matters: mmcv is settled before mmaction is looked at."""
+    """Run every workaround; mmcv is settled before MMAction2 is looked at."""
     require_mmcv()
     import_mmcv_quietly()
+    accept_newer_mmcv()
     stub_missing_drn()
     leave_out_broken_vindlu()
     allow_checkpoint_classes()
-    load_checkpoints_safely()
-    write_files_atomically()
     start_processes_without_gpu()
     count_fused_attention()
     accept_bfloat16_scores()
-    dump_scores_first()

@@ -1,14 +1,13 @@
 """A tiny drawn release, and one epoch of a config on it through mim, then the leaderboard file."""
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import make_demo_release
+from launching import launch, test_command, train_command
 
 ROOT = Path(__file__).parents[1]
-MIM = str(Path(sys.executable).with_name('mim'))
 
 
 def prepare_release(folder, train=1):
@@ -17,16 +16,6 @@ def prepare_release(folder, train=1):
     make_demo_release.make_release(folder / 'release', 0, parts, 1, 1)
     subprocess.run([sys.executable, ROOT / 'tools/data/prepare_imigue.py', folder / 'release',
                     '--out', folder], check=True)
-
-
-def run_mim(command, path, work, *arguments):
-    """mim on the CPU, with one thread; returns what it printed."""
-    result = subprocess.run(
-        [MIM, command, 'mmaction', str(ROOT / path), '--gpus', '0', '--work-dir', str(work),
-         *arguments],
-        cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS='1'), capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout + result.stderr
 
 
 def train_and_test(path, data, work, batch_size, *options):
@@ -39,11 +28,12 @@ def train_and_test(path, data, work, batch_size, *options):
         loader = f'{part}_dataloader'
         options += [f'{loader}.dataset.data_root={data}', f'{loader}.batch_size={batch_size}',
                     f'{loader}.num_workers=0', f'{loader}.persistent_workers=False']
-    output = run_mim('train', path, work, '--cfg-options', *options)
+    output = launch(train_command(ROOT / path, '--work-dir', work, '--cfg-options', *options),
+                    ROOT)
     assert 'Epoch(val) [1]' in output
     out = work / 'prediction.csv'
-    output = run_mim('test', path, work, '--checkpoint', f'{work}/epoch_1.pth', '--cfg-options',
-                     *options, f'test_evaluator.out_file={out}')
+    output = launch(test_command(ROOT / path, work / 'epoch_1.pth', '--work-dir', work,
+                                 '--cfg-options', *options, f'test_evaluator.out_file={out}'), ROOT)
     rows = list(csv.DictReader(open(out)))
     expected = [line.split(',')[0] for line in (data / 'test.csv').read_text().splitlines()[1:]]
     assert expected and [row['Id'] for row in rows] == expected

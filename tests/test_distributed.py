@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_training import make_runner, read_losses, write_config
 
-from gaie_mmaction.compat import load_checkpoint_safely
+from gaie_mmaction.policy import load_checkpoint_safely
 
 MIM = str(Path(sys.executable).with_name('mim'))
 
@@ -140,7 +140,8 @@ def start_one_process(backend, launcher, imports='gaie_mmaction'):
                           text=True)
 
 
-@pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
+@pytest.mark.parametrize('launcher', [
+    'pytorch', pytest.param('slurm', marks=pytest.mark.slow)])
 def test_gloo_without_gpu(launcher):
     result = start_one_process('gloo', launcher)
     assert result.stdout == '(0, 1) gloo\n', result.stderr
@@ -151,6 +152,7 @@ def test_nccl_without_gpu():
     assert 'add --cfg-options env_cfg.dist_cfg.backend=gloo' in result.stderr
 
 
+@pytest.mark.slow
 def test_mmengine_still_wants_a_gpu():
     """Otherwise the workaround can go."""
     result = start_one_process('gloo', 'pytorch', imports='mmengine')

@@ -3,7 +3,7 @@ import pytest
 import torch
 from tiny_training import make_runner, write_config
 
-from gaie_mmaction.compat import load_checkpoint_safely
+from gaie_mmaction.policy import load_checkpoint_safely
 
 EMA = "custom_hooks = [dict(type='LossLog'), dict(type='EMAHook', momentum=0.1)]"
 

@@ -13,9 +13,10 @@ from typing import Dict, Optional
 import torch
 from torch import Tensor
 
-# first: mmaction.models needs the workarounds that the package applies
-from gaie_mmaction.compat import load_checkpoint_safely
 from gaie_mmaction.files import atomic_file
+
+# first: mmaction.models needs the workarounds that the package applies
+from gaie_mmaction.policy import load_checkpoint_safely
 
 from mmaction.models.backbones.vit_mae import get_sinusoid_encoding  # isort: skip
 
