@@ -1,12 +1,12 @@
 """Writing files that are either whole or not there."""
-import errno
-import fcntl
 import os
 import tempfile
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Union
+
+from filelock import FileLock, Timeout
 
 # temporary files are private by default; these are to be as readable as any other
 _UMASK = os.umask(0)
@@ -36,7 +36,7 @@ def atomic_file(path: Union[str, Path], durable: bool = False) -> Iterator[Path]
     try:
         yield Path(name)
         if durable:
-            with open(name, 'rb') as file:
+            with open(name, 'rb+') as file:  # Windows flushes only what may be written
                 os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_UMASK)
         os.replace(name, path)
@@ -55,38 +55,38 @@ def remove_partial_files(folder: Path) -> None:
 
 
 class FolderInUseError(RuntimeError):
-    """Another process has the lock of a folder."""
+    """Another process holds the lock of a folder."""
 
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder while the block runs.
 
-    The lock is the system's, on ``<folder>/.lock``: it ends with the process, even one that is
-    killed, and the file that stays means nothing. Where the file system has no locks, there is
-    a warning.
+    The operating system holds the lock, on ``<folder>/.lock``, and releases it when the process
+    ends, however it ends. The file itself may stay behind and means nothing.
 
     Args:
-        folder (Path): Must be there.
+        folder (Path): An existing folder.
 
     Raises:
-        FolderInUseError: If another process has it.
-        OSError: If the file cannot be made.
+        FolderInUseError: If another process holds the lock.
+        OSError: If the file cannot be created.
     """
-    with open(Path(folder) / '.lock', 'ab') as file:
-        try:
-            # unlike flock's, it is not inherited: workers that see late that a run was killed
-            # do not keep it
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUseError(f'another process writes into {folder}: wait for its end, or '
-                                   'choose another folder') from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-            warnings.warn(f'{folder} is on a file system without locks: nothing keeps a second '
-                          'run out', stacklevel=3)
+    path = Path(folder) / '.lock'
+    # forked workers share the lock: those of a killed run need a moment to notice and exit
+    lock = FileLock(path, timeout=2)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUseError(f'another process writes into {folder} and holds {path}: wait for '
+                               'it to finish, or choose another folder') from None
+    except NotImplementedError:
+        warnings.warn(f'{folder} is on a file system without locks: nothing keeps a second run '
+                      'out', stacklevel=3)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def require_writable(path: str) -> None:

@@ -115,7 +115,7 @@ class Demo:
             self._print(name, result)
             out = Path(args.out_dir) / name
             with atomic_file(out.with_name(f'{name}.json')) as file:
-                file.write_text(json.dumps(result, indent=1))
+                file.write_text(json.dumps(result, indent=1), encoding='utf-8')
             console.print(f'Written: {out}.json', highlight=False, soft_wrap=True)
             if not args.no_video:
                 annotation = Annotation(

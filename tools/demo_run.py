@@ -18,10 +18,11 @@ def run(title: str, *command: str) -> None:
     """Run a step with its output on the screen; stop the demo if it fails."""
     console.rule(title)
     console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
-    script = str(Path(sys.executable).parent / 'mim') if command[0] == 'mim' else sys.executable
+    program, *arguments = command
+    python = [sys.executable, '-m', 'mim'] if program == 'mim' else [sys.executable]
     # the other half of the cores is for the loaders: with more threads than cores, both crawl
     threads = str(max(1, (os.cpu_count() or 1) // 2))
-    result = subprocess.run([script, *command[1:]], cwd=ROOT,
+    result = subprocess.run([*python, *arguments], cwd=ROOT,
                             env=dict(os.environ, OMP_NUM_THREADS=threads))
     if result.returncode:
         sys.exit(f'the step "{title}" failed; its messages stand above')
@@ -29,7 +30,7 @@ def run(title: str, *command: str) -> None:
 
 def checkpoint_of(name: str) -> str:
     """Path of the last checkpoint of a training run."""
-    return (ROOT / WORK / name / 'last_checkpoint').read_text().strip()
+    return (ROOT / WORK / name / 'last_checkpoint').read_text(encoding='utf-8').strip()
 
 
 def train_and_test(name: str, config: str) -> None:
@@ -64,7 +65,7 @@ def main() -> None:
         '--batch-size', '8', '--rounds', str(ROUNDS), '--device', 'cpu', '--out', f'{WORK}/compare')
     console.print('With so few tokens merging costs as much time as it saves; at full size see '
                   'tools/analysis/get_flops.py configs/gaie_vitb_imigue.py')
-    clip_id = (ROOT / DATA / 'test.csv').read_text().splitlines()[1].split(',')[0]
+    clip_id = (ROOT / DATA / 'test.csv').read_text(encoding='utf-8').splitlines()[1].split(',')[0]
     run('Picture of a test clip', 'python', 'tools/visualize/token_map.py',
         'configs/demo/gaie_demo.py', checkpoint_of('gaie_demo'), '--clip-id', clip_id, '--out',
         f'{WORK}/token_map.png')

@@ -34,7 +34,7 @@ def run_arm(config: str, folder: Path, on_gpu: bool) -> Tuple[str, Optional[Dict
     record = dict(config=json.loads(json.dumps(cfg.to_dict())))
     path = folder / RECORD
     if path.exists():
-        saved = json.loads(path.read_text())
+        saved = json.loads(path.read_text(encoding='utf-8'))
         if saved['config'] != record['config']:
             raise ValueError(f'{folder} was trained with another state of {config}: move the '
                              'folder away, or choose another one by --out')
@@ -50,21 +50,21 @@ def run_arm(config: str, folder: Path, on_gpu: bool) -> Tuple[str, Optional[Dict
 
 def _write(path: Path, record: dict) -> None:
     with atomic_file(path) as partial:
-        partial.write_text(json.dumps(record, indent=1))
+        partial.write_text(json.dumps(record, indent=1), encoding='utf-8')
 
 
 def _train(config: str, cfg: Config, folder: Path, on_gpu: bool) -> str:
     """Train to the last epoch; returns its checkpoint."""
     pointer = folder / 'last_checkpoint'
     last = f'epoch_{cfg.train_cfg.max_epochs}.pth'
-    if not (pointer.exists() and Path(pointer.read_text().strip()).name == last):
-        mim = Path(sys.executable).with_name('mim')
+    if not (pointer.exists() and Path(pointer.read_text(encoding='utf-8').strip()).name == last):
         # the other half of the cores is for the loaders: with more threads than cores, both crawl
         threads = str(max(1, (os.cpu_count() or 1) // 2))
         result = subprocess.run(
-            [str(mim), 'train', 'mmaction', str(config), '--gpus', str(int(on_gpu)), '--work-dir',
-             str(folder), '--resume'], env=dict(os.environ, OMP_NUM_THREADS=threads))
+            [sys.executable, '-m', 'mim', 'train', 'mmaction', str(config), '--gpus',
+             str(int(on_gpu)), '--work-dir', str(folder), '--resume'],
+            env=dict(os.environ, OMP_NUM_THREADS=threads))
         if result.returncode:
             raise ChildProcessError(f'the training of {config} failed; its messages stand above. '
                                     'The same command goes on from its last checkpoint')
-    return pointer.read_text().strip()
+    return pointer.read_text(encoding='utf-8').strip()

@@ -312,6 +312,6 @@ def _spread(timing: Timing) -> str:
 def _cpu_name() -> str:
     """The processor's name where the system tells it, else its architecture."""
     info = Path('/proc/cpuinfo')
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding='utf-8').splitlines() if info.exists() else []
     names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
     return names[0] if names else platform.processor() or platform.machine()

@@ -56,7 +56,7 @@ def _cpu_growth(action: Callable[[], None]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'trace.json'
         profiler.export_chrome_trace(str(path))
-        events = json.loads(path.read_text())['traceEvents']
+        events = json.loads(path.read_text(encoding='utf-8'))['traceEvents']
     events = [event['args'] for event in events if event.get('name') == '[memory]']
     held, now, peak = {}, 0, 0
     for event in sorted(events, key=lambda event: event['Ev Idx']):

@@ -71,7 +71,7 @@ class TextTable:
             details (Sequence[dict]): Further columns of each row. Defaults to ().
         """
         further = [*(details[0] if details else {}), *constants]
-        with atomic_file(path) as partial, open(partial, 'w', newline='') as file:
+        with atomic_file(path) as partial, open(partial, 'w', encoding='utf-8', newline='') as file:
             writer = csv.writer(file)
             writer.writerow([*self.columns, *further])
             for number, row in enumerate(self.rows):

@@ -15,7 +15,8 @@ def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
     * Clip list, as MMAction2's ``VideoDataset`` reads: ``0004_0.mp4 31``, a clip
       a file; the clip id is the file's name without its ending.
 
-    A label of -1 (or none in a clip list) means unlabelled.
+    A label of -1 (or none in a clip list) means unlabelled. A backslash separates folders as a
+    slash does, so that files written on Windows work everywhere.
 
     Args:
         ann_file (str): Path of the file.
@@ -69,12 +70,20 @@ def _integer(name: str, text: str) -> int:
         raise ValueError(f'{name} must be an integer, but got {text!r}') from None
 
 
+def _native_path(path: str) -> str:
+    if os.name != 'nt' and re.match(r'[A-Za-z]:[\\/]|\\\\', path):
+        raise ValueError(f'{path} is on a drive of Windows, which this system does not have: give '
+                         'paths relative to data_prefix.video')
+    return path.replace('\\', '/')
+
+
 def _parse_segment(line: str) -> Dict:
     fields = next(csv.reader([line]))
     if len(fields) != len(SEGMENT_HEADER):
         raise ValueError(f'needs the {len(SEGMENT_HEADER)} columns {",".join(SEGMENT_HEADER)}, '
                          f'but has {len(fields)}')
     clip: Dict[str, Any] = dict(zip(SEGMENT_HEADER, fields))
+    clip['video'] = _native_path(clip['video'])
     for name in SEGMENT_HEADER[2:]:
         clip[name] = _integer(name, clip[name])
     if not 0 <= clip['start_frame'] <= clip['end_frame']:
@@ -88,6 +97,7 @@ def _parse_clip(line: str) -> Dict:
     video, *label = line.strip().rsplit(maxsplit=1)
     if not label and re.search('[,;][0-9]+$', video):
         raise ValueError('a blank or a tab must be before the label of a clip list')
+    video = _native_path(video)
     return dict(
         clip_id=os.path.splitext(os.path.basename(video))[0],
         video=video,

@@ -18,7 +18,7 @@ def point_to_checkpoint(runner: Runner, path: str) -> None:
         path (str): The checkpoint.
     """
     with atomic_file(Path(runner.work_dir) / 'last_checkpoint', durable=True) as partial:
-        partial.write_text(path)
+        partial.write_text(path, encoding='utf-8')
 
 
 @HOOKS.register_module()

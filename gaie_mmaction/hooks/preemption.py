@@ -32,7 +32,8 @@ class PreemptionHook(Hook):
     by the next such signal.
 
     Workers of the data loaders outlive the SIGTERM that schedulers send to every process, and
-    end when the process that they work for asks them to, or ends.
+    end when the process that they work for asks them to, or ends. This needs ``sigwaitinfo``, so
+    on Windows and macOS the hook heeds a SIGTERM to the main process alone.
     """
 
     priority = 'LOWEST'  # parameters, averages and schedulers have made their step
@@ -54,8 +55,9 @@ class PreemptionHook(Hook):
         loaders = [runner.train_dataloader]
         if runner.val_loop is not None:
             loaders.append(runner.val_dataloader)
-        for loader in loaders:
-            loader.worker_init_fn = functools.partial(_outlive_sigterm, loader.worker_init_fn)
+        if hasattr(signal, 'sigwaitinfo'):
+            for loader in loaders:
+                loader.worker_init_fn = functools.partial(_outlive_sigterm, loader.worker_init_fn)
         if self.meta.get('iter') != runner.iter:  # nothing or weights alone were loaded
             return
         if self.meta.get('in_validation') and runner.val_loop is not None:

@@ -9,7 +9,6 @@ from mmengine.runner import Runner
 
 from ..models import TokenReducer
 from ..models.necks import TokenState
-from ..visualization import TokenMap, draw_token_map, figure_to_image, record_tokens
 
 
 @HOOKS.register_module()
@@ -56,6 +55,7 @@ class TokenMapHook(Hook):
                         data_batch: Optional[dict] = None) -> None:
         """Record the batch, if clips of it are to be drawn."""
         if self._drawn < self.num_clips:
+            from ..visualization import record_tokens  # imports matplotlib: not for every training
             self._recording = record_tokens(runner.model)
             self._history = self._recording.__enter__()
 
@@ -67,6 +67,7 @@ class TokenMapHook(Hook):
         """Draw clips of the batch."""
         if self._recording is None:
             return
+        from ..visualization import TokenMap, draw_token_map, figure_to_image
         self._recording.__exit__(None, None, None)
         self._recording = None
         history = self._history

@@ -12,9 +12,10 @@ from .precision import at_least_float32
 # Private: it returns what the public function computes and throws away, each row's log-sum-exp.
 _OPERATOR = getattr(torch.ops.aten, '_scaled_dot_product_flash_attention_for_cpu', None)
 
-# whether the processor has instructions for it
-MULTIPLIES_BFLOAT16 = any(torch.cpu.get_capabilities().get(feature, False)
-                          for feature in ('amx_bf16', 'avx512_bf16'))
+# PyTorch tells what the processor can do from 2.11 on; without knowing, bfloat16 is not worth it
+_CAPABILITIES = torch.cpu.get_capabilities() if hasattr(torch.cpu, 'get_capabilities') else {}
+MULTIPLIES_BFLOAT16 = any(
+    _CAPABILITIES.get(feature, False) for feature in ('amx_bf16', 'avx512_bf16'))
 
 
 def pays(q: Tensor) -> bool:

@@ -45,8 +45,8 @@ def test_runs_once(arm, tmp_path, on_gpu):
     expected = f'{tmp_path}/work/epoch_12.pth', {'acc/top1': .5, 'acc/top5': .75, 'acc/mean1': .25}
     assert arm(first, on_gpu) == expected
     command, = first.commands
-    assert command[1:] == ['train', 'mmaction', f'{tmp_path}/arm.py', '--gpus', str(int(on_gpu)),
-                           '--work-dir', f'{tmp_path}/work', '--resume']
+    assert command[1:] == ['-m', 'mim', 'train', 'mmaction', f'{tmp_path}/arm.py', '--gpus',
+                           str(int(on_gpu)), '--work-dir', f'{tmp_path}/work', '--resume']
     assert first.tests == [expected[0]]
     assert arm(second, on_gpu) == expected
     assert second.commands == second.tests == []

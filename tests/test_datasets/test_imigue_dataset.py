@@ -1,8 +1,10 @@
 """The dataset: right frames, right errors, right counts."""
 import multiprocessing
+import ntpath
 import shutil
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,13 @@ from mmengine.registry import init_default_scope
 from numbered_video import read_number, write_video
 from torch.utils.data import DataLoader
 
-from gaie_mmaction.datasets import IMIGUE_CLASSES, IMIGUE_CODES, IMiGUEDataset, VideoReadError
+from gaie_mmaction.datasets import (
+    IMIGUE_CLASSES,
+    IMIGUE_CODES,
+    IMiGUEDataset,
+    VideoReadError,
+    annotations,
+)
 
 HEADER = 'clip_id,video,start_frame,end_frame,label\n'
 
@@ -101,6 +109,27 @@ def test_blanks_and_tabs_of_a_clip_list(folder, line):
     item = make_dataset(folder, f'{line}\n', 'list.txt').get_data_info(0)
     assert (item['clip_id'], item['label']) == ('a b', 7)
     assert item['filename'].endswith('/a b.mp4')
+
+
+def test_lists_written_on_windows(folder):
+    (folder / 'a b').mkdir()
+    (folder / '0001.mp4').rename(folder / 'a b/0001_7.mp4')
+    item = make_dataset(folder, 'a b\\0001_7.mp4 31\r\n', 'list.txt')[0]
+    assert (item['clip_id'], item['label']) == ('0001_7', 31)
+    assert item['numbers'] == expected_numbers(0, 199)
+    rows = 'clip_id,video,start_frame,end_frame,label\r\n0001_7,a b\\0001_7.mp4,7,30,1\r\n'
+    assert make_dataset(folder, rows)[0]['numbers'] == expected_numbers(7, 30)
+
+
+@pytest.mark.parametrize('path', ['D:\\clips\\0001_0.mp4', 'd:/clips/0001_0.mp4',
+                                  '\\\\server\\clips\\0001_0.mp4'])
+def test_drives_of_windows(folder, monkeypatch, path):
+    with pytest.raises(ValueError, match='list.txt, line 1 .* is on a drive of Windows, which'):
+        make_dataset(folder, f'{path} 3\n', 'list.txt')
+    monkeypatch.setattr(annotations, 'os', SimpleNamespace(name='nt', path=ntpath))
+    clip, = annotations.read_annotations(str(folder / 'list.txt'), 32)
+    assert (clip['clip_id'], clip['label']) == ('0001_0', 3)
+    assert ntpath.join('data\\videos', clip['video']) == path.replace('\\', '/')
 
 
 def test_segment_csv_with_a_wrong_header(folder):

@@ -2,6 +2,7 @@
 import csv
 import errno
 import fcntl
+import functools
 import json
 import multiprocessing
 import os
@@ -13,8 +14,10 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import prepare_imigue as prepare
@@ -41,6 +44,25 @@ NUM_FRAMES = 30
 HEADER = ','.join(['', *map(str, range(105))])
 
 
+@functools.cache
+def whole_video():
+    """Bytes of the one video that all of them are."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_video(Path(folder) / 'v.mp4', NUM_FRAMES)
+        return (Path(folder) / 'v.mp4').read_bytes()
+
+
+@pytest.fixture
+def picture():
+    """Asked for by a test that wants classes.png drawn, which takes longer than all the rest."""
+
+
+@pytest.fixture(autouse=True)
+def draw_only_if_asked(request, monkeypatch):
+    if 'picture' not in request.fixturenames:
+        monkeypatch.setattr(Report, 'plot_classes', lambda self, path: path.write_bytes(b''))
+
+
 def make_release(root, layout='later', rows='17,0,9\n99,12,29\n'):
     """Three videos of 30 frames, one a part; test labels are a placeholder."""
     labelled, test = LAYOUTS[layout]
@@ -55,7 +77,7 @@ def make_release(root, layout='later', rows='17,0,9\n99,12,29\n'):
         text = rows if video_id == '0001' else '1,3,7\n1,8,20\n'
         (root / folder / f'{video_id}_label.csv').write_text(text)
         (root / videos[video_id]).mkdir(parents=True)
-        write_video(root / videos[video_id] / f'{video_id}.mp4', NUM_FRAMES)
+        (root / videos[video_id] / f'{video_id}.mp4').write_bytes(whole_video())
     return root
 
 
@@ -140,7 +162,7 @@ def test_every_code_becomes_its_label(tmp_path):
     assert sum(report.clips_per_class['train'].values()) == 32 and not report.deviations
 
 
-def test_whole_run_from_the_command_line(tmp_path, monkeypatch, capsys):
+def test_whole_run_from_the_command_line(tmp_path, monkeypatch, capsys, picture):
     """Blanks and other letters in the paths; a second run replaces the first."""
     root, out = make_release(tmp_path / 'iMiGUE données 数据'), tmp_path / 'my out'
     (tmp_path / 'answers.csv').write_text('clip_id,label\n0054_0,5\n0054_1,31\n')
@@ -527,6 +549,25 @@ def test_full_target(tmp_path):
     process = start(root, '--out', out)
     process.join()
     assert process.exitcode == 0 and (out / 'train.csv').exists()
+
+
+def test_links_are_not_allowed(tmp_path, monkeypatch):
+    """As on Windows without developer mode; a link made by hand is taken."""
+
+    def refuse(*_, **__):
+        raise OSError(errno.EPERM, 'A required privilege is not held by the client')
+
+    root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.Path, 'symlink_to', refuse)
+        with pytest.raises(SystemExit, match=f'no link from {out}/videos to {root} can be made '
+                                             r'here \(A required.*mklink /J "'):
+            main(monkeypatch, root, '--out', out)
+    (out / 'videos').symlink_to(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.Path, 'symlink_to', refuse)
+        main(monkeypatch, root, '--out', out)
+    assert (out / 'train.csv').exists()
 
 
 def test_target_that_is_no_folder(tmp_path, monkeypatch):
@@ -962,8 +1003,9 @@ def test_second_run_at_once_is_refused(tmp_path, monkeypatch, end):
     try:
         with pytest.raises(SystemExit) as refused:
             main(monkeypatch, root, '--out', out)
-        assert str(refused.value) == (f'another process writes into {out}: wait for its end, or '
-                                      'choose another folder')
+        assert str(refused.value) == (
+            f'another process writes into {out} and holds {out}/.lock: wait for it to finish, or '
+            'choose another folder')
         assert not (out / 'train.csv').exists()
         main(monkeypatch, root, '--out', tmp_path / 'other')
     finally:
@@ -979,7 +1021,7 @@ def test_file_system_without_locks(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(fcntl, 'lockf', fail)
+    monkeypatch.setattr(fcntl, 'flock', fail)
     root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
     with pytest.warns(UserWarning, match='out is on a file system without locks'):
         prepare.prepare(root, out)

@@ -8,6 +8,8 @@ from mmaction.registry import HOOKS, MODELS, VISUALIZERS
 from mmaction.structures import ActionDataSample
 from mmengine.registry import init_default_scope
 
+from gaie_mmaction.visualization import TokenMap
+
 
 class Images(list):
     dataset_meta = dict(classes=['nod', 'shrug', 'wave'])
@@ -60,10 +62,9 @@ def test_first_clips_of_each_wanted_epoch():
 
 
 def test_views_of_a_clip(monkeypatch):
-    import gaie_mmaction.hooks.token_map_hook as module
     places = []
-    original = module.TokenMap.of
-    monkeypatch.setattr(module.TokenMap, 'of', lambda history, grid, place: (
+    original = TokenMap.of
+    monkeypatch.setattr(TokenMap, 'of', lambda history, grid, place: (
         places.append(place), original(history, grid, place))[1])
     runner = make_runner(Images())
     validate(HOOKS.build(dict(type='TokenMapHook', num_clips=2)), runner, views=3)

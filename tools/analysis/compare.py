@@ -205,7 +205,8 @@ def write(args: argparse.Namespace, conditions: Conditions, entries: Sequence[En
         one.write_csv(paths[-1])
     with atomic_file(paths[1]) as partial:
         partial.write_text('\n'.join([*(f'- {line}' for line in lines), '',
-                                      *(f'{one.markdown()}\n' for one in (table, *published))]))
+                                      *(f'{one.markdown()}\n' for one in (table, *published))]),
+                           encoding='utf-8')
     draw_tradeoff(
         paths[2], [entry.name for entry in entries],
         [row.complexity.true_macs / 1e9 for row in rows],

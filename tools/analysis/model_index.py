@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--write', action='store_true', help='bring the file up to date')
     args = parser.parse_args()
-    index = yaml.safe_load(INDEX.read_text())
+    index = yaml.safe_load(INDEX.read_text(encoding='utf-8'))
     different = []
     for model in index['Models']:
         metadata = measured(INDEX.parent / model['Config'])
@@ -36,7 +36,8 @@ def main() -> None:
             model['Metadata'] = metadata
     if args.write:
         with atomic_file(INDEX) as part:
-            part.write_text(HEAD + yaml.safe_dump(index, sort_keys=False, width=100))
+            part.write_text(HEAD + yaml.safe_dump(index, sort_keys=False, width=100),
+                            encoding='utf-8')
     elif different:
         sys.exit(f'{INDEX.name} says otherwise of {", ".join(different)}: run this with --write')
 

@@ -138,11 +138,12 @@ def embedded(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
 
 def egogestar(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
     """Clips of real footage: ``labels.csv`` names path, label, label_id and fold of each."""
-    with open(data / 'labels.csv', newline='') as file:
+    with open(data / 'labels.csv', encoding='utf-8', newline='') as file:
         rows = [row for row in csv.DictReader(file) if row['label'] != 'unclassified']
     ann_file = WORK / 'egogestar' / 'clips.txt'
     with atomic_file(ann_file) as partial:
-        partial.write_text(''.join(f'{row["path"]} {row["label_id"]}\n' for row in rows))
+        partial.write_text(''.join(f'{row["path"]} {row["label_id"]}\n' for row in rows),
+                           encoding='utf-8')
     classes = sorted({(int(row['label_id']), row['label']) for row in rows})
     dataset = IMiGUEDataset(
         ann_file=str(ann_file), data_prefix=dict(video=str(data)),
@@ -301,7 +302,7 @@ def read_rows(path: Path) -> List[Row]:
     """Rows of a study's csv, [] if there is none yet; numbers are numbers."""
     if not path.exists():
         return []
-    with open(path, newline='') as file:
+    with open(path, encoding='utf-8', newline='') as file:
         rows = list(csv.DictReader(file))
     numbers = dict(seed=int, fold=int, clips=int, gmacs=float, top1=float)
     return [{key: numbers.get(key, str)(value) for key, value in row.items()} for row in rows]
@@ -311,7 +312,8 @@ def append_rows(path: Path, rows: List[Row]) -> None:
     """Add rows to a study's csv, all or none; a run that is made again replaces its rows."""
     new = {tuple(row[key] for key in COLUMNS[:5]) for row in rows}
     old = [row for row in read_rows(path) if tuple(row[key] for key in COLUMNS[:5]) not in new]
-    with atomic_file(path, durable=True) as partial, open(partial, 'w', newline='') as file:
+    with atomic_file(path, durable=True) as partial, \
+            open(partial, 'w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         writer.writeheader()
         writer.writerows(old + rows)

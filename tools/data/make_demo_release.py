@@ -531,7 +531,7 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
 
 
 def write_csv(path: Path, rows: list) -> None:
-    with open(path, 'w', newline='') as file:
+    with open(path, 'w', encoding='utf-8', newline='') as file:
         csv.writer(file, lineterminator='\n').writerows(rows)
 
 
@@ -594,7 +594,7 @@ def draw_release(root: Path, seed: int, subjects: Dict[str, int], clips_per_clas
         regions += [(clip_id, *region) for clip_id, _, region in clips]
     write_csv(root / 'test_answers.csv', answers)
     write_csv(root / 'regions.csv', regions)
-    (root / MARKER).write_text(f'seed {seed}\n')
+    (root / MARKER).write_text(f'seed {seed}\n', encoding='utf-8')
     return sum(map(len, results))
 
 

@@ -22,7 +22,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -86,12 +87,12 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _late_interrupt() -> Iterator[None]:
-    """Let Ctrl-C wait for the end: Python drops one that comes while it starts a process."""
+def _deferred_interrupt() -> Iterator[List[int]]:
+    """Collect Ctrl-C in a list: Python can lose one while it starts or ends a process."""
     came: List[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGINT, before)
         if came:
@@ -113,16 +114,21 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple], work
     Yields:
         tuple: Key and result, as they come.
     """
-    with tqdm(total=sum(map(weight, jobs)), desc=title, unit=unit, smoothing=.05) as bar, \
+    with _deferred_interrupt() as came, \
+            tqdm(total=sum(map(weight, jobs)), desc=title, unit=unit, smoothing=.05) as bar, \
             ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
         try:
-            with _late_interrupt():
-                futures = {pool.submit(function, *job): key for key, job in jobs.items()}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-                bar.update(weight(futures[future]))
+            futures = {pool.submit(function, *job): key for key, job in jobs.items()}
+            pending = set(futures)
+            while pending and not came:
+                done, pending = wait_for(pending, timeout=.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield futures[future], future.result()
+                    bar.update(weight(futures[future]))
         except BrokenProcessPool:
             time.sleep(.5)  # if it was Ctrl-C, which ends the processes too, it arrives here
+            if came:
+                return
             raise ReleaseError(f'a process of the step "{title}" died (killed, or out of memory): '
                                'run again, perhaps with fewer --workers; what is done is '
                                'kept') from None
@@ -303,14 +309,26 @@ def write_report(out: Path, report: Report) -> None:
 
 
 def link_videos(out: Path, root: Path) -> None:
-    """Make ``out/videos`` point at the release."""
+    """Make ``out/videos`` point at the release.
+
+    Raises:
+        ReleaseError: If something else is there, or links cannot be made here.
+    """
     link = out / 'videos'
+    if link.exists() and link.samefile(root):
+        return
     if link.exists() and not link.is_symlink():
         raise ReleaseError(f'{link} exists and is no link: move it away, the link to {root} goes '
                            'there')
     partial = out / '.videos.partial'
     partial.unlink(missing_ok=True)
-    partial.symlink_to(root.resolve(), target_is_directory=True)
+    try:
+        partial.symlink_to(root.resolve(), target_is_directory=True)
+    except OSError as error:  # Windows allows it to administrators and in developer mode alone
+        raise ReleaseError(
+            f'no link from {link} to {root.resolve()} can be made here ({error.strerror}). On '
+            f'Windows make it yourself, by mklink /J "{link.absolute()}" "{root.resolve()}" in a '
+            'command prompt, and run again') from error
     os.replace(partial, link)
 
 

@@ -1,0 +1,96 @@
+"""Import, preparation and training where Windows and macOS lack what Linux has."""
+import os
+import subprocess
+import sys
+
+import pytest
+from test_tools.test_prepare_imigue import make_release
+
+ELSEWHERE = """
+import multiprocessing, platform, signal, sys, warnings
+for name in ('fcntl', 'resource', 'termios', 'pwd', 'grp'):
+    sys.modules[name] = None  # an import of it fails
+for name in ('sigwaitinfo', 'sigtimedwait', 'pthread_sigmask', 'pthread_kill'):
+    delattr(signal, name)
+import torch
+if hasattr(torch.cpu, 'get_capabilities'):
+    del torch.cpu.get_capabilities
+# a text file that is opened in the system's encoding, which on Windows is not UTF-8
+for module in ('gaie_mmaction', 'prepare_imigue'):
+    warnings.filterwarnings('error', category=EncodingWarning, module=module)
+warnings.filterwarnings('ignore', message='only soft file lock')
+sys.path[:0] = [{tests!r}, {tools!r}]
+from pathlib import Path
+import gaie_mmaction
+import prepare_imigue
+from tiny_training import make_runner, read_losses, write_config
+
+if __name__ == '__main__':
+    multiprocessing.set_start_method('spawn', force=True)
+    folder = Path(sys.argv[1])
+    report = prepare_imigue.prepare(folder / 'release', folder / 'out', workers=1)
+    print(report.clips)
+    platform.system = lambda: 'Windows'  # mmengine asks before it imports resource, and for fork
+    config = write_config(folder, "default_hooks = dict(checkpoint=dict(interval=1))")
+    make_runner(config, train_dataloader__num_workers=1, train_dataloader__persistent_workers=True,
+                train_cfg__max_epochs=1).train()
+    print(sorted(read_losses(folder / 'work')))
+"""
+
+
+def test_without_posix_modules(tmp_path, root):
+    make_release(tmp_path / 'release')
+    script = tmp_path / 'elsewhere.py'
+    script.write_text(ELSEWHERE.format(tests=str(root / 'tests'), tools=str(root / 'tools/data')))
+    result = subprocess.run(
+        [sys.executable, '-X', 'warn_default_encoding', script, tmp_path], capture_output=True,
+        text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    lines = result.stdout.splitlines()
+    assert "{'train': 2, 'val': 2, 'test': 2}" in lines and lines[-1] == '[1, 2, 3, 4]'
+    assert (tmp_path / 'out/train.csv').is_file()
+    assert (tmp_path / 'work/epoch_1.pth').is_file()
+
+
+@pytest.fixture(scope='module')
+def import_times():
+    """Own microseconds of each module that an import of the package loads, in order."""
+    result = subprocess.run([sys.executable, '-X', 'importtime', '-c', 'import gaie_mmaction'],
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = [line.split('|') for line in result.stderr.splitlines() if '|' in line][1:]
+    return [(len(name) - len(name.lstrip()), name.strip(), int(own.split(':')[1]))
+            for own, _, name in rows]
+
+
+def loaded_for(import_times, owner):
+    """Modules that are imported below one of ``owner``, none of them upstream's own."""
+    found, upstream = {}, ('torch', 'mmengine', 'mmcv', 'mmaction')
+    # a module stands after what it imports, which is indented further: read from the end
+    stack = []
+    for depth, name, own in reversed(import_times):
+        while stack and stack[-1][0] >= depth:
+            stack.pop()
+        stack.append((depth, name))
+        top = [entry.partition('.')[0] for _, entry in stack]
+        if owner in top and not set(top) & set(upstream):
+            found[name] = own
+    return found
+
+
+def test_import_is_light(import_times):
+    """PIL and scipy are loaded by mmcv and MMAction2, never by this package."""
+    own = loaded_for(import_times, 'gaie_mmaction')
+    assert {'gaie_mmaction', 'av', 'gaie_mmaction.ops.attention'} <= set(own)
+    heavy = {'matplotlib', 'PIL', 'sklearn', 'scipy', 'pandas'}
+    assert not heavy & {name.partition('.')[0] for name in own}
+    everything = {name.partition('.')[0] for _, name, _ in import_times}
+    assert not {'matplotlib', 'sklearn', 'pandas'} & everything
+
+
+def test_import_is_fast(import_times):
+    """Against the rest of the same import, so that a busy machine slows both."""
+    own = loaded_for(import_times, 'gaie_mmaction')
+    total = sum(time for _, _, time in import_times)
+    print(f'{sum(own.values()) / 1e6:.3f} of {total / 1e6:.3f} s')
+    assert sum(own.values()) < .12 * total
