@@ -1,5 +1,6 @@
 """tools/export.py from checkpoint to verified file."""
 import sys
+from dataclasses import replace
 
 import export
 import numpy as np
@@ -43,6 +44,19 @@ def test_a_file_that_differs(run, root, tmp_path):
     files = write_small_model(tmp_path, root)
     code, output = run(*files, '--format', 'torch-export', '--verify', '--tolerance', '-1',
                        '--out-dir', tmp_path, '--shape', 8, 32, 32)
+    assert code == 'an exported file differs from PyTorch: see the table' and 'DIFFERS' in output
+
+
+def test_a_file_of_lower_precision_that_is_wrong(run, root, tmp_path, monkeypatch):
+    files = write_small_model(tmp_path, root)
+    good = FORMATS['torch-export']
+
+    def load(path):
+        return lambda frames: (.5 * good.load(path)(frames)[0], *good.load(path)(frames)[1:])
+
+    monkeypatch.setitem(FORMATS, 'torch-export', replace(good, load=load, lower_precision=.15))
+    code, output = run(*files, '--format', 'torch-export', '--verify', '--out-dir', tmp_path,
+                       '--shape', 8, 32, 32)
     assert code == 'an exported file differs from PyTorch: see the table' and 'DIFFERS' in output
 
 
