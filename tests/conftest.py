@@ -1,4 +1,5 @@
 """Shared by all tests."""
+import gc
 import sys
 from pathlib import Path
 
@@ -14,6 +15,11 @@ import gaie_mmaction  # noqa: E402,F401
 
 # the inputs are small: more threads cost more than they bring, above all on a busy machine
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """Keep what was imported out of every later garbage collection, which mmengine runs often."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

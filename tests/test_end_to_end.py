@@ -4,14 +4,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import importance_cam
 import make_demo_release
+import prepare_imigue
 import pytest
-
-MIM = str(Path(sys.executable).with_name('mim'))
+import region_survival
+import token_map
+from launching import launch, test_command, train_command
 
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'
@@ -39,25 +41,10 @@ def data(tmp_path_factory, request):
     root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp('end_to_end')
     make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
-    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', folder / 'release',
-                    '--out', folder, '--test-labels', folder / 'release/test_answers.csv'],
-                   check=True)
+    prepare_imigue.prepare(folder / 'release', folder,
+                           test_labels=folder / 'release/test_answers.csv', workers=2)
     (folder / 'config.py').write_text(CONFIG.format(root=root, data=folder))
     return folder
-
-
-def train(data, work, *options):
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    return subprocess.Popen([MIM, 'train', 'mmaction', str(data / 'config.py'), '--gpus', '0',
-                             '--work-dir', str(data / work), *options], env=environment, cwd=data,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            start_new_session=True)
-
-
-def finish(process):
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output[-3000:]
-    return output
 
 
 def losses(data, work):
@@ -73,13 +60,20 @@ def losses(data, work):
 
 @pytest.fixture(scope='module')
 def unbroken(data):
-    finish(train(data, 'unbroken'))
+    launch(train_command('config.py', '--work-dir', 'unbroken'), data)
     return losses(data, 'unbroken')
 
 
-def test_killed_and_resumed_run_continues(data, unbroken):
+def test_every_step_is_trained(unbroken):
     assert sorted(unbroken) == list(range(1, 17))
-    process = train(data, 'killed')
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_run_continues(data, unbroken):
+    process = subprocess.Popen(
+        train_command('config.py', '--work-dir', 'killed'), cwd=data,
+        env=dict(os.environ, OMP_NUM_THREADS='1'), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True)
     log = data / 'killed' / 'last_checkpoint'
     start = time.time()
     while not (log.exists() and log.read_text().endswith('epoch_2.pth')):
@@ -89,7 +83,7 @@ def test_killed_and_resumed_run_continues(data, unbroken):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (data / 'killed' / 'epoch_4.pth').exists()
-    output = finish(train(data, 'killed', '--resume'))
+    output = launch(train_command('config.py', '--work-dir', 'killed', '--resume'), data)
     assert 'resumed epoch: 2' in output
     resumed = losses(data, 'killed')
     assert sorted(resumed) == list(range(1, 17))
@@ -98,12 +92,7 @@ def test_killed_and_resumed_run_continues(data, unbroken):
 
 
 def test_mim_test_writes_the_leaderboard_file(data, unbroken):
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    result = subprocess.run([MIM, 'test', 'mmaction', str(data / 'config.py'), '--checkpoint',
-                             str(data / 'unbroken' / 'epoch_4.pth'), '--gpus', '0', '--work-dir',
-                             str(data / 'test')], cwd=data, env=environment, capture_output=True,
-                            text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
+    launch(test_command('config.py', 'unbroken/epoch_4.pth', '--work-dir', 'test'), data)
     metrics = json.loads(next((data / 'test').glob('*/*.json')).read_text())
     rows = list(csv.DictReader(open(data / 'prediction.csv')))
     answers = list(csv.DictReader(open(data / 'release' / 'test_answers.csv')))
@@ -118,40 +107,38 @@ def test_pictures_during_training(data, unbroken):
     assert pictures == ['tokens_0003_0_4.png', 'tokens_0003_1_4.png']  # after 4 epochs
 
 
-def test_picture(data, unbroken, root):
-    result = subprocess.run([sys.executable, str(root / 'tools/visualize/token_map.py'),
-                             str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
-                             '--clip-id', '0004_3', '--out', str(data / 'map.png')], cwd=data,
-                            capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.startswith('0004_3: predicted ')
+@pytest.fixture
+def run(data, unbroken, monkeypatch, capsys):
+    """Run a tool of tools/visualize on the trained model; returns what it printed."""
+
+    def run(tool, *arguments):
+        monkeypatch.chdir(data)
+        monkeypatch.setattr('sys.argv', [tool.__name__, 'config.py', 'unbroken/epoch_4.pth',
+                                         *arguments])
+        tool.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_picture(data, run):
+    output = run(token_map, '--clip-id', '0004_3', '--out', 'map.png')
+    assert output.startswith('0004_3: predicted ')
     assert (data / 'map.png').stat().st_size > 20000
-    missing = subprocess.run([sys.executable, str(root / 'tools/visualize/token_map.py'),
-                              str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
-                              '--clip-id', 'nothing', '--out', str(data / 'no.png')], cwd=data,
-                             capture_output=True, text=True)
-    assert missing.returncode == 1 and 'clip nothing is not in test.csv' in missing.stderr
+    with pytest.raises(SystemExit, match='clip nothing is not in test.csv'):
+        run(token_map, '--clip-id', 'nothing', '--out', 'no.png')
 
 
-def run_tool(data, root, name, *arguments):
-    result = subprocess.run([sys.executable, str(root / 'tools/visualize' / name),
-                             str(data / 'config.py'), str(data / 'unbroken' / 'epoch_4.pth'),
-                             *arguments], cwd=data, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
-
-
-def test_importance_beside_grad_cam(data, unbroken, root):
-    output = run_tool(data, root, 'importance_cam.py', '--clip-id', '0004_3', '--out', 'cam.png')
+def test_importance_beside_grad_cam(data, run):
+    output = run(importance_cam, '--clip-id', '0004_3', '--out', 'cam.png')
     ranks = [float(line.split()[-1]) for line in output.splitlines() if line.startswith('rank')]
     assert len(ranks) == 2 and all(-1 <= rank <= 1 for rank in ranks)
     assert (data / 'cam.png').stat().st_size > 20000
 
 
-def test_region_survival(data, unbroken, root):
-    output = run_tool(data, root, 'region_survival.py', '--regions', 'release/regions.csv',
-                      '--max-clips', '4', '--rivals', 'ToMeNeck', 'KeepFirstNeck', '--out',
-                      'region.png')
+def test_region_survival(data, run):
+    output = run(region_survival, '--regions', 'release/regions.csv', '--max-clips', '4',
+                 '--rivals', 'ToMeNeck', 'KeepFirstNeck', '--out', 'region.png')
     assert 'kept, 4 clips' in output
     rows = list(csv.DictReader(open(data / 'region.csv')))
     assert [row['reducer'] for row in rows] == [

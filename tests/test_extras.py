@@ -1,17 +1,16 @@
 """The extras of training do what they say, each alone and all together."""
 import json
 import math
-import os
 import pickle
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import make_demo_release
 import numpy as np
 import pytest
 import torch
+from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
@@ -28,7 +27,6 @@ from torch.utils.data import DataLoader
 from gaie_mmaction.datasets import skeleton_layout
 
 HEADER = 'clip_id,video,start_frame,end_frame,label\n'
-MIM = str(Path(sys.executable).with_name('mim'))
 
 # Clips of each class in the training and validation part of the challenge, as the label file that
 # the organisers publish with their ST-GCN baseline has them (mikecheninoulu/SMG)
@@ -464,14 +462,6 @@ default_hooks = dict(logger=dict(interval=1))
 """
 
 
-def run_mim(folder, *arguments):
-    result = subprocess.run(
-        [MIM, arguments[0], 'mmaction', str(folder / 'config.py'), '--gpus', '0', *arguments[1:]],
-        cwd=folder, env=dict(os.environ, OMP_NUM_THREADS='1'), capture_output=True, text=True)
-    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
-    return result.stdout + result.stderr
-
-
 @pytest.mark.slow
 def test_all_together(root, tmp_path):
     make_demo_release.make_release(
@@ -481,9 +471,11 @@ def test_all_together(root, tmp_path):
                    check=True)
     (tmp_path / 'config.py').write_text(CONFIG.format(root=root, data=tmp_path))
     work = tmp_path / 'work'
-    run_mim(tmp_path, 'train', '--work-dir', str(work), '--cfg-options', 'train_cfg.max_epochs=2')
+    config = tmp_path / 'config.py'
+    launch(train_command(config, '--work-dir', work, '--cfg-options', 'train_cfg.max_epochs=2'),
+           tmp_path)
     assert not (work / 'epoch_3.pth').exists()
-    output = run_mim(tmp_path, 'train', '--work-dir', str(work), '--resume')
+    output = launch(train_command(config, '--work-dir', work, '--resume'), tmp_path)
     assert 'resumed epoch: 2' in output and 'There is no `ema_state_dict`' not in output
 
     entries = [json.loads(line) for path in sorted(work.glob('*/vis_data/scalars.json'))
@@ -496,8 +488,8 @@ def test_all_together(root, tmp_path):
 
     # the test has the averaged weights, which are not those that were trained last
     path = work / 'epoch_3.pth'
-    run_mim(tmp_path, 'test', '--checkpoint', str(path), '--work-dir', str(tmp_path / 'test'),
-            '--dump', str(tmp_path / 'scores.pkl'))
+    launch(test_command(config, path, '--work-dir', tmp_path / 'test', '--dump',
+                        tmp_path / 'scores.pkl'), tmp_path)
     scores = [sample['pred_score'] for sample in
               pickle.loads((tmp_path / 'scores.pkl').read_bytes())]
     checkpoint = CheckpointLoader.load_checkpoint(str(path))

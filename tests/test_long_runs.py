@@ -44,9 +44,8 @@ def test_batch_script(tmp_path, root, code, resumes):
         os.environ, PATH=path, SLURM_CPUS_PER_TASK='6', SLURM_JOB_ID='17'))
     assert result.returncode == code
     srun, *others = (tmp_path / 'calls').read_text().splitlines()
-    assert srun.startswith('srun --cpus-per-task=6 --kill-on-bad-exit=1 python -u /')
-    assert srun.split('.mim/tools/train.py')[1] == (
-        ' CONFIG --launcher slurm --work-dir work_dirs/run' + ' --resume' * resumes)
+    assert srun == ('srun --cpus-per-task=6 --kill-on-bad-exit=1 python -u tools/train.py CONFIG '
+                    '--launcher slurm --work-dir work_dirs/run' + ' --resume' * resumes)
     assert others == ['scontrol requeue 17'] * (code == 143)
 
 

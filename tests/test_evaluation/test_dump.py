@@ -1,7 +1,5 @@
 """Scores of all classes, kept by `mim test --dump`, and what can be made of them."""
-import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import mmengine
 import numpy as np
 import pytest
 import torch
+from launching import launch, test_command
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -18,7 +17,6 @@ from numbered_video import write_video
 from gaie_mmaction.datasets.annotations import read_annotations
 from gaie_mmaction.evaluation import check_submission
 
-MIM = str(Path(sys.executable).with_name('mim'))
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'
 model = dict(backbone=dict(embed_dims=24, num_heads=2, depth=2, merge_layers=(0, )),
@@ -43,12 +41,9 @@ def folder(tmp_path_factory):
     torch.nn.init.normal_(model.cls_head.fc_cls.weight, std=3)  # so that the classes differ
     torch.save(dict(state_dict=model.state_dict()), folder / 'random.pth')
     # with --dump the evaluators are a list, so the metric has a number
-    result = subprocess.run([MIM, 'test', 'mmaction', 'config.py', '--checkpoint', 'random.pth',
-                             '--gpus', '0', '--work-dir', 'work', '--dump', 'scores.pkl',
-                             '--cfg-options', 'test_evaluator.0.out_file=out/Submission.zip',
-                             'test_evaluator.0.format=2023'], cwd=folder, capture_output=True,
-                            text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
-    assert result.returncode == 0, result.stderr[-3000:]
+    launch(test_command('config.py', 'random.pth', '--work-dir', 'work', '--dump', 'scores.pkl',
+                        '--cfg-options', 'test_evaluator.0.out_file=out/Submission.zip',
+                        'test_evaluator.0.format=2023', mim=False), folder)
     return folder
 
 

@@ -296,7 +296,7 @@ def test_pretrained_is_loaded_strictly(tmp_path):
     pytest.param(dict(type='EViTNeck'), marks=pytest.mark.slow),
     pytest.param(dict(type='VidTLDRNeck', token_keep_ratio=.7), marks=pytest.mark.slow),
 ], ids=lambda settings: settings['type'])
-@pytest.mark.parametrize('amp', [False, True])
+@pytest.mark.parametrize('amp', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_compiles_as_one_graph(settings, amp):
     """No break, in testing and in training, gradients included."""
     model = make_pair(neck=settings)[1]

@@ -1,13 +1,13 @@
 """Features for other work: our tool and MMAction2's script give what the backbone gives."""
 import subprocess
 import sys
-from pathlib import Path
 
 import extract_features
 import mmengine
 import numpy as np
 import pytest
 import torch
+from launching import needs_mim
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from numbered_video import write_video
@@ -89,13 +89,14 @@ def test_wrong_arguments(folder, monkeypatch, capsys):
         assert end.value.code == message or message in str(end.value.code)
 
 
-@pytest.mark.parametrize('dense', [
-    True, pytest.param(False, marks=pytest.mark.slow)], ids=['dense', 'pooled'])
+@needs_mim
+@pytest.mark.slow
+@pytest.mark.parametrize('dense', [True, False], ids=['dense', 'pooled'])
 def test_hosts_script(folder, dense):
     out = folder / f'host_{dense}'
     options = ['--spatial-type', 'keep', '--temporal-type', 'keep'] if dense else []
     result = subprocess.run(
-        [str(Path(sys.executable).with_name('mim')), 'run', 'mmaction', 'clip_feature_extraction',
+        [sys.executable, '-m', 'mim', 'run', 'mmaction', 'clip_feature_extraction',
          str(folder / 'small.py'), str(folder / 'small.pth'), str(out), '--video-list',
          str(folder / 'clips.txt'), *options, '--cfg-options',
          f'model.backbone.return_feat_map={dense}'], capture_output=True, text=True, cwd=folder)
