@@ -85,7 +85,7 @@ def test_own_skeletons(root, tmp_path, monkeypatch):
     exec(blocks(root, 'your_own_data.md')[1], {})
     init_default_scope('mmaction')
     dataset = DATASETS.build(dict(
-        type='IMiGUEPoseDataset', ann_file='skeleton.npz', split='train', pipeline=[]))
+        type='IMiGUEPoseDataset', ann_file='skeleton.pkl', split='train', pipeline=[]))
     assert [dataset[k]['clip_id'] for k in range(len(dataset))] == ['a_0']
     assert (dataset[0]['keypoint'] == 100).all()
 

@@ -5,12 +5,11 @@ from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
 from .imigue_pose_dataset import IMiGUEPoseDataset
 from .skeleton_graph import SKELETON_LAYOUTS, SkeletonLayout
-from .skeleton_npz import read_skeleton_npz, write_skeleton_npz
 from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 
 __all__ = [
     'DataGroupSampler', 'IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset',
     'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout',
-    'VideoFile', 'VideoReadError', 'read_skeleton_npz', 'write_skeleton_npz'
+    'VideoFile', 'VideoReadError'
 ]

@@ -24,8 +24,8 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
 
     Args:
         ann_file (str): Path of the segment csv or clip list.
-        skeleton_file (str): Path of the skeletons of ``tools/data/prepare_imigue.py``, pickle or
-            npz, from ``data_root``.
+        skeleton_file (str): Path of the skeletons of ``tools/data/prepare_imigue.py``, from
+            ``data_root``.
         split (str, optional): Split of the skeletons. Defaults to None, the name of
             ``ann_file`` without its ending: ``'train'`` for ``train.csv``.
         layout (str): Name of the joints' layout. Defaults to ``'imigue'``.

@@ -12,7 +12,6 @@ from ..safe_pickle import load_pickle_safely
 from .imigue_classes import HasIMiGUEClasses
 from .skeleton_graph import get_layout
 from .skeleton_layout import hands_swapped
-from .skeleton_npz import read_skeleton_npz
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 EXAMPLES = 5
@@ -23,10 +22,10 @@ def some(names: Sequence[str]) -> str:
 
 
 def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
-    """Read a file of skeletons, without running anything that it may hold.
+    """Read a pickle of skeletons, without running anything that it may hold.
 
     Args:
-        path (str): Plain arrays if its name ends in ``.npz``, otherwise a pickle.
+        path (str): Path of the file.
 
     Returns:
         tuple: The annotations by clip id, and the clip ids by the name of their split.
@@ -35,8 +34,7 @@ def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
         FileNotFoundError: If there is no such file.
         ValueError: If it has another form, or a clip occurs twice.
     """
-    arrays = path.lower().endswith('.npz')
-    content = read_skeleton_npz(path) if arrays else load_pickle_safely(path)
+    content = load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
             and isinstance(content.get('annotations'), list)):
         raise ValueError(f'{path} is no file of skeletons: it must hold a dict of '
@@ -55,17 +53,16 @@ def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
 class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
 
-    ``skeleton.pkl`` has the form of MMAction2's ``PoseDataset``, which reads it as well. This
-    one reads it without running anything that it may hold. ``skeleton.npz`` has the same clips
-    as plain arrays, see :func:`write_skeleton_npz`. Either is checked, every clip gets its
-    ``clip_id``, and videos whose left and right hand seem to be swapped are warned of.
+    The file has the form of MMAction2's ``PoseDataset``, which reads it as well. This one reads it
+    without running anything that it may hold, and checks it. Every clip gets its ``clip_id``, and
+    a warning names videos whose left and right hand seem to be swapped.
 
     A clip has ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape`` (H, W), and
     ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints; missing
     joints are zeros. Clips without any joint are allowed in test mode alone.
 
     Args:
-        ann_file (str): Path of the file: plain arrays if it ends in ``.npz``, otherwise a pickle.
+        ann_file (str): Path of the pickle.
         pipeline (list[dict or Callable]): Data transforms.
         split (str): Name of the split, ``'train'``, ``'val'``, ``'test'``, ``'trainval'`` ...;
             its order is kept.

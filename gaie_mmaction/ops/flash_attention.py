@@ -62,7 +62,8 @@ def flash_attention(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor],
     mask = None if bias is None else bias[:, None, None]
     out, log_sum = _OPERATOR(q, k, v, attn_mask=mask, scale=scale)
     with torch.no_grad():
-        mask = -log_sum.unsqueeze(2).to(dtype)  # (B, h, 1, N)
+        # (B, h, 1, N); laid out by rows, since PyTorch 2.7 misreads a transposed mask
+        mask = (-log_sum).to(dtype).contiguous().unsqueeze(2)
         log_column = _OPERATOR(k, q, v, attn_mask=mask, scale=scale)[1]
         if bias is not None:
             log_column = log_column + bias[:, None]

@@ -108,7 +108,8 @@ def result(folder, tmp_path_factory):
          '3', '--threads', '1', '--device', 'cpu', '--tables', '--out', out],
         cwd=folder, capture_output=True, text=True, env=dict(os.environ, COLUMNS='300'))
     assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout, out / f'compare-infer-fp32-cpu1-torch{torch.__version__[:4]}'
+    release = '.'.join(torch.__version__.split('.')[:2])
+    return process.stdout, out / f'compare-infer-fp32-cpu1-torch{release}'
 
 
 def test_accuracy_is_mim_tests(folder, result):

@@ -26,7 +26,7 @@ from full_release import make_release as make_full_release
 from numbered_video import draw_number, read_number, rotate, write_video
 from release_media import nose_x, write_xlsx
 
-from gaie_mmaction.datasets import VideoFile, read_skeleton_npz
+from gaie_mmaction.datasets import VideoFile
 from gaie_mmaction.datasets.annotations import read_annotations
 from gaie_mmaction.datasets.skeleton_layout import hands_swapped
 from gaie_mmaction.release import archives, cutting, labels, segments
@@ -784,33 +784,6 @@ def test_what_an_earlier_run_left(tmp_path):
     skeleton.unlink()
     prepared(root)
     assert {path.name for path in out.iterdir()} == before - names
-
-
-def test_skeletons_as_plain_arrays(tmp_path, monkeypatch):
-    """The same clips in either format, and never both, which might differ."""
-    root, out = make_release(tmp_path / 'r'), tmp_path / 'r-out'
-    for video_id in ('0001', '0054'):
-        folder = next(root.rglob(f'{video_id}_label.csv')).parent
-        write_light_hand(folder / f'{video_id}_light_hand.csv', light_hand(NUM_FRAMES))
-    prepared(root)
-    with open(out / 'skeleton.pkl', 'rb') as file:
-        pickled = pickle.load(file)
-    main(monkeypatch, root, '--out', out, '--skeleton-format', 'npz', '--workers', 1)
-    assert not (out / 'skeleton.pkl').exists()
-    plain = read_skeleton_npz(str(out / 'skeleton.npz'))
-    assert plain['split'] == pickled['split'] and len(plain['annotations']) == 6
-    for one, other in zip(plain['annotations'], pickled['annotations']):
-        assert set(one) == set(other)
-        for key, value in one.items():
-            if isinstance(value, np.ndarray):
-                assert (value.dtype, value.shape) == (other[key].dtype, other[key].shape)
-                assert value.tobytes() == other[key].tobytes()
-            else:
-                assert (value, type(value)) == (other[key], type(other[key]))
-    prepared(root)
-    assert (out / 'skeleton.pkl').exists() and not (out / 'skeleton.npz').exists()
-    with pytest.raises(SystemExit):
-        main(monkeypatch, root, '--out', out, '--skeleton-format', 'json')
 
 
 def test_form_of_the_subjects_table(tmp_path):

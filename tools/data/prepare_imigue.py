@@ -7,8 +7,8 @@ beside themselves. A second run does only what is missing.
 OUT gets train.csv, val.csv, test.csv and trainval.csv (segments of whole videos),
 holdout_train.csv and holdout_val.csv (a validation part of other people, or without
 --subjects of other videos), with subjects xsub_train.csv and xsub_test.csv (the paper's
-cross-subject protocol), each also as a clip list (.txt) for cut clips, skeleton.pkl
-or skeleton.npz, label_map.txt, report.txt, report.json, classes.png, and the link videos to ROOT,
+cross-subject protocol), each also as a clip list (.txt) for cut clips, skeleton.pkl,
+label_map.txt, report.txt, report.json, classes.png, and the link videos to ROOT,
 where the configs look for the videos.
 """
 import argparse
@@ -34,7 +34,6 @@ from tqdm import tqdm
 
 from gaie_mmaction.datasets.annotations import SEGMENT_HEADER
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
-from gaie_mmaction.datasets.skeleton_npz import write_skeleton_npz
 from gaie_mmaction.files import (
     FolderInUseError,
     atomic_file,
@@ -64,7 +63,6 @@ Key = TypeVar('Key')
 Result = TypeVar('Result')
 
 CLIPS_A_TASK = 16
-SKELETON_FORMATS = ('pkl', 'npz')
 # not made of every release
 FURTHER_SPLITS = ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test')
 
@@ -289,16 +287,14 @@ def write_annotations(out: Path, splits: Dict[str, List[Row]]) -> None:
         write_text(out / f'{name}.txt', ''.join(f'{row[0]}.mp4 {row[-1]}\n' for row in rows))
 
 
-def write_skeletons(out: Path, clips: Optional[dict], skeleton_format: str) -> None:
-    """Skeletons in one format; what only an earlier run made is deleted."""
-    if clips is not None and skeleton_format == 'npz':
-        write_skeleton_npz(out / 'skeleton.npz', clips)
-    elif clips is not None:
-        with atomic_file(out / 'skeleton.pkl') as partial, open(partial, 'wb') as file:
-            pickle.dump(clips, file, protocol=4)
-    for other in SKELETON_FORMATS:
-        if clips is None or other != skeleton_format:
-            (out / f'skeleton.{other}').unlink(missing_ok=True)
+def write_skeletons(out: Path, clips: Optional[dict]) -> None:
+    """Skeletons; what only an earlier run made is deleted."""
+    path = out / 'skeleton.pkl'
+    if clips is None:
+        path.unlink(missing_ok=True)
+        return
+    with atomic_file(path) as partial, open(partial, 'wb') as file:
+        pickle.dump(clips, file, protocol=4)
 
 
 def write_report(out: Path, report: Report) -> None:
@@ -333,8 +329,7 @@ def link_videos(out: Path, root: Path) -> None:
 
 
 def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
-            test_labels: Optional[Path] = None, cut: bool = False, workers: int = 1,
-            skeleton_format: str = 'pkl') -> Report:
+            test_labels: Optional[Path] = None, cut: bool = False, workers: int = 1) -> Report:
     """Do the whole job; see the module's text.
 
     Args:
@@ -344,7 +339,6 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
         test_labels (Path, optional): Labels of the test part where they are known.
         cut (bool): Also cut clips. Defaults to False.
         workers (int): Processes. Defaults to 1.
-        skeleton_format (str): ``'pkl'`` or ``'npz'``. Defaults to ``'pkl'``.
 
     Returns:
         Report: As written.
@@ -360,12 +354,11 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
     cache = out / 'cache'
     cache.mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
-        return _prepare(root, out, cache, subjects, test_labels, cut, workers, skeleton_format)
+        return _prepare(root, out, cache, subjects, test_labels, cut, workers)
 
 
 def _prepare(root: Path, out: Path, cache: Path, subjects: Optional[Path],
-             test_labels: Optional[Path], cut: bool, workers: int,
-             skeleton_format: str) -> Report:
+             test_labels: Optional[Path], cut: bool, workers: int) -> Report:
     report = Report()
     for folder in (out, cache):
         remove_partial_files(folder)
@@ -383,8 +376,7 @@ def _prepare(root: Path, out: Path, cache: Path, subjects: Optional[Path],
     splits = add_splits(parts, layout, root, facts, licensed, report)
 
     write_annotations(out, splits)
-    write_skeletons(out, skeleton_clips(splits, facts, cache) if layout.skeletons else None,
-                    skeleton_format)
+    write_skeletons(out, skeleton_clips(splits, facts, cache) if layout.skeletons else None)
     write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
     write_report(out, report)
     if cut:
@@ -406,10 +398,6 @@ def main() -> None:
                         '(found by itself where it is below ROOT)')
     parser.add_argument('--test-labels', type=Path, metavar='CSV',
                         help='csv clip_id,label with the labels of the test part, if you have them')
-    parser.add_argument('--skeleton-format', choices=SKELETON_FORMATS, default='pkl',
-                        help='of skeleton.pkl or skeleton.npz: a pickle, which MMAction2\'s '
-                        'PoseDataset reads too, or plain arrays, which cannot hold code '
-                        '(default: pkl)')
     parser.add_argument('--cut', action='store_true',
                         help='also cut every clip into a short video, OUT/clips/<clip_id>.mp4, '
                         'which loads faster')
@@ -422,7 +410,7 @@ def main() -> None:
         sys.exit(f'--workers must be at least 1, but got {args.workers}')
     try:
         report = prepare(args.root, args.out, args.subjects, args.test_labels, args.cut,
-                         args.workers, args.skeleton_format)
+                         args.workers)
     except (ReleaseError, FolderInUseError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
