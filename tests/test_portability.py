@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 
-import pytest
 from test_tools.test_prepare_imigue import make_release
 
 ELSEWHERE = """
@@ -52,9 +51,8 @@ def test_without_posix_modules(tmp_path, root):
     assert (tmp_path / 'work/epoch_1.pth').is_file()
 
 
-@pytest.fixture(scope='module')
-def import_times():
-    """Own microseconds of each module that an import of the package loads, in order."""
+def time_import():
+    """Own microseconds of each module that an import of the package loads, with its depth."""
     result = subprocess.run([sys.executable, '-X', 'importtime', '-c', 'import gaie_mmaction'],
                             capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -63,34 +61,36 @@ def import_times():
             for own, _, name in rows]
 
 
-def loaded_for(import_times, owner):
-    """Modules that are imported below one of ``owner``, none of them upstream's own."""
-    found, upstream = {}, ('torch', 'mmengine', 'mmcv', 'mmaction')
+def own_part(times):
+    """Modules below gaie_mmaction that no upstream package has asked for."""
+    found, stack = {}, []
     # a module stands after what it imports, which is indented further: read from the end
-    stack = []
-    for depth, name, own in reversed(import_times):
+    for depth, name, own in reversed(times):
         while stack and stack[-1][0] >= depth:
             stack.pop()
-        stack.append((depth, name))
-        top = [entry.partition('.')[0] for _, entry in stack]
-        if owner in top and not set(top) & set(upstream):
+        stack.append((depth, name.partition('.')[0]))
+        above = {package for _, package in stack}
+        if 'gaie_mmaction' in above and not above & {'torch', 'mmengine', 'mmcv', 'mmaction'}:
             found[name] = own
     return found
 
 
-def test_import_is_light(import_times):
-    """PIL and scipy are loaded by mmcv and MMAction2, never by this package."""
-    own = loaded_for(import_times, 'gaie_mmaction')
-    assert {'gaie_mmaction', 'av', 'gaie_mmaction.ops.attention'} <= set(own)
-    heavy = {'matplotlib', 'PIL', 'sklearn', 'scipy', 'pandas'}
-    assert not heavy & {name.partition('.')[0] for name in own}
-    everything = {name.partition('.')[0] for _, name, _ in import_times}
-    assert not {'matplotlib', 'sklearn', 'pandas'} & everything
+def test_import_is_light():
+    """mmcv imports PIL, and MMAction2 scipy; this package imports neither.
 
-
-def test_import_is_fast(import_times):
-    """Against the rest of the same import, so that a busy machine slows both."""
-    own = loaded_for(import_times, 'gaie_mmaction')
-    total = sum(time for _, _, time in import_times)
-    print(f'{sum(own.values()) / 1e6:.3f} of {total / 1e6:.3f} s')
-    assert sum(own.values()) < .12 * total
+    Its part of the time is taken relative to all of it, and the best of three imports counts:
+    other processes can only add to it.
+    """
+    shares = []
+    for _ in range(3):
+        times = time_import()
+        own = own_part(times)
+        assert {'gaie_mmaction', 'av', 'gaie_mmaction.ops.attention'} <= set(own)
+        assert not {'matplotlib', 'PIL', 'sklearn', 'scipy', 'pandas'} & {
+            name.partition('.')[0] for name in own}
+        assert not {'matplotlib', 'sklearn', 'pandas'} & {
+            name.partition('.')[0] for _, name, _ in times}
+        shares.append(sum(own.values()) / sum(own for _, _, own in times))
+        if shares[-1] < .12:
+            return
+    raise AssertionError(f'its own part takes {min(shares):.0%} of the import')
