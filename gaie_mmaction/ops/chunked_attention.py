@@ -33,7 +33,8 @@ def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[
         tuple: ``(B, h, N, d)`` in the dtype of ``v``, with the memory order (B, N, h, d), or
         None; and ``(B, N)`` float32.
     """
-    if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+    # torch.export traces without Dynamo; PyTorch 2.8 says is_exporting() to torch.compile, too
+    if torch.compiler.is_dynamo_compiling():
         # one operator to the compiler: unrolled, the blocks would take it many minutes
         out, importance = _as_one_operator(q, k, v, bias, scale)
         return None if v is None else out, importance
