@@ -13,7 +13,7 @@ import sys
 import types
 import warnings
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 MMCV_PACKAGES = ('mmcv', 'mmcv-lite', 'onedl-mmcv')  # all of them install the module mmcv
 MMCV_MINIMUM, MMCV_BELOW = '2.0.0', '3.0.0'
@@ -134,36 +134,50 @@ def leave_out_broken_vindlu() -> None:
         dependency.WITH_MULTIMODAL = False
 
 
-def _history_buffer_method(owner: type, name: str) -> Callable:
-    """The only attributes that a checkpoint may look up: mmengine pickles them by name."""
-    from mmengine.logging import HistoryBuffer
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
-        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
-    return getattr(owner, name)
-
-
 def allow_checkpoint_classes() -> None:
     """Let ``torch.load(weights_only=True)`` read what mmengine itself writes.
 
-    PyTorch >= 2.6 reads only tensors and plain containers, while mmengine's
-    checkpoints hold ``HistoryBuffer`` and NumPy numbers
-    (https://github.com/open-mmlab/mmengine/issues/1655). Exactly these are
-    allowed. Delete when mmengine reads its own checkpoints.
+    PyTorch >= 2.6 reads only tensors and plain containers, while mmengine's checkpoints hold
+    ``HistoryBuffer`` and NumPy numbers (https://github.com/open-mmlab/mmengine/issues/1655). Their
+    names lead to stand-ins that check what they are filled with, never to the classes themselves.
+    Delete when mmengine reads its own checkpoints.
     """
     import numpy as np
     import torch
     from mmengine.logging import HistoryBuffer
-    multiarray = importlib.import_module(
-        'numpy.core.multiarray' if np.lib.NumpyVersion(np.__version__) < '2.0.0' else
-        'numpy._core.multiarray')
-    allowed: list = [HistoryBuffer, (_history_buffer_method, 'builtins.getattr')]
-    allowed += [np.ndarray, np.dtype]
-    allowed += [type(np.dtype(kind)) for kind in ('float64', 'float32', 'int64', 'bool')]
-    for function in ('_reconstruct', 'scalar'):
-        # NumPy 2 moved them: a checkpoint names the place of the NumPy that wrote it
-        for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-            allowed.append((getattr(multiarray, function), f'{module}.{function}'))
-    torch.serialization.add_safe_globals(allowed)
+
+    from .safe_pickle import NUMPY, CheckedArray
+
+    class CheckedHistory:
+        """Becomes a ``HistoryBuffer`` of two arrays of numbers and a length."""
+
+        def __init__(self, *arguments: Any) -> None:
+            raise pickle.UnpicklingError('it calls HistoryBuffer')  # its state alone fills it
+
+        def __setstate__(self, state: dict) -> None:
+            arrays: Dict[str, Any] = {
+                name: state.get(name) for name in ('_log_history', '_count_history')}
+            length = state.get('max_length')
+            if type(length) is not int or not all(
+                    type(array) is CheckedArray and array.ndim == 1 and array.dtype.kind in 'biuf'
+                    for array in arrays.values()):
+                raise pickle.UnpicklingError('it holds a log buffer of something else than numbers')
+            self.__class__ = HistoryBuffer
+            # its own __setstate__ takes functions from the file, for the whole process
+            self.__dict__ = {name: array.view(np.ndarray) for name, array in arrays.items()}
+            self.__dict__['max_length'] = length
+            HistoryBuffer._set_default_statistics(self)
+
+    def statistic(owner: type, name: str) -> str:
+        """mmengine pickles ``HistoryBuffer.mean`` and the like by ``getattr``."""
+        if owner is not CheckedHistory or name not in ('min', 'max', 'mean', 'current'):
+            raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
+        return name  # which the buffer knows by itself
+
+    torch.serialization.add_safe_globals([
+        (CheckedHistory, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        (statistic, 'builtins.getattr'),
+        *((stand_in, '.'.join(name)) for name, stand_in in NUMPY.items())])
 
 
 def _sdpa_macs(inputs: list, outputs: list) -> float:

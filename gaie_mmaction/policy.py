@@ -9,17 +9,19 @@ import functools
 import os
 import pickle
 import re
+import zipfile
 from typing import Any, Callable, Dict, Optional
 from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
-from mmengine.dist import get_dist_info
+from filelock import FileLock
 from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.fileio import LocalBackend
 from mmengine.runner import checkpoint as checkpoint_module
 
 from .files import atomic_file
+from .safe_pickle import DAMAGE
 
 SWITCH = 'GAIE_MMACTION_OFF'
 
@@ -42,8 +44,11 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
     path = os.path.expanduser(filename)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {filename} does not exist')
+    _require_uncompressed(path)
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
+    except torch.OutOfMemoryError:
+        raise  # is a RuntimeError, but says nothing about the file
     except pickle.UnpicklingError as error:
         # torch's own text advises to switch the check off, which is no way out
         with open(path, 'rb') as file:
@@ -53,15 +58,33 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
                 f'{filename} is no checkpoint: it begins with {start!r}. Perhaps a web page or '
                 'the pointer of a large file was saved instead: download it again.') from error
         found = re.search(r'GLOBAL (\S+)', str(error))
-        reason = f'it holds {found[1]}' if found else str(error).strip().splitlines()[-1]
+        said = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
+        reason = (f'it holds {found[1]}' if found else said[1] if said else
+                  str(error).strip().splitlines()[0])
         raise RuntimeError(
             f'checkpoint {filename} is refused and nothing of it was run: {reason}. Only tensors, '
-            'plain containers and what mmengine writes are read. If the file comes from a source '
-            'that you trust, load it there and save its state_dict alone.') from error
-    except (EOFError, RuntimeError, ValueError, KeyError) as error:
+            'plain containers and what mmengine writes are read. If you trust its source, keep its '
+            "weights alone: torch.save(dict(state_dict=torch.load(PATH, weights_only=False)"
+            "['state_dict']), NEW_PATH)") from error
+    except DAMAGE as error:
+        if 'torch.cuda.is_available() is False' in str(error):
+            raise RuntimeError(f'checkpoint {filename} holds tensors of a GPU, and none is visible '
+                               "here: load it with map_location='cpu'") from error
         raise RuntimeError(f'checkpoint {filename} ({os.path.getsize(path)} bytes) cannot be '
                            f'read: {error}. It is damaged or incomplete: download or save it '
                            'again, or resume from an earlier one.') from error
+
+
+def _require_uncompressed(path: str) -> None:
+    """torch.save never compresses: records that would grow on reading are a trap for memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        declared = sum(record.file_size for record in archive.infolist())
+    size = os.path.getsize(path)
+    if declared > size:
+        raise RuntimeError(f'checkpoint {path} is refused and nothing of it was run: its records '
+                           f'would take {declared} bytes, but the file has {size}')
 
 
 def load_checkpoints_safely() -> None:
@@ -79,17 +102,16 @@ def load_checkpoints_safely() -> None:
                        model_dir: Optional[str] = None) -> dict:
         folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
         path = os.path.join(folder, os.path.basename(urlparse(filename).path))
-        rank, world_size = get_dist_info()
-        if rank == 0 and not os.path.exists(path):
-            os.makedirs(folder, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(filename, path)
-            except URLError as error:
-                raise RuntimeError(f'{filename} cannot be downloaded ({error.reason}). Fetch it '
-                                   'elsewhere and give its local path instead, for example '
-                                   '--cfg-options model.backbone.pretrained=PATH') from error
-        if world_size > 1:
-            torch.distributed.barrier()
+        os.makedirs(folder, exist_ok=True)
+        with FileLock(f'{path}.lock'):  # the first process of each node downloads
+            if not os.path.exists(path):
+                try:
+                    torch.hub.download_url_to_file(filename, path)
+                except (URLError, OSError) as error:
+                    raise RuntimeError(
+                        f'{filename} cannot be downloaded ({error}). Fetch it elsewhere and give '
+                        'its local path instead, for example --cfg-options '
+                        'model.backbone.pretrained=PATH') from error
         return load_checkpoint_safely(path, map_location)
 
     loader = checkpoint_module.CheckpointLoader

@@ -1,66 +1,96 @@
 """Reading pickles without running what a stranger may have put into them.
 
-NumPy's own pickled forms are rebuilt here from their bytes: its ``dtype`` takes flags and
-fields from a pickle as they come, and with wrong ones an array of addresses.
+NumPy's own pickled forms are rebuilt here from their bytes. NumPy itself takes shape, flags and
+fields as they come: ``ndarray((1,), 'O', buffer)`` makes Python objects of any eight bytes.
 """
 import io
+import math
 import os
 import pickle
 import re
+import struct
 from collections import OrderedDict
 from typing import Any, Callable, Dict, Literal, Tuple
 
 import numpy as np
 import torch
 
-NUMBERS = re.compile(r'(b|i|u|f|c)[0-9]{1,2}|S[0-9]+|U[0-9]+')
 
+class CheckedDType:
+    """Stands for a ``numpy.dtype`` while a pickle is read; plain numbers and texts alone."""
 
-class _DType:
-    """What stands for a ``numpy.dtype`` while a pickle is read."""
+    PLAIN = re.compile(r'(b|i|u|f|c)[0-9]{1,2}|(S|U)[0-9]{1,9}')
 
     def __init__(self, code: str, *_: Any) -> None:
-        if not (isinstance(code, str) and NUMBERS.fullmatch(code)):
+        if not (isinstance(code, str) and self.PLAIN.fullmatch(code)):
             raise pickle.UnpicklingError(f'it holds an array of {code!r}')
         self.code = code
         self.order: Literal['<', '>', '|', '='] = '='
 
     def __setstate__(self, state: tuple) -> None:
         # version, byte order, subarray, names, fields; sizes are in the code already
-        if state[1] not in ('<', '>', '|', '=') or any(part is not None for part in state[2:5]):
+        if (not isinstance(state, tuple) or len(state) < 5 or state[1] not in ('<', '>', '|', '=')
+                or any(part is not None for part in state[2:5])):
             raise pickle.UnpicklingError('it holds an array of fields')
         self.order = state[1]
 
     def real(self) -> np.dtype:
+        """The dtype itself."""
         return np.dtype(self.code).newbyteorder(self.order)
 
 
-class _Array:
-    """What stands for a ``numpy.ndarray`` while a pickle is read."""
+class CheckedArray(np.ndarray):
+    """A ``numpy.ndarray`` as a pickle may make it: empty, then filled once by its own bytes."""
 
-    def __init__(self, *_: Any) -> None:
-        self.content = (0, ), _DType('f8'), False, b''
+    def __new__(cls, *arguments: Any) -> 'CheckedArray':
+        if arguments:
+            raise pickle.UnpicklingError('it calls numpy.ndarray')
+        return super().__new__(cls, (0, ), 'u1')
 
-    def __setstate__(self, state: tuple) -> None:
-        self.content = state[1:]
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, content = state
+        if self.size or type(dtype) is not CheckedDType:
+            raise pickle.UnpicklingError('it holds an array that is filled in an unusual way')
+        filled: Any = (1, *_checked(shape, dtype, content), bool(fortran), bytes(content))
+        super().__setstate__(filled)
 
-    def real(self) -> np.ndarray:
-        shape, dtype, fortran, content = self.content
-        if not isinstance(content, (bytes, bytearray)):
-            raise pickle.UnpicklingError('it holds an array of objects')
-        # a copy, as memory of bytes cannot be written to
-        flat = np.frombuffer(content, dtype.real()).copy()
-        return flat.reshape(shape, order='F' if fortran else 'C')
-
-
-def _from_buffer(content: bytes, dtype: _DType, shape: tuple, order: str, *_: Any) -> _Array:
-    array = _Array()
-    array.content = shape, dtype, order == 'F', content
-    return array
+    def __reduce__(self) -> Any:
+        return self.view(np.ndarray).__reduce__()  # saved again, it is a plain array
 
 
-def _scalar(dtype: _DType, content: bytes) -> np.generic:
+def _checked(shape: Any, dtype: CheckedDType, content: Any) -> Tuple[tuple, np.dtype]:
+    if not isinstance(content, (bytes, bytearray)):
+        raise pickle.UnpicklingError('it holds an array of objects')
+    if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
+        raise pickle.UnpicklingError(f'it holds an array of shape {shape!r}')
+    real = dtype.real()
+    if math.prod(shape) * real.itemsize != len(content):
+        raise pickle.UnpicklingError(f'it holds an array of shape {shape} and {real}, but with '
+                                     f'{len(content)} bytes')
+    return shape, real
+
+
+def checked_reconstruct(*_: Any) -> CheckedArray:
+    """In place of ``numpy.core.multiarray._reconstruct``."""
+    return CheckedArray()
+
+
+def checked_scalar(dtype: CheckedDType, content: bytes) -> np.generic:
+    """In place of ``numpy.core.multiarray.scalar``."""
+    _checked((1, ), dtype, content)
     return np.frombuffer(content, dtype.real())[0]
+
+
+def _from_buffer(content: bytes, dtype: CheckedDType, shape: tuple, order: Any, *_: Any
+                 ) -> np.ndarray:
+    shape, real = _checked(shape, dtype, content)
+    # a copy, as memory of bytes cannot be written to
+    return np.frombuffer(content, real).copy().reshape(shape, order='F' if order == 'F' else 'C')
+
+
+# what reading a damaged pickle or checkpoint can end with
+DAMAGE = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, ImportError,
+          RuntimeError, MemoryError, OverflowError, AssertionError, SystemError, struct.error)
 
 
 def _load_storage(content: bytes) -> object:
@@ -80,39 +110,75 @@ def _no_bytes() -> bytes:
     return b''
 
 
+NUMPY: Dict[Tuple[str, str], Callable] = {
+    ('numpy', 'ndarray'): CheckedArray,
+    ('numpy', 'dtype'): CheckedDType,
+}
+for _core in ('numpy.core', 'numpy._core'):  # NumPy 2 moved them
+    NUMPY[f'{_core}.multiarray', '_reconstruct'] = checked_reconstruct
+    NUMPY[f'{_core}.multiarray', 'scalar'] = checked_scalar
 ALLOWED: Dict[Tuple[str, str], Callable] = {
-    ('numpy', 'ndarray'): _Array,
-    ('numpy', 'dtype'): _DType,
+    **NUMPY,
+    ('numpy.core.numeric', '_frombuffer'): _from_buffer,
+    ('numpy._core.numeric', '_frombuffer'): _from_buffer,
     ('collections', 'OrderedDict'): OrderedDict,
     ('_codecs', 'encode'): _encode,
     ('__builtin__', 'bytes'): _no_bytes,
     ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
     ('torch.storage', '_load_from_bytes'): _load_storage,
 }
-for _core in ('numpy.core', 'numpy._core'):  # NumPy 2 moved them
-    ALLOWED[f'{_core}.multiarray', '_reconstruct'] = _Array
-    ALLOWED[f'{_core}.multiarray', 'scalar'] = _scalar
-    ALLOWED[f'{_core}.numeric', '_frombuffer'] = _from_buffer
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows what stands in :data:`ALLOWED`, and nothing else."""
+_Python: Any = pickle._Unpickler
+
+
+class _Unpickler(_Python):
+    """Knows what stands in :data:`ALLOWED`, and sets the state of its own stand-ins alone.
+
+    In Python, since the one in C keeps a list as long as the largest number that a pickle claims,
+    and lets a pickle set attributes of functions, which stay for the whole process.
+    """
+
+    dispatch = dict(_Python.dispatch)
 
     def find_class(self, module: str, name: str) -> Callable:
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f'it holds {module}.{name}')
         return ALLOWED[module, name]
 
+    def load_build(self) -> None:
+        owner = self.stack[-2]
+        if type(owner) not in (CheckedArray, CheckedDType):
+            raise pickle.UnpicklingError(f'it sets the state of {owner!r:.80}')
+        super().load_build()
 
-def _real(value: Any) -> Any:
-    """Containers with arrays for what stands for them."""
-    if isinstance(value, (_Array, _DType)):
-        return value.real()
-    if isinstance(value, dict):
-        return type(value)((key, _real(inner)) for key, inner in value.items())
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_real, value))
-    return value
+    def load_bytearray8(self) -> None:
+        length, = struct.unpack('<Q', self.read(8))
+        self.append(bytearray(self.read(length)))  # pickle's own makes one of any claimed length
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+def _plain(value: Any, done: Dict[int, Any]) -> Any:
+    """Containers with plain arrays for the checked ones, each one once however often it occurs."""
+    if id(value) in done:
+        return done[id(value)]
+    result = value
+    if isinstance(value, CheckedDType):
+        result = value.real()
+    elif isinstance(value, CheckedArray):
+        result = value.view(np.ndarray)
+    elif isinstance(value, dict):
+        result = done[id(value)] = type(value)()
+        result.update((key, _plain(inner, done)) for key, inner in value.items())
+    elif isinstance(value, list):
+        result = done[id(value)] = []
+        result.extend(_plain(inner, done) for inner in value)
+    elif isinstance(value, tuple):
+        result = tuple(_plain(inner, done) for inner in value)
+    done[id(value)] = result
+    return result
 
 
 def load_pickle_safely(path: str) -> Any:
@@ -127,18 +193,18 @@ def load_pickle_safely(path: str) -> Any:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds anything else, of which nothing is run then, or is
-            damaged or no pickle.
+            damaged or not a pickle.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path} does not exist')
     try:
         with open(path, 'rb') as file:
-            return _real(_Unpickler(file).load())
+            # all of it first: a length that the pickle claims cannot be larger then
+            return _plain(_Unpickler(io.BytesIO(file.read())).load(), {})
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{path} is refused and nothing of it was run: {str(error).splitlines()[0]}. Only '
             'plain containers, numbers, texts, NumPy arrays and torch tensors are read') from error
-    except (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, ImportError,
-            RuntimeError, MemoryError, OverflowError) as error:  # what damaged pickles end with
+    except DAMAGE as error:
         raise ValueError(f'{path} ({os.path.getsize(path)} bytes) cannot be read: {error}. It is '
-                         'no pickle, or damaged or incomplete') from error
+                         'not a pickle, or damaged or incomplete') from error

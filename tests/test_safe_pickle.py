@@ -1,6 +1,7 @@
 """Pickles of strangers: arrays and tensors are read, code is not run."""
 import os
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_arrays_and_tensors(tmp_path, protocol):
         view=torch.arange(12).reshape(3, 4)[1:, ::2])
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(content, protocol=protocol))
-    found = load_pickle_safely(str(path))
+    found, unchecked = load_pickle_safely(str(path)), pickle.loads(path.read_bytes())
     assert list(found) == list(content)
     for key, value in content.items():
         if isinstance(value, torch.Tensor):
@@ -37,7 +38,7 @@ def test_arrays_and_tensors(tmp_path, protocol):
         else:
             np.testing.assert_equal(found[key], value)
         if isinstance(value, np.ndarray):
-            assert type(found[key]) is np.ndarray and found[key].dtype == value.dtype
+            assert type(found[key]) is np.ndarray and found[key].dtype == unchecked[key].dtype
             found[key][...] = found[key]  # it can be written to
 
 
@@ -113,8 +114,60 @@ def test_arrays_beyond_their_bytes(tmp_path):
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(
         Odd(*np.zeros(1).__reduce__()[:2], (1, (1000, ), np.dtype('f8'), False, bytes(8)))))
-    with pytest.raises(ValueError, match='cannot be read: cannot reshape array of size 1'):
+    with pytest.raises(ValueError, match=r'an array of shape \(1000,\) and float64, but with 8 b'):
         load_pickle_safely(str(path))
+
+
+def test_shared_containers_are_read_once(tmp_path):
+    """Ten lists, each ten times the one below: 231 bytes that stand for a billion items."""
+    nested = [1]
+    for _ in range(9):
+        nested = [nested] * 10
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(pickle.dumps(nested, protocol=2))
+    found = load_pickle_safely(str(path))
+    assert path.stat().st_size < 300 and len(found) == 10
+    assert all(inner is found[0] for inner in found)
+
+
+def test_a_list_that_holds_itself(tmp_path):
+    loop = [np.zeros(1)]
+    loop += [loop, dict(loop=loop)]
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(loop))
+    found = load_pickle_safely(str(tmp_path / 'a.pkl'))
+    assert found[1] is found and found[2]['loop'] is found and type(found[0]) is np.ndarray
+
+
+@pytest.mark.parametrize('claim', [
+    b'\x80\x02]r\xff\xff\xff\x1f.',  # LONG_BINPUT: place 536,870,911 of the memo
+    b'\x80\x04\x8e\xff\xff\xff\xff\x00\x00\x00\x00.',  # BINBYTES8 of 4 GiB
+    b'\x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00.'])  # BYTEARRAY8 of 4 GiB
+def test_claimed_sizes_take_no_memory(tmp_path, claim):
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(claim)
+    tracemalloc.start()
+    try:
+        found = load_pickle_safely(str(path))
+    except ValueError as error:
+        found = str(error)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**22 and (found == [] or 'cannot be read' in found or 'is refused' in found)
+
+
+@pytest.mark.parametrize('text', [
+    # BUILD on a function, a class, a tensor's function and an ordinary dict
+    b'ctorch._utils\n_rebuild_tensor_v2\n(NV__defaults__\n(ltsd0\n0(N}V__defaults__\n(lst\x86b.',
+    b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\x00\x00\x00__defaults__)s\x86b.',
+    b'\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00aK\x01sb.',
+    b'\x80\x02}}X\x01\x00\x00\x00aK\x01sb.'])
+def test_nothing_of_the_process_is_changed(tmp_path, text):
+    before = torch._utils._rebuild_tensor_v2.__defaults__
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match='is refused|cannot be read'):
+        load_pickle_safely(str(path))
+    assert torch._utils._rebuild_tensor_v2.__defaults__ == before
 
 
 def test_damaged(tmp_path):
