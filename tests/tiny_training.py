@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+import gaie_mmaction  # noqa: F401  isort: skip  # before mmaction, for the sake of mmcv 2.2
+
 import torch
 from mmaction.registry import DATASETS, HOOKS
 from mmaction.structures import ActionDataSample
@@ -15,8 +17,6 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-
-import gaie_mmaction  # noqa: F401
 
 CONFIG = """
 _base_ = '{root}/configs/_base_/default_runtime.py'

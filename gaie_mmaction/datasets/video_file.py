@@ -18,6 +18,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
+# what FFmpeg may take a file for: a playlist or script (concat, hls) would have it read others
+CONTAINERS = ('mov', 'matroska', 'avi', 'mpegts', 'mpeg', 'asf', 'flv', 'ogg', 'gif', 'h264',
+              'hevc')
 REMEDY = ('re-encode it: ffmpeg -i IN.mp4 -fps_mode passthrough -c:v libx264 -crf 18 OUT.mp4')
 
 
@@ -71,9 +74,10 @@ class VideoFile:
         if status.st_size == 0:
             raise VideoReadError('the file is empty')
         try:
-            self._container = av.open(self.filename)
+            self._container = _open(self.filename)
         except (av.FFmpegError, OSError) as error:
-            raise VideoReadError(f'it is no video or is damaged ({_first_line(error)})') from error
+            raise VideoReadError(f'it is not a video or is damaged ({_first_line(error)}); the '
+                                 f'containers read are {", ".join(CONTAINERS)}') from error
         try:
             self._table = _frame_table(
                 self._container, (self.filename, status.st_size, status.st_mtime_ns))
@@ -196,6 +200,12 @@ class VideoFile:
         yield from packets
 
 
+def _open(filename: str, **options: str) -> av.container.InputContainer:
+    options.update(format_whitelist=','.join(CONTAINERS), protocol_whitelist='file')
+    # texts in another encoding than UTF-8 do no harm: none is used
+    return av.open(filename, options=options, metadata_errors='replace')
+
+
 def _frame_table(container: av.container.InputContainer, key: tuple) -> FrameTable:
     # a process looks at a file once, as long as its size and time of change stay the same
     if key not in _TABLES:
@@ -210,6 +220,8 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
     if not container.streams.video:
         raise VideoReadError('it has no video stream')
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoReadError('FFmpeg does not know its codec')
     times, keys, open_keys, num_packets = [], [], set(), 0
     try:
         for packet in container.demux(stream):
@@ -254,7 +266,7 @@ def _scan(container: av.container.InputContainer) -> FrameTable:
 
 def _count_packets(filename: str) -> int:
     """All of them, those too that an edit list leaves out: whole groups are not even given."""
-    with av.open(filename, options={'ignore_editlist': '1'}) as container:
+    with _open(filename, ignore_editlist='1') as container:
         number = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
     return number
 

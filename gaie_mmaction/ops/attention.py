@@ -2,13 +2,14 @@
 
 Letters: B batch, h heads, N tokens, d channels of one head.
 """
+from types import ModuleType
 from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import flash_attention, triton_attention
+from . import flash_attention
 from .chunked_attention import chunked_attention
 from .precision import at_least_float32, no_autocast
 
@@ -67,7 +68,7 @@ def attention_with_importance(q: Tensor,
             return _eager(q, k, v, bias, scale)
         if backend == 'flash':
             return flash_attention.flash_attention(q, k, v, bias, scale)
-        attend = chunked_attention if backend == 'chunked' else triton_attention.triton_attention
+        attend = chunked_attention if backend == 'chunked' else _triton().triton_attention
         needs_gradient = _needs_gradient(q, k, v, bias)
         # with a gradient no values: the importance alone
         out, importance = attend(q.detach(), k.detach(), None if needs_gradient else v.detach(),
@@ -89,8 +90,13 @@ def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:
                          f'{tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}')
 
 
+def _triton() -> ModuleType:
+    from . import triton_attention  # takes half a second where Triton is installed: on a GPU alone
+    return triton_attention
+
+
 def _fastest(q: Tensor, bias: Optional[Tensor]) -> str:
-    if triton_attention.fits(q):
+    if q.device.type == 'cuda' and _triton().fits(q):
         return 'triton'
     if flash_attention.pays(q) and not _needs_gradient(bias):
         return 'flash'

@@ -27,7 +27,7 @@ INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
 
 
 def fits(q: Tensor) -> bool:
-    """Whether the kernels can take such queries, ``(B, h, N, d)``."""
+    """Whether the kernels can take such queries, ``(B, h, N, d)``, on a GPU."""
     return q.device.type == 'cuda' and not _problem(q)
 
 

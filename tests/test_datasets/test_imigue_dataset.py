@@ -225,7 +225,7 @@ def make_bad_files(folder):
     (folder / 'damaged.mp4').write_bytes(data[:middle] + noise + data[middle + len(noise):])
     return {
         'absent': 'No such file', 'empty': 'is empty', 'cut': 'is incomplete',
-        'text': 'no video or is damaged', 'damaged': 'decoding frames',
+        'text': 'not a video or is damaged', 'damaged': 'decoding frames',
         '0001': 'outside its 200 frames'
     }
 

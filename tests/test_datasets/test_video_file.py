@@ -1,6 +1,8 @@
 """Frames by number: the frames asked for, or an error."""
+import shutil
 import time
 
+import av
 import numpy as np
 import pytest
 from numbered_video import HEIGHT, WIDTH, draw_number, read_number, remux, rotate, write_video
@@ -150,10 +152,45 @@ def test_truncated(video, tmp_path, share):
 def test_what_is_no_video(tmp_path):
     (tmp_path / 'empty.mp4').touch()
     (tmp_path / 'text.mp4').write_text('no video\n' * 1000)
-    for name, reason in (('empty.mp4', 'is empty'), ('text.mp4', 'no video or is damaged'),
-                         ('none.mp4', 'cannot be opened .No such file'), ('.', 'no video')):
+    for name, reason in (('empty.mp4', 'is empty'), ('text.mp4', 'not a video or is damaged'),
+                         ('none.mp4', 'cannot be opened .No such file'), ('.', 'not a video')):
         with pytest.raises(VideoReadError, match=reason):
             VideoFile(tmp_path / name)
+
+
+@pytest.mark.parametrize('text', [
+    'ffconcat version 1.0\nfile {0}\n', '#EXTM3U\n#EXTINF:8,\n{0}\n#EXT-X-ENDLIST\n'])
+def test_a_script_does_not_have_other_files_read(video, tmp_path, text):
+    """FFmpeg looks at what a file begins with, not at its name."""
+    path = tmp_path / 'script.mp4'
+    path.write_text(text.format(video))
+    with pytest.raises(VideoReadError, match='is not a video or is damaged'):
+        VideoFile(path)
+    if text.startswith('ffconcat'):
+        with av.open(str(path), options=dict(safe='0')) as container:
+            assert container.format.name == 'concat'  # so it would have worked
+
+
+def test_texts_in_another_encoding_do_no_harm(video, tmp_path):
+    shutil.copy(video, tmp_path / 'v.mp4')
+    with av.open(str(video)) as source, av.open(str(tmp_path / 'named.mp4'), 'w') as target:
+        target.metadata['comment'] = 'MARKMARK'
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    data = (tmp_path / 'named.mp4').read_bytes()
+    assert data.count(b'MARKMARK') == 1
+    (tmp_path / 'named.mp4').write_bytes(data.replace(b'MARKMARK', b'caf\xe9\xff\xfe\xe9!'))
+    assert len(VideoFile(tmp_path / 'named.mp4')) == 200
+
+
+def test_unknown_codec(video, tmp_path):
+    data = video.read_bytes()
+    (tmp_path / 'v.mp4').write_bytes(data.replace(b'avc1', b'zzz9'))
+    with pytest.raises(VideoReadError, match='FFmpeg does not know its codec'):
+        VideoFile(tmp_path / 'v.mp4')
 
 
 def test_streams_without_a_number_for_each_frame(video, tmp_path):

@@ -100,7 +100,7 @@ def test_folders_and_bad_files(folder, monkeypatch, capsys, tmp_path):
     code, _ = run(folder, monkeypatch, capsys, tmp_path / 'bad.mp4', tmp_path / 'none.mp4',
                   folder / 'videos', tmp_path / 'pictures', folder / 'videos/short.mp4',
                   '--no-video')
-    assert 'bad was left out: it is no video' in code and 'none was left out: it cannot' in code
+    assert 'bad was left out: it is not a video' in code and 'none was left out: it cannot' in code
     names = {path.name for path in (folder / 'out').glob('*.json')}
     assert {'short.json', 'long.json', 'pictures.json', 'short-2.json'} <= names
     results = [json.loads((folder / 'out' / name).read_text())

@@ -271,7 +271,7 @@ def test_rows_that_cannot_be_read_cost_one_clip(tmp_path):
     (lambda root: next(root.rglob('0001.mp4')).unlink(), 'labels without a video', 'no usable'),
     (lambda root: next(root.rglob('0001_label.csv')).unlink(), 'videos without labels', 'no usabl'),
     (lambda root: next(root.rglob('0001.mp4')).write_text('no video'), 'videos that cannot be read',
-     'no video or is damaged'),
+     'not a video or is damaged'),
     (lambda root: next(root.rglob('0001.mp4')).write_text(''), 'videos that cannot be read',
      'is empty'),
     (lambda root: next(root.rglob('0001.mp4')).write_bytes(
