@@ -62,6 +62,8 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                         help='year of the challenge (default: %(default)s)')
     parser.add_argument('--ann-file', default='data/imigue/test.csv',
                         help='annotation file of the part that --out is of (default: %(default)s)')
+    parser.add_argument('--num-classes', type=int, default=len(IMIGUE_CLASSES),
+                        help='of the data set that --out is of (default: %(default)s)')
     args = parser.parse_args(argv)
     if (args.search or args.calibrate) and not args.val_preds:
         parser.error('--search and --calibrate need --val-preds: nothing is fitted on the clips '
@@ -120,7 +122,10 @@ def print_table(rows: Sequence[Tuple[str, ...]]) -> None:
 
 def submit(args: argparse.Namespace, test: Scores, fused: np.ndarray) -> None:
     """Write the leaderboard file of a whole part."""
-    expected = {clip['clip_id'] for clip in read_annotations(args.ann_file, len(IMIGUE_CLASSES))}
+    if fused.shape[1] != args.num_classes:
+        raise ValueError(f'the dumps have scores of {fused.shape[1]} classes, but the leaderboard '
+                         f'has {args.num_classes} (--num-classes); {args.out} was not written')
+    expected = {clip['clip_id'] for clip in read_annotations(args.ann_file, args.num_classes)}
     for what, clips in ((f'are not in {args.ann_file}', set(test.ids) - expected),
                         (f'of {args.ann_file} are not in the dumps', expected - set(test.ids))):
         if clips:

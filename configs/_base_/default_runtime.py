@@ -6,5 +6,6 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3, save_best=None),
     checkpoint_fit=dict(type='CheckpointFitHook'),
     num_classes=dict(type='NumClassCheckHook'),
+    token_reducer=dict(type='TokenReducerCheckHook'),
     invalid_loss=dict(type='CheckInvalidLossHook'),
     preemption=dict(type='PreemptionHook'))

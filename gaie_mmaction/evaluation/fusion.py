@@ -65,6 +65,9 @@ def read_dump(path: str) -> Scores:
             way = ": add 'clip_id' to meta_keys of PackActionInputs" if key == 'clip_id' else ''
             raise ValueError(f'{path}: {lacking} of {len(samples)} clips have no {key}{way}')
     ids = [sample['clip_id'] for sample in samples]
+    if unnamed := [clip_id for clip_id in ids if not isinstance(clip_id, str)]:
+        raise ValueError(f'{path}: {len(unnamed)} clips have an id that is not a text, e.g. '
+                         f'{examples(unnamed)}')
     repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
     if repeated:
         raise ValueError(f'{path}: {len(repeated)} clips occur more than once, e.g. '
@@ -91,11 +94,23 @@ def _vector(path: str, sample: dict) -> np.ndarray:
     if not isinstance(scores, (torch.Tensor, np.ndarray)):
         raise ValueError(f'{path}: pred_score of clip {sample["clip_id"]} must be a tensor, but is '
                          f'a {type(scores).__name__}')
-    return torch.as_tensor(scores).double().cpu().numpy()
+    scores = torch.as_tensor(scores)
+    # bfloat16 is too coarse to tell probabilities from logits by their sum
+    if scores.dtype not in (torch.float16, torch.float32, torch.float64):
+        raise ValueError(f'{path}: pred_score of clip {sample["clip_id"]} is {scores.dtype}, but '
+                         'must be float32 (or float16, float64): cast it before it is dumped')
+    return scores.detach().double().cpu().numpy()
 
 
 def _label(path: str, sample: dict) -> int:
-    label = torch.as_tensor(sample['gt_label'])
+    label = sample['gt_label']
+    if not isinstance(label, (torch.Tensor, np.ndarray, np.integer, int)):
+        raise ValueError(f'{path}: gt_label of clip {sample["clip_id"]} must be a tensor, but is a '
+                         f'{type(label).__name__}')
+    label = torch.as_tensor(label)
+    if label.is_floating_point() or label.is_complex():
+        raise ValueError(f'{path}: gt_label of clip {sample["clip_id"]} is {label.dtype}, but must '
+                         'be an integer')
     if label.numel() != 1:
         raise ValueError(f'{path}: clip {sample["clip_id"]} has {label.numel()} labels instead of '
                          'one')

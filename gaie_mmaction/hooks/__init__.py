@@ -7,8 +7,10 @@ from .keep_ratio_warmup import TokenKeepRatioWarmupHook
 from .num_class_check import NumClassCheckHook
 from .preemption import PreemptionHook
 from .token_map_hook import TokenMapHook
+from .token_reducer_check import TokenReducerCheckHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointFitHook', 'DiffRateHook', 'NumClassCheckHook',
-    'PreemptionHook', 'SafeCheckpointHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook'
+    'PreemptionHook', 'SafeCheckpointHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook',
+    'TokenReducerCheckHook'
 ]

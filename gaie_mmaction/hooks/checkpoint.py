@@ -56,6 +56,8 @@ class SafeCheckpointHook(CheckpointHook):
         point_to_checkpoint(runner, self.last_ckpt)
         if outdated is not None and self.file_backend.isfile(outdated):
             self.file_backend.remove(outdated)
+        elif outdated is not None and self.file_backend.isdir(outdated):
+            self.file_backend.rmtree(outdated)  # of a sharded checkpoint
 
     def _path(self, step: int) -> str:
         return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))

@@ -258,6 +258,31 @@ def test_leaderboard_file(tmp_path, dumps, capsys):
     assert 'must end in .csv or .zip' in fail(*dumps, '--out', 'a.txt')
 
 
+@pytest.mark.parametrize('classes', [31, 33, 40])
+def test_leaderboard_file_of_other_classes(tmp_path, classes):
+    """Its targets would be none of the leaderboard's; own data says how many classes it has."""
+    ids = [f'0054_{k}' for k in range(2 * classes)]
+    labels = np.arange(2 * classes) % classes
+    scores = np.eye(classes, dtype=np.float32)[labels]
+    dump = write_dump(tmp_path / 'a.pkl', ids, scores, labels)
+    rows = ''.join(f'{clip_id},0054.mp4,0,9,{label}\n' for clip_id, label in zip(ids, labels))
+    ann_file, out = tmp_path / 'test.csv', tmp_path / 'prediction.csv'
+    ann_file.write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    assert f'scores of {classes} classes, but the leaderboard has 32 (--num-classes)' in fail(
+        dump, '--ann-file', ann_file, '--out', out)
+    assert not out.exists()
+    fuse_scores.main([dump, '--ann-file', str(ann_file), '--out', str(out), '--num-classes',
+                      str(classes)])
+    assert out.read_text().split()[1:] == [f'{one},{two}' for one, two in zip(ids, labels)]
+
+
+def test_scores_with_a_gradient(tmp_path):
+    samples = broken(lambda samples: samples[3]['pred_score'].requires_grad_())
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(samples))
+    found = fusion.read_dump(str(tmp_path / 'a.pkl'))
+    np.testing.assert_array_equal(found.scores[3], samples[3]['pred_score'].detach().double())
+
+
 def test_other_clips_are_an_error(tmp_path, dumps):
     ids, logits, labels = make_scores()
     short = write_dump(tmp_path / 'short.pkl', ids[1:], logits[1:], labels[1:])
@@ -297,6 +322,15 @@ def broken(change):
     (lambda samples: samples[3].update(pred_score='much'), 'must be a tensor, but is a str'),
     (lambda samples: samples[3].update(gt_label=torch.tensor([1, 2])), '2 labels instead of one'),
     (lambda samples: samples[3].update(gt_label=torch.tensor([32])), 'labels up to 32'),
+    (lambda samples: samples[3].update(clip_id=7), '1 clips have an id that is not a text, e.g. 7'),
+    (lambda samples: samples[3].update(clip_id=['a']), 'an id that is not a text'),
+    (lambda samples: samples[3].update(pred_score=torch.ones(32).bfloat16()), 'is torch.bfloat16'),
+    (lambda samples: samples[3].update(pred_score=torch.ones(32) * 1j), 'is torch.complex64, but'),
+    (lambda samples: samples[3].update(pred_score=torch.ones(32).long()), 'is torch.int64, but'),
+    (lambda samples: samples[3].update(gt_label=torch.tensor([1.7])), 'gt_label of clip 0054_3 is '
+     'torch.float32, but must be an integer'),
+    (lambda samples: samples[3].update(gt_label=None), 'must be a tensor, but is a NoneType'),
+    (lambda samples: samples[3].update(gt_label='3'), 'must be a tensor, but is a str'),
     (lambda samples: samples.clear(), 'is no list of clips'),
 ])
 def test_wrong_dumps(tmp_path, change, said):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from evaluating import full_disk
 from mmengine.fileio import LocalBackend
+from mmengine.runner import Runner
 from tiny_training import make_runner, read_losses, write_config
 
 from gaie_mmaction.policy import load_checkpoint_safely
@@ -74,6 +75,17 @@ def test_order(tmp_path, monkeypatch):
         ('put', 'epoch_1.pth', None), ('put', 'epoch_2.pth', 'epoch_1.pth'),
         ('remove', 'epoch_1.pth', 'epoch_2.pth'), ('put', 'epoch_3.pth', 'epoch_2.pth'),
         ('remove', 'epoch_2.pth', 'epoch_3.pth')]
+
+
+def test_folders_of_sharded_checkpoints_are_deleted(tmp_path, monkeypatch):
+    """Strategies that shard save a folder under a checkpoint's name."""
+
+    def save(runner, out_dir, filename, *_, **__):
+        (Path(out_dir) / filename / 'shards').mkdir(parents=True)
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', save)
+    train(write_config(tmp_path, KEEP_ONE))
+    assert [path.name for path in (tmp_path / 'work').glob('*.pth')] == ['epoch_3.pth']
 
 
 def test_leftovers_of_a_kill_are_deleted(tmp_path):

@@ -21,6 +21,21 @@ def test_number_of_classes(tmp_path, loader, num_classes):
     assert not list((tmp_path / 'work').glob('*.pth')) and runner.iter == 0
 
 
+@pytest.mark.parametrize('neck', ['GAIENeck', 'ToMeNeck'])
+@pytest.mark.parametrize('step', ['train', 'test'])
+def test_a_backbone_that_ignores_its_reducer(tmp_path, neck, step):
+    """MMAction2's takes any argument, and would be the plain network."""
+    runner = make_runner(write_config(tmp_path, """
+model = dict(backbone=dict(
+    _delete_=True, type='VisionTransformer', img_size=16, patch_size=8, embed_dims=8, depth=2,
+    num_heads=2, num_frames=4, tubelet_size=2, merge_layers=(0, ), neck=dict(type='%s')))
+""" % neck))
+    with pytest.raises(ValueError, match=f'names the token reducer {neck}, but the backbone '
+                                         "VisionTransformer ignores it: .*'GAIEVisionTransformer'"):
+        getattr(runner, step)()
+    assert not list((tmp_path / 'work').glob('*.pth'))
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     config = write_config(tmp_path_factory.mktemp('trained'), EMA)

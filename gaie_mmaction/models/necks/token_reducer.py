@@ -199,7 +199,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         """
         if not isinstance(state, TokenState):
             raise TypeError(f'{type(self).__name__} reduces the tokens inside a backbone: put it '
-                            'in model.backbone.neck instead of model.neck '
+                            'in model.backbone.neck instead of model.neck, with '
+                            "model.backbone.type='GAIEVisionTransformer' "
                             f'(it got a {type(state).__name__})')
 
     @abstractmethod
