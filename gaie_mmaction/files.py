@@ -59,22 +59,24 @@ class FolderInUseError(RuntimeError):
 
 
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path, timeout: float = 2) -> Iterator[None]:
     """Keep other processes out of a folder while the block runs.
 
     The operating system holds the lock, on ``<folder>/.lock``, and releases it when the process
-    ends, however it ends. The file itself may stay behind and means nothing.
+    ends, however it ends. The file itself may stay behind and means nothing. A process may lock a
+    folder several times.
 
     Args:
         folder (Path): An existing folder.
+        timeout (float): Seconds to wait for another process. Forked workers share the lock, and
+            those of a killed run need a moment to notice and exit. Defaults to 2.
 
     Raises:
         FolderInUseError: If another process holds the lock.
         OSError: If the file cannot be created.
     """
     path = Path(folder) / '.lock'
-    # forked workers share the lock: those of a killed run need a moment to notice and exit
-    lock = FileLock(path, timeout=2)
+    lock = FileLock(path, timeout=timeout, is_singleton=True)
     try:
         lock.acquire()
     except Timeout:

@@ -1,4 +1,5 @@
 """Checkpoints of which there is always a whole one."""
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmaction.registry import HOOKS
@@ -7,7 +8,10 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ..files import atomic_file, remove_partial_files
+from ..files import atomic_file, locked_folder, remove_partial_files
+
+# workers of the data loaders look every 5 seconds whether they are still needed
+LOCK_TIMEOUT = 30
 
 
 def point_to_checkpoint(runner: Runner, path: str) -> None:
@@ -33,10 +37,22 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Delete what killed runs left half-written, too."""
+        """Keep a second training out of the work folder, and delete what killed ones left.
+
+        Raises:
+            FolderInUseError: If another process trains into the folder.
+        """
         super().before_train(runner)
-        if is_main_process() and isinstance(self.file_backend, LocalBackend):
-            remove_partial_files(Path(self.out_dir))
+        if is_main_process():
+            self._lock = ExitStack()
+            self._lock.enter_context(locked_folder(Path(runner.work_dir), LOCK_TIMEOUT))
+            if isinstance(self.file_backend, LocalBackend):
+                remove_partial_files(Path(self.out_dir))
+
+    def after_train(self, runner: Runner) -> None:
+        """Let others into the work folder."""
+        if is_main_process():
+            self._lock.close()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         outdated = None

@@ -2,6 +2,7 @@
 import errno
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from mmengine.fileio import LocalBackend
 from mmengine.runner import Runner
 from tiny_training import make_runner, read_losses, write_config
 
+from gaie_mmaction.files import FolderInUseError
+from gaie_mmaction.hooks import checkpoint
 from gaie_mmaction.policy import load_checkpoint_safely
 
 KEEP_ONE = 'default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))'
@@ -31,7 +34,7 @@ def test_full_disk(tmp_path):
     assert error.value.filename == str(work / 'epoch_3.pth')
     assert error.value.errno == errno.EFBIG
     assert [path.name for path in work.glob('*.pth*')] == ['epoch_2.pth']
-    assert not list(work.glob('.*'))
+    assert not list(work.glob('.*.partial'))
     assert (work / 'epoch_2.pth').read_bytes() == before
     assert (work / 'last_checkpoint').read_text() == str(work / 'epoch_2.pth')
     train(config, resume=True)
@@ -77,6 +80,27 @@ def test_order(tmp_path, monkeypatch):
         ('remove', 'epoch_2.pth', 'epoch_3.pth')]
 
 
+def test_second_training_in_a_folder_is_refused(tmp_path, monkeypatch):
+    """Both would write the same checkpoints."""
+    config = write_config(tmp_path, 'train_cfg = dict(max_epochs=500)')
+    work = tmp_path / 'work'
+    script = Path(__file__).parents[1] / 'tiny_training.py'
+    first = subprocess.Popen([sys.executable, script, config], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    try:
+        while not (work / 'losses.txt').exists():
+            assert first.poll() is None
+            time.sleep(.05)
+        monkeypatch.setattr(checkpoint, 'LOCK_TIMEOUT', .1)
+        with pytest.raises(FolderInUseError, match=f'another process writes into {work} and holds'):
+            train(config, train_cfg__max_epochs=1)
+    finally:
+        first.kill()
+        first.wait()
+    train(config, train_cfg__max_epochs=1)
+    assert (work / 'epoch_1.pth').is_file()
+
+
 def test_folders_of_sharded_checkpoints_are_deleted(tmp_path, monkeypatch):
     """Strategies that shard save a folder under a checkpoint's name."""
 
@@ -93,7 +117,7 @@ def test_leftovers_of_a_kill_are_deleted(tmp_path):
     work.mkdir()
     (work / '.epoch_1.pth.abc.partial').write_bytes(b'half')
     train(config, train_cfg__max_epochs=1)
-    assert not list(work.glob('.*'))
+    assert not list(work.glob('.*.partial'))
 
 
 @pytest.mark.slow
