@@ -51,6 +51,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def after_train(self, runner: Runner) -> None:
         """Let others into the work folder."""
+        super().after_train(runner)
         if is_main_process():
             self._lock.close()
 
