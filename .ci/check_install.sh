@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
+export UV_HTTP_TIMEOUT=180  # seconds: a slow registry is not an error
 
 resolve() {  # NAME PLATFORM PYTHON ARGUMENTS...
     local name=$1 platform=$2 python=$3
