@@ -12,8 +12,9 @@ import pickle
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Callable, Dict, Optional
+from typing import Any
 
 MMCV_PACKAGES = ('mmcv', 'mmcv-lite', 'onedl-mmcv')  # all of them install the module mmcv
 MMCV_MINIMUM, MMCV_BELOW = '2.0.0', '3.0.0'
@@ -28,7 +29,7 @@ _MMCV_HELP = (
     '  pip install "onedl-mmcv>=2.3,<3"        # its successor, for newer PyTorch')
 
 
-def _installed_version(package: str) -> Optional[str]:
+def _installed_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
@@ -146,7 +147,7 @@ def allow_checkpoint_classes() -> None:
     import torch
     from mmengine.logging import HistoryBuffer
 
-    from .safe_pickle import NUMPY, CheckedArray
+    from .utils.safe_pickle import NUMPY, CheckedArray
 
     class CheckedHistory:
         """Becomes a ``HistoryBuffer`` of two arrays of numbers and a length."""
@@ -155,7 +156,7 @@ def allow_checkpoint_classes() -> None:
             raise pickle.UnpicklingError('it calls HistoryBuffer')  # its state alone fills it
 
         def __setstate__(self, state: dict) -> None:
-            arrays: Dict[str, Any] = {
+            arrays: dict[str, Any] = {
                 name: state.get(name) for name in ('_log_history', '_count_history')}
             length = state.get('max_length')
             if type(length) is not int or not all(

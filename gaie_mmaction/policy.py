@@ -10,7 +10,8 @@ import os
 import pickle
 import re
 import zipfile
-from typing import Any, Callable, Dict, Optional
+from collections.abc import Callable
+from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlparse
 
@@ -20,8 +21,8 @@ from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.fileio import LocalBackend
 from mmengine.runner import checkpoint as checkpoint_module
 
-from .files import atomic_file
-from .safe_pickle import DAMAGE
+from .utils.files import atomic_file
+from .utils.safe_pickle import DAMAGE
 
 SWITCH = 'GAIE_MMACTION_OFF'
 
@@ -99,7 +100,7 @@ def load_checkpoints_safely() -> None:
         return load_checkpoint_safely(filename, map_location)
 
     def load_from_http(filename: str, map_location: Any = None,
-                       model_dir: Optional[str] = None) -> dict:
+                       model_dir: str | None = None) -> dict:
         folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
         path = os.path.join(folder, os.path.basename(urlparse(filename).path))
         os.makedirs(folder, exist_ok=True)
@@ -160,7 +161,7 @@ def dump_scores_first() -> None:
     Evaluator.__init__ = __init__
 
 
-POLICIES: Dict[str, Callable[[], None]] = dict(
+POLICIES: dict[str, Callable[[], None]] = dict(
     safe_loading=load_checkpoints_safely,
     whole_files=write_files_atomically,
     dump_first=dump_scores_first,

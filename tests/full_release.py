@@ -17,10 +17,11 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import NamedTuple
 
 import numpy as np
 from release_defects import (
@@ -82,12 +83,12 @@ class Release:
     layout: str
     zipped: bool
     seed: int
-    clips: Dict[str, List[Clip]]
-    frames: Dict[str, int]
-    readable: Dict[str, int]
-    videos: Dict[str, str]
-    subjects: Dict[str, int]
-    planted: List[Planted] = field(default_factory=list)
+    clips: dict[str, list[Clip]]
+    frames: dict[str, int]
+    readable: dict[str, int]
+    videos: dict[str, str]
+    subjects: dict[str, int]
+    planted: list[Planted] = field(default_factory=list)
     num_bytes: int = 0
     seconds: float = 0.
 
@@ -110,12 +111,12 @@ class Task(NamedTuple):
     plan: VideoPlan
     video: Path
     twin: Path
-    skeleton: Optional[Path]
-    openpose: Optional[Path]
+    skeleton: Path | None
+    openpose: Path | None
     seed: int
 
 
-def write_media(task: Task) -> Tuple[int, Optional[int]]:
+def write_media(task: Task) -> tuple[int, int | None]:
     """Write a video and its skeletons.
 
     Returns:
@@ -141,7 +142,7 @@ def write_media(task: Task) -> Tuple[int, Optional[int]]:
 
 
 def write_label_files(root: Path, layout: str, plans: Sequence[VideoPlan],
-                      skeletons: Dict[str, Path]) -> Dict[str, Tuple[str, Optional[int]]]:
+                      skeletons: dict[str, Path]) -> dict[str, tuple[str, int | None]]:
     """Write the labels.
 
     Returns:
@@ -172,7 +173,7 @@ def write_label_files(root: Path, layout: str, plans: Sequence[VideoPlan],
     return places
 
 
-def junk_of(name: Path) -> List[Path]:
+def junk_of(name: Path) -> list[Path]:
     """What macOS adds to a zip of its own for a file."""
     return [Path('__MACOSX') / name.parent / f'._{name.name}']
 
@@ -195,7 +196,7 @@ def write_zip(path: Path, root: Path, folder: str) -> None:
 
 
 def plant_in_release(name: str, out: Path, plans: Sequence[VideoPlan],
-                     folders: Dict[str, str]) -> str:
+                     folders: dict[str, str]) -> str:
     """Plant what concerns no single video.
 
     Returns:
@@ -221,7 +222,7 @@ def plant_in_release(name: str, out: Path, plans: Sequence[VideoPlan],
     return folders['test']  # extra_folder_level: the videos were written there
 
 
-def planted_of(plan: VideoPlan, file: str, line: Optional[int], readable: int) -> Planted:
+def planted_of(plan: VideoPlan, file: str, line: int | None, readable: int) -> Planted:
     """The entry of a defect of a single video."""
     defect = DEFECTS[plan.defect]
     clip_id = plan.clips[plan.at].clip_id if defect.clip else None
@@ -252,11 +253,11 @@ def check_arguments(out: Path, layout: str, zipped: bool, names: Sequence[str]) 
         raise FileExistsError(f'{out} exists and is not an empty folder: choose a new one')
 
 
-def make_release(out: Path, *, videos_per_part: Optional[int] = None,
-                 labels: Optional[Path] = None, layout: str = 'challenge', zipped: bool = False,
-                 defects: Union[str, Iterable[str]] = (), seed: int = 0,
-                 workers: Optional[int] = None, openpose_videos: int = 0,
-                 planted_file: Optional[Path] = None) -> Release:
+def make_release(out: Path, *, videos_per_part: int | None = None,
+                 labels: Path | None = None, layout: str = 'challenge', zipped: bool = False,
+                 defects: str | Iterable[str] = (), seed: int = 0,
+                 workers: int | None = None, openpose_videos: int = 0,
+                 planted_file: Path | None = None) -> Release:
     """Write a release.
 
     Args:
@@ -318,7 +319,7 @@ def make_release(out: Path, *, videos_per_part: Optional[int] = None,
     return release
 
 
-def video_folders(layout: str, names: Sequence[str]) -> Dict[str, str]:
+def video_folders(layout: str, names: Sequence[str]) -> dict[str, str]:
     """Part -> folder of its videos."""
     folders = dict(VIDEO_FOLDERS[layout])
     if 'extra_folder_level' in names:

@@ -18,8 +18,8 @@ import pytest
 import torch
 from tiny_training import make_runner, read_losses, write_config
 
-from gaie_mmaction.files import PARTIAL
 from gaie_mmaction.policy import load_checkpoint_safely
+from gaie_mmaction.utils.files import PARTIAL
 
 MORE = """
 train_cfg = dict(max_epochs={epochs}, val_interval={epochs})

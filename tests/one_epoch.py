@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import make_demo_release
 from launching import launch, test_command, train_command
+
+from gaie_mmaction.synthetic import release as make_demo_release
 
 ROOT = Path(__file__).parents[1]
 

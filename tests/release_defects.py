@@ -5,9 +5,9 @@ below it change rows, lines or files. Clips are chosen by :func:`assign`, one de
 that none hides another.
 """
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import av
 import numpy as np
@@ -52,12 +52,12 @@ class Planted:
     """A defect that was planted; ``file`` is relative to the release, ``line`` counts from 1."""
     name: str
     file: str
-    video_id: Optional[str]
-    clip_id: Optional[str]
-    line: Optional[int]
+    video_id: str | None
+    clip_id: str | None
+    line: int | None
     expected: str
-    lost: List[str] = field(default_factory=list)
-    may_lose: List[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    may_lose: list[str] = field(default_factory=list)
 
 
 def bad_class(text: str) -> Defect:
@@ -71,7 +71,7 @@ def bad_skeleton(finding: str) -> Defect:
 
 
 UNREADABLE = 'no frame can be read, its clips are dropped and listed'
-DEFECTS: Dict[str, Defect] = {
+DEFECTS: dict[str, Defect] = {
     # labels
     'bom': Defect('file', 'video {video}: byte order mark not taken for a part of the first field; '
                   'all clips kept'),
@@ -144,7 +144,7 @@ DEFECTS: Dict[str, Defect] = {
 }
 
 
-def possible(layout: str, zipped: bool) -> List[str]:
+def possible(layout: str, zipped: bool) -> list[str]:
     """Defects that a release of this form can have."""
     # zips always hold the junk of macOS
     return [name for name, defect in DEFECTS.items() if layout in defect.layouts
@@ -184,7 +184,7 @@ def fit_stream(plan: VideoPlan) -> None:
         plan.size = PORTRAIT
 
 
-ROW_EDITS: Dict[str, Callable[[Clip, int], Tuple]] = {
+ROW_EDITS: dict[str, Callable[[Clip, int], tuple]] = {
     'start_after_end': lambda clip, frames: (clip.code, clip.end, clip.start),
     'end_beyond_stream': lambda clip, frames: (clip.code, clip.start, frames + 2),
     'start_beyond_stream': lambda clip, frames: (clip.code, frames + 2, frames + 8),
@@ -196,16 +196,16 @@ ROW_EDITS: Dict[str, Callable[[Clip, int], Tuple]] = {
 }
 
 
-def label_rows(plan: VideoPlan) -> List[Tuple]:
+def label_rows(plan: VideoPlan) -> list[tuple]:
     """Class, start and end of every clip, as they are written."""
-    rows: List[Tuple] = [clip[1:] for clip in plan.clips]
+    rows: list[tuple] = [clip[1:] for clip in plan.clips]
     if plan.defect in ROW_EDITS:
         rows[plan.at] = ROW_EDITS[plan.defect](plan.clips[plan.at], plan.frames)
     return rows
 
 
-def edit_lines(plan: VideoPlan, lines: List[str], columns_before: int = 0) \
-        -> Tuple[List[str], Optional[int]]:
+def edit_lines(plan: VideoPlan, lines: list[str], columns_before: int = 0) \
+        -> tuple[list[str], int | None]:
     """Change the lines of a video's labels.
 
     Args:
@@ -243,7 +243,7 @@ def write_labels(path: Path, lines: Sequence[str], defects: Sequence[str] = ()) 
     path.write_bytes(text.encode('utf-8-sig' if 'bom' in defects else 'utf-8'))
 
 
-def edit_skeleton(defect: str, lines: List[str]) -> Tuple[List[str], Optional[int]]:
+def edit_skeleton(defect: str, lines: list[str]) -> tuple[list[str], int | None]:
     """Change the lines of a skeleton file, the first of them its header.
 
     Returns:
@@ -291,7 +291,7 @@ def cut_packets(path: Path, share: float) -> int:
     return left
 
 
-def plant_in_video(plan: VideoPlan, path: Path, twin: Path, colour: Tuple[int, int]) -> int:
+def plant_in_video(plan: VideoPlan, path: Path, twin: Path, colour: tuple[int, int]) -> int:
     """Damage a video that has just been written.
 
     Args:

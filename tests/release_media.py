@@ -5,9 +5,9 @@ skeleton row the nose's x says n (:func:`nose_x`). So a reader that is one frame
 the wrong video, can be caught.
 """
 import zipfile
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import List, Sequence, Tuple
 
 import av
 import numpy as np
@@ -31,7 +31,7 @@ TIP_POINTS = (4, 8, 12, 16, 20)
 FACE_POINTS, HAND_POINTS = 70, 21
 
 
-def pictures(frames: int, colour: Tuple[int, int], size: Tuple[int, int]) -> np.ndarray:
+def pictures(frames: int, colour: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """All frames of a video, ``(frames, height * 3 / 2, width)`` uint8, planes Y, U, V."""
     width, height = size
     if not 0 < frames <= 1 << BITS:
@@ -52,8 +52,8 @@ def read_number(image: np.ndarray) -> int:
     return int((lit * (1 << np.arange(BITS))).sum())
 
 
-def write_video(path: Path, frames: int, colour: Tuple[int, int],
-                size: Tuple[int, int] = LANDSCAPE, *, faststart: bool = False,
+def write_video(path: Path, frames: int, colour: tuple[int, int],
+                size: tuple[int, int] = LANDSCAPE, *, faststart: bool = False,
                 variable_rate: bool = False) -> None:
     """Write H.264 of 30 frames/s in mp4.
 
@@ -85,7 +85,7 @@ def nose_x(number: int, width: int) -> float:
     return number * width / (1 << BITS)
 
 
-def poses(size: Tuple[int, int]) -> np.ndarray:
+def poses(size: tuple[int, int]) -> np.ndarray:
     """BODY_25 and ten fingertips, left hand first, ``(PHASES, 35, 3)``: x, y, score."""
     angle = 2 * np.pi * np.arange(PHASES) / PHASES
     sway = .02 * np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -98,11 +98,11 @@ def poses(size: Tuple[int, int]) -> np.ndarray:
     return np.concatenate([points * size, score], -1)
 
 
-def number_text(values: np.ndarray) -> List[str]:
+def number_text(values: np.ndarray) -> list[str]:
     return [f'{value:.5g}' for value in values]
 
 
-def skeleton_lines(frames: int, size: Tuple[int, int], offset: int = 0) -> List[str]:
+def skeleton_lines(frames: int, size: tuple[int, int], offset: int = 0) -> list[str]:
     """Lines of a ``<VID>_light_hand.csv``: a header as pandas writes it, then a row a frame."""
     bodies = [','.join(number_text(pose.ravel()[1:])) for pose in poses(size)]
     header = ','.join(['', *map(str, range(105))])
@@ -110,7 +110,7 @@ def skeleton_lines(frames: int, size: Tuple[int, int], offset: int = 0) -> List[
                        for number in range(frames)]
 
 
-def full_poses(size: Tuple[int, int]) -> np.ndarray:
+def full_poses(size: tuple[int, int]) -> np.ndarray:
     """The same poses as OpenPose's 137 joints, ``(PHASES, 137, 3)``."""
     light = poses(size)
     angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
@@ -176,7 +176,7 @@ def write_xlsx(path: Path, rows: Sequence[Sequence[str]]) -> None:
             archive.writestr(zipfile.ZipInfo(name), declaration + text, zipfile.ZIP_DEFLATED, 1)
 
 
-def write_openpose(path: Path, frames: int, size: Tuple[int, int], offset: int = 0) -> None:
+def write_openpose(path: Path, frames: int, size: tuple[int, int], offset: int = 0) -> None:
     """Write the 137 joints a frame as a workbook of 411 columns, no header, no index."""
     bodies = [number_text(pose.ravel()[1:]) for pose in full_poses(size)]
     write_xlsx(path, [[str(nose_x(number, size[0])), *bodies[(number + offset) % PHASES]]

@@ -3,9 +3,10 @@
 Ids, parts, subjects and totals are those of iMiGUE; clips are drawn, or taken from a label file.
 """
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from release_media import LANDSCAPE
@@ -41,32 +42,32 @@ class VideoPlan:
     part: str
     subject: int
     frames: int
-    clips: List[Clip]
-    size: Tuple[int, int] = LANDSCAPE
+    clips: list[Clip]
+    size: tuple[int, int] = LANDSCAPE
     defect: str = ''
     at: int = 0  # number of the clip that a defect in the labels touches
 
 
-def draw_counts(rng: np.random.Generator, videos: int, total: int) -> List[int]:
+def draw_counts(rng: np.random.Generator, videos: int, total: int) -> list[int]:
     """Clips of each video, as unequal as in the challenge, with an exact total."""
     shares = rng.gamma(2., size=videos)
     extra = rng.multinomial(total - MIN_CLIPS * videos, shares / shares.sum())
     return [MIN_CLIPS + int(number) for number in extra]
 
 
-def draw_codes(rng: np.random.Generator, number: int) -> List[int]:
+def draw_codes(rng: np.random.Generator, number: int) -> list[int]:
     """Classes with a long tail; 99 is the most frequent."""
     shares = .8 ** np.arange(len(CODES))[::-1]
     return [CODES[index] for index in rng.choice(len(CODES), number, p=shares / shares.sum())]
 
 
-def read_labels(path: Path) -> Dict[str, List[int]]:
+def read_labels(path: Path) -> dict[str, list[int]]:
     """Codes of every video's clips from a csv with the columns clip_id and label (0 to 31).
 
     Raises:
         ValueError: If the clip numbers of a video have a gap.
     """
-    videos: Dict[str, Dict[int, int]] = {}
+    videos: dict[str, dict[int, int]] = {}
     with path.open(newline='') as file:
         for row in csv.DictReader(file):
             video_id, number = row['clip_id'].rsplit('_', 1)
@@ -77,11 +78,11 @@ def read_labels(path: Path) -> Dict[str, List[int]]:
     return {video_id: [codes[k] for k in range(len(codes))] for video_id, codes in videos.items()}
 
 
-def draw_ids(rng: np.random.Generator, labelled: Sequence[str]) -> Dict[str, List[str]]:
+def draw_ids(rng: np.random.Generator, labelled: Sequence[str]) -> dict[str, list[str]]:
     """Part -> ids of its videos; ``labelled`` are those of phase 1, none: they are drawn too."""
     taken = {int(video_id) for video_id in labelled or VAL_IDS}
 
-    def draw(first: int, last: int, number: int, fixed: Sequence[int] = ()) -> List[int]:
+    def draw(first: int, last: int, number: int, fixed: Sequence[int] = ()) -> list[int]:
         fixed = [video for video in fixed if video not in taken]
         free = [video for video in range(first, last + 1) if video not in {*taken, *fixed}]
         videos = sorted([*fixed, *map(int, rng.permutation(free)[:number - len(fixed)])])
@@ -98,11 +99,11 @@ def draw_ids(rng: np.random.Generator, labelled: Sequence[str]) -> Dict[str, Lis
     return ids
 
 
-def draw_videos(rng: np.random.Generator, labels: Optional[Path] = None,
-                videos_per_part: Optional[int] = None) -> Dict[str, Dict[str, List[int]]]:
+def draw_videos(rng: np.random.Generator, labels: Path | None = None,
+                videos_per_part: int | None = None) -> dict[str, dict[str, list[int]]]:
     """Part -> video id -> codes of its clips; the arguments are those of ``make_release``."""
     real = read_labels(labels) if labels else {}
-    parts: Dict[str, Dict[str, List[int]]] = {}
+    parts: dict[str, dict[str, list[int]]] = {}
     for part, ids in draw_ids(rng, list(real)).items():
         if videos_per_part is None:
             counts = draw_counts(rng, len(ids), NUM_CLIPS[part]) if ids else []

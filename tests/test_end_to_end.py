@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 import importance_cam
-import make_demo_release
 import prepare_imigue
 import pytest
 import region_survival
 import token_map
 from launching import launch, test_command, train_command
+
+from gaie_mmaction.synthetic import release as make_demo_release
 
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'

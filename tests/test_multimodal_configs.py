@@ -16,7 +16,7 @@ from one_epoch import prepare_release, train_and_test
 from test_configs import CONFIGS
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
-from gaie_mmaction.text_features import write_text_features
+from gaie_mmaction.models.multimodal.text_features import write_text_features
 
 MULTIMODAL = [f'configs/{folder}/{name}_{kind}.py' for folder, kind in (
     ('multimodal', 'imigue'), ('demo', 'demo')) for name in ('protogesture', 'vclip', 'm2hen')]

@@ -14,7 +14,7 @@ import pytest
 from mmengine.config import Config
 
 import gaie_mmaction
-from gaie_mmaction.analysis import build_recognizer, measure_complexity, view_shape
+from gaie_mmaction.benchmark import build_recognizer, measure_complexity, view_shape
 
 
 def canonical(name):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gaie_mmaction.safe_pickle import load_pickle_safely
+from gaie_mmaction.utils.safe_pickle import load_pickle_safely
 
 
 class Payload:

@@ -5,9 +5,9 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -17,10 +17,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from gaie_mmaction.analysis import build_recognizer, load_weights
-from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.files import atomic_file
-from gaie_mmaction.inference import (
+from gaie_mmaction.apis import (
     ClassNames,
     ClipPipeline,
     find_class_names,
@@ -31,25 +28,28 @@ from gaie_mmaction.inference import (
     record_webcam,
     window_ranges,
 )
-from gaie_mmaction.inference.frame_source import VIDEOS, Footage, files_of
+from gaie_mmaction.apis.frame_source import VIDEOS, Footage, files_of
+from gaie_mmaction.benchmark import build_recognizer, load_weights
+from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import AnnotatedVideo, Annotation, VideoWriter
 
 PIECE = 32  # frames that are decoded at once while the video is written
 console = Console()
 
 
-Footages = Iterator[Tuple[str, Callable[[], str]]]
+Footages = Iterator[tuple[str, Callable[[], str]]]
 
 
-def find_footage(inputs: List[str], seconds: float, scratch: str) -> Footages:
+def find_footage(inputs: list[str], seconds: float, scratch: str) -> Footages:
     """Name, and a function that gives the path, of all that the arguments ask for."""
-    taken: Dict[str, int] = Counter()
+    taken: dict[str, int] = Counter()
     for name, path in _find_footage(inputs, seconds, scratch):
         taken[name] += 1  # files of one name in several folders
         yield (name if taken[name] == 1 else f'{name}-{taken[name]}'), path
 
 
-def _find_footage(inputs: List[str], seconds: float, scratch: str) -> Footages:
+def _find_footage(inputs: list[str], seconds: float, scratch: str) -> Footages:
     for text in inputs:
         if text.isdecimal() and not os.path.exists(text):
             yield f'webcam{text}', partial(_record, int(text), seconds, scratch)
@@ -126,7 +126,7 @@ class Demo:
                 console.print(f'Written: {out}.mp4', highlight=False, soft_wrap=True)
         return result
 
-    def _top5(self, scores: np.ndarray) -> List[dict]:
+    def _top5(self, scores: np.ndarray) -> list[dict]:
         best = np.argsort(-scores, kind='stable')[:5].tolist()
         return [dict(label=label, name=self.classes.names[label],
                      score=round(float(scores[label]), 6)) for label in best]

@@ -2,16 +2,16 @@
 import argparse
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict
 
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from rich.console import Console
 
-from gaie_mmaction.analysis import build_recognizer, load_weights, time_in_turn, view_shape
-from gaie_mmaction.analysis.text_table import TextTable
+from gaie_mmaction.benchmark import build_recognizer, load_weights, time_in_turn, view_shape
+from gaie_mmaction.benchmark.text_table import TextTable
 from gaie_mmaction.export import (
     FORMATS,
     ExportError,
@@ -26,7 +26,7 @@ from gaie_mmaction.export.verification import reference_outputs
 console = Console()
 
 
-def export(args: argparse.Namespace, model: torch.nn.Module, shape: tuple) -> Dict[str, Path]:
+def export(args: argparse.Namespace, model: torch.nn.Module, shape: tuple) -> dict[str, Path]:
     """Write a file for each format."""
     names = TraceableRecognizer(model).output_names
     stem = Path(args.out_dir) / Path(args.config).stem
@@ -40,7 +40,7 @@ def export(args: argparse.Namespace, model: torch.nn.Module, shape: tuple) -> Di
     return paths
 
 
-def verify(args: argparse.Namespace, model: torch.nn.Module, paths: Dict[str, Path],
+def verify(args: argparse.Namespace, model: torch.nn.Module, paths: dict[str, Path],
            frames: np.ndarray) -> bool:
     """Compare each file with PyTorch on the same frames."""
     expected = reference_outputs(model, frames)
@@ -61,10 +61,10 @@ def verify(args: argparse.Namespace, model: torch.nn.Module, paths: Dict[str, Pa
     return agree
 
 
-def benchmark(args: argparse.Namespace, model: torch.nn.Module, paths: Dict[str, Path],
+def benchmark(args: argparse.Namespace, model: torch.nn.Module, paths: dict[str, Path],
               frames: np.ndarray) -> None:
     """Time PyTorch and each file in turn."""
-    steps: Dict[str, Callable[[], object]] = {
+    steps: dict[str, Callable[[], object]] = {
         'PyTorch': lambda: reference_outputs(model, frames)}
     for name, path in paths.items():
         steps[name] = functools.partial(FORMATS[name].load(path), frames)

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Subset
 
-from gaie_mmaction.analysis import build_recognizer, load_weights
+from gaie_mmaction.benchmark import build_recognizer, load_weights
 from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.files import atomic_file, require_writable
+from gaie_mmaction.utils.files import atomic_file, require_writable
 
 if TYPE_CHECKING:  # gaie_mmaction makes MMAction2's models importable
     from mmaction.models import BaseRecognizer

@@ -9,7 +9,7 @@ as the test itself does.
 """
 import argparse
 import sys
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,14 +37,14 @@ from gaie_mmaction.evaluation.submission_file import (
     submission_order,
     write_submission,
 )
-from gaie_mmaction.files import require_writable
+from gaie_mmaction.utils.files import require_writable
 
 HEADER = ('part', 'clips', 'network', 'weight', 'temperature', 'Top-1 %', 'Top-5 %',
           'mean class %')
 TEXTS = (0, 2)  # columns that are no numbers
 
 
-def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('preds', nargs='+', help='dumps, one a network')
     parser.add_argument('--weights', nargs='+', type=float,
@@ -94,9 +94,9 @@ def size_warning(clips: int, top1: float, streams: int, searched: bool) -> str:
             'and the fused figures of the validation part are too good')
 
 
-def rows_of(part: str, streams: Sequence[Scores], probabilities: List[np.ndarray],
+def rows_of(part: str, streams: Sequence[Scores], probabilities: list[np.ndarray],
             fused: np.ndarray, weights: np.ndarray,
-            temperatures: Sequence[float]) -> List[Tuple[str, ...]]:
+            temperatures: Sequence[float]) -> list[tuple[str, ...]]:
     """A row a network and one for their sum; none if the part has no labels."""
     labels = streams[0].labels
     if (labels < 0).any():
@@ -111,7 +111,7 @@ def rows_of(part: str, streams: Sequence[Scores], probabilities: List[np.ndarray
     return rows
 
 
-def print_table(rows: Sequence[Tuple[str, ...]]) -> None:
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Columns as wide as they need to be, also where the output is no screen."""
     rows = [HEADER, *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -155,11 +155,11 @@ def run(args: argparse.Namespace) -> None:
         temperatures = [fit_temperature(val.scores, val.labels, kind)
                         for val, kind in zip(vals, kinds)]
 
-    def probabilities_of(streams: Sequence[Scores]) -> List[np.ndarray]:
+    def probabilities_of(streams: Sequence[Scores]) -> list[np.ndarray]:
         return [to_probabilities(stream.scores, kind, temperature)
                 for stream, kind, temperature in zip(streams, kinds, temperatures)]
 
-    rows: List[Tuple[str, ...]] = []
+    rows: list[tuple[str, ...]] = []
     if vals:
         probabilities = probabilities_of(vals)
         if args.search:
@@ -181,7 +181,7 @@ def run(args: argparse.Namespace) -> None:
         submit(args, tests[0], fused)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     try:
         run(parse(argv))
     except (OSError, ValueError) as error:

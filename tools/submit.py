@@ -2,7 +2,7 @@
 import argparse
 import sys
 from collections import Counter
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.datasets.annotations import read_annotations
@@ -13,13 +13,13 @@ NUM_CLASSES = len(IMIGUE_CLASSES)
 SUSPICIOUS_SHARE = .9  # of one class; the most frequent one of the training part has 0.29
 
 
-def fault_lines(report: SubmissionReport) -> List[str]:
+def fault_lines(report: SubmissionReport) -> list[str]:
     """A line a kind of fault: kind, number of cases, and the first of them."""
     return [f'  {kind}: {len(cases)}, e.g. {examples(cases)}'
             for kind, cases in report.faults.items()]
 
 
-def class_lines(report: SubmissionReport) -> List[str]:
+def class_lines(report: SubmissionReport) -> list[str]:
     """A line a class, and a warning if one takes nearly all."""
     counts = Counter(report.targets.values())
     lines = ['class  clips']
@@ -63,7 +63,7 @@ def convert(args: argparse.Namespace) -> None:
     print(f'{args.out}: {report.num_rows} rows, format {args.format}')
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
     common = argparse.ArgumentParser(add_help=False)

@@ -4,7 +4,7 @@ from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
 from .imigue_pose_dataset import IMiGUEPoseDataset
-from .skeleton_graph import SKELETON_LAYOUTS, SkeletonLayout
+from .skeleton_layout import SKELETON_LAYOUTS, SkeletonLayout
 from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 

@@ -2,12 +2,12 @@
 import csv
 import os
 import re
-from typing import Any, Dict, List
+from typing import Any
 
 SEGMENT_HEADER = ('clip_id', 'video', 'start_frame', 'end_frame', 'label')
 
 
-def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
+def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     """Read a segment csv or a clip list; the first line tells which.
 
     * Segment csv: header ``clip_id,video,start_frame,end_frame,label``; frames
@@ -43,8 +43,8 @@ def read_annotations(ann_file: str, num_classes: int) -> List[Dict]:
         raise ValueError(f'{ann_file} looks like a segment csv, but its header is '
                          f'{lines[0].strip()!r}: it must be {",".join(SEGMENT_HEADER)!r}')
     parse = _parse_segment if segments else _parse_clip
-    clips: List[Dict] = []
-    line_of: Dict[str, int] = {}
+    clips: list[dict] = []
+    line_of: dict[str, int] = {}
     for number, line in enumerate(lines[segments:], start=1 + segments):
         if not line.strip():
             continue
@@ -77,12 +77,12 @@ def _native_path(path: str) -> str:
     return path.replace('\\', '/')
 
 
-def _parse_segment(line: str) -> Dict:
+def _parse_segment(line: str) -> dict:
     fields = next(csv.reader([line]))
     if len(fields) != len(SEGMENT_HEADER):
         raise ValueError(f'needs the {len(SEGMENT_HEADER)} columns {",".join(SEGMENT_HEADER)}, '
                          f'but has {len(fields)}')
-    clip: Dict[str, Any] = dict(zip(SEGMENT_HEADER, fields))
+    clip: dict[str, Any] = dict(zip(SEGMENT_HEADER, fields))
     clip['video'] = _native_path(clip['video'])
     for name in SEGMENT_HEADER[2:]:
         clip[name] = _integer(name, clip[name])
@@ -92,7 +92,7 @@ def _parse_segment(line: str) -> Dict:
     return clip
 
 
-def _parse_clip(line: str) -> Dict:
+def _parse_clip(line: str) -> dict:
     # the label is behind the last blank or tab: file names may hold blanks too
     video, *label = line.strip().rsplit(maxsplit=1)
     if not label and re.search('[,;][0-9]+$', video):
@@ -106,7 +106,7 @@ def _parse_clip(line: str) -> Dict:
         label=_integer('label', label[0]) if label else -1)
 
 
-def _check(clip: Dict, num_classes: int) -> None:
+def _check(clip: dict, num_classes: int) -> None:
     if not -1 <= clip['label'] < num_classes:
         raise ValueError(f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
                          f'{clip["label"]}; classes of your own are set by metainfo=dict(classes='

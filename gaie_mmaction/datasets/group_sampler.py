@@ -1,6 +1,6 @@
 """Epochs in which no class outweighs the others."""
 import math
-from typing import Dict, Iterator, List, Optional
+from collections.abc import Iterator
 
 import torch
 from mmaction.registry import DATA_SAMPLERS
@@ -28,11 +28,11 @@ class DataGroupSampler(DefaultSampler):
         ValueError: If ``max_clips`` is below 1, or a clip has no label.
     """
 
-    def __init__(self, dataset: BaseDataset, max_clips: int, seed: Optional[int] = None) -> None:
+    def __init__(self, dataset: BaseDataset, max_clips: int, seed: int | None = None) -> None:
         super().__init__(dataset, shuffle=True, seed=seed)
         if max_clips < 1:
             raise ValueError(f'max_clips must be at least 1, but got {max_clips}')
-        by_class: Dict[int, List[int]] = {}
+        by_class: dict[int, list[int]] = {}
         for idx in range(len(dataset)):
             labels = dataset.get_cat_ids(idx)
             if not labels:

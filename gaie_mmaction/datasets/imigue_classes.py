@@ -3,7 +3,7 @@
 The release's label files hold codes: 1 to 31, and 99 for illustrative body
 language, which is not a micro-gesture.
 """
-from typing import Any, Optional
+from typing import Any
 
 IMIGUE_CLASSES = (
     'Turtle neck',
@@ -49,7 +49,7 @@ class HasIMiGUEClasses:
     METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Optional[Any] = None) -> dict:
+    def _load_metainfo(cls, metainfo: Any | None = None) -> dict:
         loaded = super()._load_metainfo(metainfo)  # type: ignore[misc]  # of mmengine's BaseDataset
         # mmengine takes a text for a path, and keeps it as it is where there is no such file
         if isinstance(loaded['classes'], str):

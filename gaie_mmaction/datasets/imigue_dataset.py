@@ -1,7 +1,7 @@
 """iMiGUE's RGB clips, and any other set of clips in the same form."""
 import logging
 import os
-from typing import Callable, List, Optional, Sequence, Union
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -56,14 +56,14 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     def __init__(self,
                  *,
                  ann_file: str,
-                 pipeline: List[Union[dict, Callable]],
-                 data_prefix: Optional[ConfigType] = None,
+                 pipeline: list[dict | Callable],
+                 data_prefix: ConfigType | None = None,
                  data_root: str = '',
-                 metainfo: Optional[dict] = None,
+                 metainfo: dict | None = None,
                  test_mode: bool = False,
                  on_error: str = 'raise',
                  max_bad_share: float = 0.05,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  lazy_init: bool = False) -> None:
         if on_error not in ON_ERROR:
@@ -75,7 +75,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             raise ValueError(f'max_bad_share must be in [0, 1), but got {max_bad_share}')
         self.on_error = on_error
         self.max_bad_share = max_bad_share
-        self._bad: Optional[torch.Tensor] = None
+        self._bad: torch.Tensor | None = None
         super().__init__(
             ann_file=ann_file,
             pipeline=pipeline,
@@ -89,7 +89,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         if test_mode:  # a metric finds the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read the annotation file.
 
         Returns:
@@ -100,7 +100,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             clip['filename'] = os.path.join(self.data_prefix.get('video', ''), clip.pop('video'))
         return clips
 
-    def get_cat_ids(self, idx: int) -> List[int]:
+    def get_cat_ids(self, idx: int) -> list[int]:
         """Class of a clip, for mmengine's ``ClassBalancedDataset``.
 
         Args:
@@ -118,7 +118,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             super().full_init()
             self._reset_bad()
 
-    def get_subset_(self, indices: Union[Sequence[int], int]) -> None:
+    def get_subset_(self, indices: Sequence[int] | int) -> None:
         """Keep only some clips; bad ones are counted anew.
 
         Args:
@@ -127,7 +127,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         super().get_subset_(indices)
         self._reset_bad()
 
-    def get_subset(self, indices: Union[Sequence[int], int]) -> 'IMiGUEDataset':
+    def get_subset(self, indices: Sequence[int] | int) -> 'IMiGUEDataset':
         """A new dataset of some clips, which counts its own bad ones.
 
         Args:
@@ -145,7 +145,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             # in shared memory, so that all DataLoader workers count together
             self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
-    def prepare_data(self, idx: int) -> Optional[dict]:
+    def prepare_data(self, idx: int) -> dict | None:
         """Run the pipeline on a clip.
 
         Args:

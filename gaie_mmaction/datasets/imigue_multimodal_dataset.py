@@ -1,7 +1,7 @@
 """RGB frames and skeletons of the same clips."""
 import logging
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from mmaction.registry import DATASETS
 from mmengine.logging import print_log
@@ -41,7 +41,7 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
                  *,
                  ann_file: str,
                  skeleton_file: str,
-                 split: Optional[str] = None,
+                 split: str | None = None,
                  layout: str = 'imigue',
                  **kwargs: Any) -> None:
         self.skeleton_file = os.path.join(kwargs.get('data_root', ''), skeleton_file)
@@ -50,7 +50,7 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
         super().__init__(ann_file=ann_file, **kwargs)
         self.modality = ['RGB', 'Pose']
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read both sources and put them together.
 
         Returns:
@@ -76,8 +76,8 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
             clip.update((key, skeleton[key]) for key in ('keypoint', 'keypoint_score', 'img_shape'))
         return clips
 
-    def _leave_out_empty(self, clips: List[dict], skeletons: Dict[str, dict],
-                         by_id: Dict[str, dict]) -> List[dict]:
+    def _leave_out_empty(self, clips: list[dict], skeletons: dict[str, dict],
+                         by_id: dict[str, dict]) -> list[dict]:
         empty = [clip['clip_id'] for clip in clips
                  if clip['clip_id'] not in skeletons and clip['clip_id'] in by_id
                  and not by_id[clip['clip_id']]['keypoint'].any()]
@@ -88,7 +88,7 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
                       level=logging.WARNING)
         return [clip for clip in clips if clip['clip_id'] not in set(empty)]
 
-    def _check_same_clips(self, ids: List[str], skeletons: Dict[str, dict]) -> None:
+    def _check_same_clips(self, ids: list[str], skeletons: dict[str, dict]) -> None:
         without = [clip_id for clip_id in ids if clip_id not in skeletons]
         unseen = sorted(set(skeletons) - set(ids))
         parts = [f'{len(missing)} clips of {here} are not in {there}: {some(missing)}'

@@ -1,17 +1,17 @@
 """iMiGUE's skeletons, clip by clip."""
 import logging
 import os
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmaction.datasets.base import BaseActionDataset
 from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
-from ..safe_pickle import load_pickle_safely
+from ..utils.safe_pickle import load_pickle_safely
 from .imigue_classes import HasIMiGUEClasses
-from .skeleton_graph import get_layout
-from .skeleton_layout import hands_swapped
+from .imigue_skeleton import hands_swapped
+from .skeleton_layout import get_layout
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 EXAMPLES = 5
@@ -21,7 +21,7 @@ def some(names: Sequence[str]) -> str:
     return ', '.join(names[:EXAMPLES]) + (', ...' if len(names) > EXAMPLES else '')
 
 
-def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
+def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
     """Read a pickle of skeletons, without running anything that it may hold.
 
     Args:
@@ -39,7 +39,7 @@ def read_skeletons(path: str) -> Tuple[Dict[str, dict], Dict[str, List[str]]]:
             and isinstance(content.get('annotations'), list)):
         raise ValueError(f'{path} is no file of skeletons: it must hold a dict of '
                          'split and annotations, as tools/data/prepare_imigue.py writes it')
-    by_id: Dict[str, dict] = {}
+    by_id: dict[str, dict] = {}
     for clip in content['annotations']:
         if not isinstance(clip, dict) or (missing := set(KEYS) - set(clip)):
             lacks = sorted(missing) if isinstance(clip, dict) else f'a dict, got {type(clip)}'
@@ -90,13 +90,13 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     def __init__(self,
                  *,
                  ann_file: str,
-                 pipeline: List[Union[dict, Callable]],
+                 pipeline: list[dict | Callable],
                  split: str,
                  layout: str = 'imigue',
                  data_root: str = '',
-                 metainfo: Optional[dict] = None,
+                 metainfo: dict | None = None,
                  test_mode: bool = False,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  lazy_init: bool = False) -> None:
         self.split = split
@@ -116,7 +116,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
         if test_mode and os.path.isfile(segments):  # there a metric finds all clips of the part
             self._metainfo['ann_file'] = segments
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read and check the clips of the split.
 
         Returns:
@@ -124,7 +124,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
         """
         return self.select(*read_skeletons(self.ann_file))
 
-    def select(self, by_id: Dict[str, dict], splits: Dict[str, List[str]]) -> List[dict]:
+    def select(self, by_id: dict[str, dict], splits: dict[str, list[str]]) -> list[dict]:
         """Check the clips of the split.
 
         Args:
@@ -183,7 +183,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
             raise ValueError(f'{where}: img_shape (H, W) must be positive, but got '
                              f'{clip["img_shape"]}')
 
-    def _check_empty(self, clips: List[dict]) -> None:
+    def _check_empty(self, clips: list[dict]) -> None:
         empty = [clip['clip_id'] for clip in clips if not clip['keypoint'].any()]
         if empty and not self.test_mode:
             raise ValueError(f'{self.ann_file}: {len(empty)} clips of the split {self.split} have '
@@ -196,10 +196,10 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                       'predicted of them says nothing about them', logger='current',
                       level=logging.WARNING)
 
-    def _check_sides(self, clips: List[dict]) -> None:
+    def _check_sides(self, clips: list[dict]) -> None:
         if self.layout != 'imigue':
             return
-        videos: Dict[str, List[np.ndarray]] = {}
+        videos: dict[str, list[np.ndarray]] = {}
         for clip in clips:
             videos.setdefault(clip['clip_id'].rpartition('_')[0], []).extend(clip['keypoint'])
         swapped = [name for name, parts in videos.items() if hands_swapped(np.concatenate(parts))]
@@ -209,7 +209,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                       f'{some(swapped)}. Their left fingertips are nearer to the right '
                       'wrist', logger='current', level=logging.WARNING)
 
-    def get_cat_ids(self, idx: int) -> List[int]:
+    def get_cat_ids(self, idx: int) -> list[int]:
         """Class of a clip, for mmengine's ``ClassBalancedDataset``.
 
         Args:

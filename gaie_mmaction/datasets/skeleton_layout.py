@@ -1,54 +1,103 @@
-"""The 22 joints of iMiGUE's skeletons, their tree and their mirror image.
+"""Layouts of skeletons by name: joints, tree and mirror image."""
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-Eight joints of the upper body, four of the face and the ten fingertips: what the
-challenge's own kit takes from OpenPose's joints.
-
-Letters: T frames, V = 22 joints.
-"""
-from typing import List
-
-import numpy as np
-
-JOINTS = ('nose', 'neck', 'right shoulder', 'right elbow', 'right wrist', 'left shoulder',
-          'left elbow', 'left wrist', 'right eye', 'left eye', 'right ear', 'left ear',
-          'left thumb tip', 'left index tip', 'left middle tip', 'left ring tip',
-          'left little tip', 'right thumb tip', 'right index tip', 'right middle tip',
-          'right ring tip', 'right little tip')
-
-CENTER = 1
-
-# (joint, its parent), from the outside towards the centre
-EDGES = ((0, 1), (2, 1), (3, 2), (4, 3), (5, 1), (6, 5), (7, 6), (8, 0), (9, 0), (10, 8), (11, 9),
-         *((tip, 7) for tip in range(12, 17)), *((tip, 4) for tip in range(17, 22)))
-
-# joints of the person's right and left side, in pairs: Flip(left_kp=LEFT, right_kp=RIGHT)
-RIGHT = (2, 3, 4, 8, 10, 17, 18, 19, 20, 21)
-LEFT = (5, 6, 7, 9, 11, 12, 13, 14, 15, 16)
-
-LEFT_WRIST, RIGHT_WRIST = 7, 4
-LEFT_TIPS, RIGHT_TIPS = tuple(range(12, 17)), tuple(range(17, 22))
+from . import imigue_skeleton as imigue
 
 
-def hands_swapped(skeleton: np.ndarray) -> bool:
-    """Whether the left fingertips lie nearer to the right wrist than to the left one.
+@dataclass(frozen=True)
+class SkeletonLayout:
+    """A tree of joints with a mirror image.
 
     Args:
-        skeleton (np.ndarray): ``(T, V, 3)``.
+        joints (Sequence[str]): Names, whose places are the joints' numbers.
+        edges (Sequence[tuple[int, int]]): A joint and its parent each, from the outside
+            towards the centre.
+        center (int): The joint without a parent.
+        left, right (Sequence[int]): Joints of the person's sides, in pairs.
+
+    Raises:
+        ValueError: If the edges are no tree that ends in the centre, or if the mirror
+            image of an edge is none.
+    """
+    joints: Sequence[str]
+    edges: Sequence[tuple[int, int]]
+    center: int
+    left: Sequence[int]
+    right: Sequence[int]
+
+    def __post_init__(self) -> None:
+        joints = set(range(len(self.joints)))
+        children = [child for child, _ in self.edges]
+        if len(children) != len(set(children)) or set(children) != joints - {self.center}:
+            raise ValueError(f'each of the {len(joints)} joints but the centre, {self.center}, '
+                             f'needs one edge to its parent, but the edges are of {children}')
+        reached = {self.center}
+        while more := {child for child, parent in self.edges if parent in reached} - reached:
+            reached |= more
+        if reached != joints:
+            raise ValueError(f'the joints {sorted(joints - reached)} are not connected with the '
+                             f'centre, {self.center}')
+        sides = (*self.left, *self.right)
+        if len(self.left) != len(self.right) or len(set(sides)) != len(sides) or not (
+                set(sides) <= joints - {self.center}):
+            raise ValueError(f'left {self.left} and right {self.right} must be pairs of different '
+                             'joints')
+        mirror = self.mirror
+        for child, parent in self.edges:
+            if (mirror[child], mirror[parent]) not in self.edges:
+                raise ValueError(f'the mirror image of the edge {(child, parent)}, '
+                                 f'{(mirror[child], mirror[parent])}, is none')
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.joints)
+
+    @property
+    def mirror(self) -> list[int]:
+        """The joint that stands in the place of each one in a mirror."""
+        mirror = list(range(len(self.joints)))
+        for left, right in zip(self.left, self.right):
+            mirror[left], mirror[right] = right, left
+        return mirror
+
+    @property
+    def parents(self) -> list[int]:
+        """Of each joint; the centre is its own."""
+        parent_of = dict(self.edges)
+        return [parent_of.get(joint, joint) for joint in range(len(self.joints))]
+
+    @property
+    def limb_sides(self) -> tuple[list[int], list[int]]:
+        """Numbers of the edges of the left and the right side, in pairs."""
+        left = [k for k, (child, _) in enumerate(self.edges) if child in self.left]
+        mirror = self.mirror
+        right = [self.edges.index(tuple(mirror[joint] for joint in self.edges[k])) for k in left]
+        return left, right
+
+    @property
+    def graph(self) -> dict:
+        """``layout`` of MMAction2's ``Graph``."""
+        return dict(num_node=self.num_joints, inward=list(self.edges), center=self.center)
+
+
+SKELETON_LAYOUTS: dict[str, SkeletonLayout] = dict(
+    imigue=SkeletonLayout(imigue.JOINTS, imigue.EDGES, imigue.CENTER, imigue.LEFT, imigue.RIGHT))
+
+
+def get_layout(name: str) -> SkeletonLayout:
+    """Layout of a name.
+
+    Args:
+        name (str): Key of ``SKELETON_LAYOUTS``, to which layouts of your own can be added.
 
     Returns:
-        bool: By the mean over all frames and fingertips that are there, for either
-        hand; False where nothing can be compared.
+        SkeletonLayout: The layout.
+
+    Raises:
+        ValueError: If there is none.
     """
-    own: List[np.ndarray] = []
-    other: List[np.ndarray] = []
-    for tips, wrist, far in ((LEFT_TIPS, LEFT_WRIST, RIGHT_WRIST),
-                             (RIGHT_TIPS, RIGHT_WRIST, LEFT_WRIST)):
-        there = np.all(skeleton[:, [wrist, far], :2].any(axis=2), axis=1)  # (T,)
-        frames = skeleton[there]
-        points = frames[:, tips, :2]
-        seen = points.any(axis=2)  # (T, 5)
-        for joint, distances in ((wrist, own), (far, other)):
-            away = np.linalg.norm(points - frames[:, joint, None, :2], axis=2)
-            distances.append(away[seen])
-    near, away = np.concatenate(own), np.concatenate(other)
-    return bool(len(near)) and float(near.mean()) > float(away.mean())
+    if name not in SKELETON_LAYOUTS:
+        raise ValueError(f'layout must be one of {sorted(SKELETON_LAYOUTS)}, but got {name!r}; '
+                         'add others to gaie_mmaction.datasets.SKELETON_LAYOUTS')
+    return SKELETON_LAYOUTS[name]

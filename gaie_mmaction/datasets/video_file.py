@@ -10,9 +10,10 @@ Damage inside the compressed data is an error where the decoder notices it. H.26
 checksum: a few wrong bytes can give a distorted frame without one.
 """
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union, cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -26,7 +27,7 @@ REMEDY = ('re-encode it: ffmpeg -i IN.mp4 -fps_mode passthrough -c:v libx264 -cr
 
 # tables of at most so many files are kept by a process: some 100 bytes and 8 a frame each
 MAX_TABLES = 20000
-_TABLES: Dict[tuple, 'FrameTable'] = {}
+_TABLES: dict[tuple, 'FrameTable'] = {}
 
 
 class VideoReadError(Exception):
@@ -65,7 +66,7 @@ class VideoFile:
             frames cannot be told apart by their time stamps.
     """
 
-    def __init__(self, filename: Union[str, Path]) -> None:
+    def __init__(self, filename: str | Path) -> None:
         self.filename = os.fspath(filename)
         try:
             status = os.stat(self.filename)
@@ -104,7 +105,7 @@ class VideoFile:
         """Let go of the file."""
         self._container.close()
 
-    def read(self, frame_inds: Union[Sequence[int], np.ndarray]) -> List[np.ndarray]:
+    def read(self, frame_inds: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Decode frames.
 
         Args:
@@ -121,8 +122,8 @@ class VideoFile:
         images = {number: to_rgb(frame) for number, frame in self.frames(frame_inds)}
         return [images[number] for number in map(int, frame_inds)]
 
-    def frames(self, frame_inds: Union[Sequence[int], np.ndarray]
-               ) -> Iterator[Tuple[int, av.VideoFrame]]:
+    def frames(self, frame_inds: Sequence[int] | np.ndarray
+               ) -> Iterator[tuple[int, av.VideoFrame]]:
         """Decode frames in order, as they come, without conversion.
 
         Args:
@@ -155,7 +156,7 @@ class VideoFile:
                 raise VideoReadError(f'{len(wanted)} of the {len(numbers)} frames '
                                      f'{numbers[0]}..{numbers[-1]} could not be decoded')
 
-    def _decode(self, wanted: dict, key: int) -> Iterator[Tuple[int, av.VideoFrame]]:
+    def _decode(self, wanted: dict, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield frames, given as number by time stamp, from a key frame on; take them out."""
         context = self._stream.codec_context
         key_time, key_dts, start_time = self._table.keys[key].tolist()
@@ -166,7 +167,7 @@ class VideoFile:
             skip = packet.size > 0 and packet.pts not in wanted
             context.skip_frame = 'NONREF' if skip else 'DEFAULT'
             try:
-                frames = cast(List[av.VideoFrame], packet.decode())  # of a video's packet
+                frames = cast(list[av.VideoFrame], packet.decode())  # of a video's packet
             except av.FFmpegError:
                 if packet.size > 0 and not at_key:
                     continue  # a start at an open group: its first frames lack references

@@ -1,12 +1,13 @@
 """What the classes of a labelled part came to: confusion matrix, recall and numbers of clips."""
 import csv
 import os
-from typing import TYPE_CHECKING, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmaction.evaluation import ConfusionMatrix
 
-from ..files import atomic_file
+from ..utils.files import atomic_file
 
 if TYPE_CHECKING:  # slow to import
     from matplotlib.figure import Figure

@@ -4,16 +4,16 @@ Letters: S streams (networks), N clips, C classes.
 """
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import List, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from ..safe_pickle import load_pickle_safely
+from ..utils.safe_pickle import load_pickle_safely
 from .miga_submission import accuracy
 from .submission_file import examples, submission_order
 
@@ -35,7 +35,7 @@ class Scores:
         labels (np.ndarray): ``(N,)``, -1 where there is none.
     """
     path: str
-    ids: List[str]
+    ids: list[str]
     scores: np.ndarray
     labels: np.ndarray
 
@@ -117,7 +117,7 @@ def _label(path: str, sample: dict) -> int:
     return int(label)
 
 
-def match(streams: Sequence[Scores]) -> List[Scores]:
+def match(streams: Sequence[Scores]) -> list[Scores]:
     """Bring the clips of all streams into the order of the first, by their ids.
 
     Args:
@@ -220,7 +220,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray, kind: str) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=np.log((.05, 20)), method='bounded').x))
 
 
-def check_weights(weights: Union[Sequence[float], np.ndarray], streams: int) -> np.ndarray:
+def check_weights(weights: Sequence[float] | np.ndarray, streams: int) -> np.ndarray:
     """Weights as an array.
 
     Args:
@@ -244,7 +244,7 @@ def check_weights(weights: Union[Sequence[float], np.ndarray], streams: int) -> 
 
 
 def fuse(probabilities: Sequence[np.ndarray],
-         weights: Union[Sequence[float], np.ndarray]) -> np.ndarray:
+         weights: Sequence[float] | np.ndarray) -> np.ndarray:
     """Weighted sum of the streams, as MMAction2's ``get_weighted_score``.
 
     Args:
@@ -292,13 +292,13 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
                           method='Nelder-Mead', options=dict(maxiter=400 * streams))
         return softmax(result.x)
 
-    def rank(weights: np.ndarray) -> Tuple[float, float]:
+    def rank(weights: np.ndarray) -> tuple[float, float]:
         return accuracy(fuse(probabilities, weights), labels)['top1'], -loss(weights)
 
     return max(_grid(streams, steps), key=rank)
 
 
-def _grid(streams: int, steps: int) -> List[np.ndarray]:
+def _grid(streams: int, steps: int) -> list[np.ndarray]:
     """All weights of multiples of 1 / steps whose sum is 1."""
     while comb(steps + streams - 1, streams - 1) > GRID_LIMIT and steps > 1:
         steps -= 1

@@ -2,7 +2,8 @@
 import logging
 import os
 from collections import Counter
-from typing import Any, Dict, List, Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmaction.registry import METRICS
@@ -10,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..datasets.annotations import read_annotations
-from ..files import require_writable
+from ..utils.files import require_writable
 from .class_report import write_class_report
 from .submission_file import examples, require_format, submission_order, write_submission
 
@@ -48,11 +49,11 @@ class MiGASubmission(BaseMetric):
     default_prefix = 'acc'
 
     def __init__(self,
-                 out_file: Optional[str] = None,
-                 format: Union[str, int] = '2025',
-                 out_dir: Optional[str] = None,
+                 out_file: str | None = None,
+                 format: str | int = '2025',
+                 out_dir: str | None = None,
                  collect_device: str = 'cpu',
-                 prefix: Optional[str] = None) -> None:
+                 prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_file = out_file
         self.format = str(format)  # a number when it comes from --cfg-options
@@ -88,7 +89,7 @@ class MiGASubmission(BaseMetric):
             self.results.append(
                 dict(clip_id=sample['clip_id'], scores=scores, label=int(sample['gt_label'])))
 
-    def evaluate(self, size: int) -> Dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
         """Gather the results of all processes, check and evaluate them.
 
         Args:
@@ -101,7 +102,7 @@ class MiGASubmission(BaseMetric):
         self._size = size
         return super().evaluate(size)
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Accuracy, and the files that are wanted.
 
         Args:
@@ -142,7 +143,7 @@ class MiGASubmission(BaseMetric):
     def _meta(self, key: str) -> Any:
         return (self.dataset_meta or {}).get(key)
 
-    def _check_number(self, ids: List[str]) -> None:
+    def _check_number(self, ids: list[str]) -> None:
         repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
         if repeated:
             raise ValueError(f'{len(repeated)} clips occur more than once, e.g. '
@@ -151,7 +152,7 @@ class MiGASubmission(BaseMetric):
             raise ValueError(f'there are predictions of {len(ids)} clips, but the dataset has '
                              f'{self._size}; {self._not_written()}')
 
-    def _check_scores(self, ids: List[str], scores: np.ndarray) -> None:
+    def _check_scores(self, ids: list[str], scores: np.ndarray) -> None:
         classes = self._meta('classes')
         if classes is not None and scores.shape[1] != len(classes):
             raise ValueError(f'the model has {scores.shape[1]} classes, but the dataset '
@@ -164,7 +165,7 @@ class MiGASubmission(BaseMetric):
                              f'{examples(broken)}: the training diverged, or their input is '
                              f'broken; {self._not_written()}')
 
-    def _submit(self, out_file: str, ids: List[str], predicted: np.ndarray,
+    def _submit(self, out_file: str, ids: list[str], predicted: np.ndarray,
                 labelled: bool) -> None:
         """Write the leaderboard file, if the clips are those of the annotation file."""
         ann_file = self._meta('ann_file')
@@ -200,7 +201,7 @@ class MiGASubmission(BaseMetric):
         return f'nothing was written, and {self.out_file} is left from an earlier run'
 
 
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Top-1, Top-5 and mean class accuracy.
 
     Args:

@@ -6,8 +6,8 @@ import re
 import zipfile
 import zlib
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Dict, List, Sequence, Set, Tuple
 
 from .submission_file import FORMATS, HEADER, examples, submission_order
 
@@ -21,8 +21,8 @@ class SubmissionReport:
     format: str
     container: str  # 'csv' or 'zip'
     num_rows: int = 0
-    targets: Dict[str, int] = field(default_factory=dict)  # class by clip id, where it is valid
-    faults: Dict[str, List[str]] = field(  # every case by kind
+    targets: dict[str, int] = field(default_factory=dict)  # class by clip id, where it is valid
+    faults: dict[str, list[str]] = field(  # every case by kind
         default_factory=lambda: defaultdict(list))
 
 
@@ -62,7 +62,7 @@ def check_submission(path: str, clip_ids: Sequence[str], num_classes: int) -> Su
     return report
 
 
-def _unpack(path: str, content: bytes) -> Tuple[str, bytes]:
+def _unpack(path: str, content: bytes) -> tuple[str, bytes]:
     """Name and content of the one file in a zip."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -78,7 +78,7 @@ def _unpack(path: str, content: bytes) -> Tuple[str, bytes]:
         raise ValueError(f'{path} cannot be unpacked: {error}') from error
 
 
-def _read_lines(path: str, content: bytes, report: SubmissionReport) -> List[Tuple[int, str]]:
+def _read_lines(path: str, content: bytes, report: SubmissionReport) -> list[tuple[int, str]]:
     """Line numbers and lines; what is wrong with their form goes into the report."""
     try:
         text = content.decode('utf-8')
@@ -99,7 +99,7 @@ def _read_lines(path: str, content: bytes, report: SubmissionReport) -> List[Tup
     return lines
 
 
-def _split(line: str) -> List[str]:
+def _split(line: str) -> list[str]:
     try:
         return next(csv.reader([line]))
     except csv.Error:  # a field beyond the module's limit of 131,072 characters
@@ -110,8 +110,8 @@ def _is_integer(text: str) -> bool:
     return re.fullmatch('[0-9]{1,9}', text) is not None
 
 
-def _skip_header(lines: List[Tuple[int, str]], known: Set[str],
-                 report: SubmissionReport) -> List[Tuple[int, str]]:
+def _skip_header(lines: list[tuple[int, str]], known: set[str],
+                 report: SubmissionReport) -> list[tuple[int, str]]:
     if not lines:
         return lines
     number, line = lines[0]
@@ -125,10 +125,10 @@ def _skip_header(lines: List[Tuple[int, str]], known: Set[str],
     return lines if is_row else lines[1:]
 
 
-def _check_rows(lines: List[Tuple[int, str]], known: Set[str], num_classes: int,
-                report: SubmissionReport) -> Set[str]:
+def _check_rows(lines: list[tuple[int, str]], known: set[str], num_classes: int,
+                report: SubmissionReport) -> set[str]:
     """Clips that have a row."""
-    line_of: Dict[str, int] = {}
+    line_of: dict[str, int] = {}
     highest = None
     for number, line in lines:
         report.num_rows += 1

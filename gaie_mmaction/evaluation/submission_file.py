@@ -4,10 +4,10 @@ import io
 import os
 import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
 
-from ..files import atomic_file
+from ..utils.files import atomic_file
 
 HEADER = ('Id', 'Target')
 NUM_EXAMPLES = 5
@@ -18,7 +18,7 @@ class SubmissionFormat:
     """What a year of the challenge asks for."""
     member: str  # name of the csv inside a zip
     header: bool
-    endings: Tuple[str, ...]
+    endings: tuple[str, ...]
 
 
 FORMATS = {
@@ -39,7 +39,7 @@ def examples(entries: Sequence) -> str:
     return text + ('; ...' if len(entries) > NUM_EXAMPLES else '')
 
 
-def require_format(out_file: Optional[str], format: str) -> None:
+def require_format(out_file: str | None, format: str) -> None:
     """Check a format and the file name for it.
 
     Args:

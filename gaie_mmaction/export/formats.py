@@ -9,20 +9,21 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch.export import ExportedProgram
 
-from ..files import atomic_file
+from ..utils.files import atomic_file
 from .verification import Comparison
 
 OPSET = 18  # ScatterElements adds from opset 16 on
-Runner = Callable[[np.ndarray], Tuple[np.ndarray, ...]]
+Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 class ExportError(RuntimeError):
@@ -49,9 +50,9 @@ class Format:
     write: Callable[[ExportedProgram, Sequence[str], Path], None]
     load: Callable[[Path], Runner]
     summary: str
-    needs: Tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     dtype: torch.dtype = torch.float32
-    lower_precision: Optional[float] = None
+    lower_precision: float | None = None
 
     def accepts(self, found: Comparison, tolerance: float) -> bool:
         """Whether the outputs are as near to PyTorch's as this format can be expected to come.
@@ -88,7 +89,7 @@ def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> No
     """Write ONNX, weights inside."""
     from onnxscript import opset18 as op
 
-    def stable_sort(x: Any, stable: Optional[bool] = None, dim: int = -1,
+    def stable_sort(x: Any, stable: bool | None = None, dim: int = -1,
                     descending: bool = False) -> Any:
         # of equal values ONNX's TopK gives the lower index first: it sorts stably
         place: Any = op.Constant(value_ints=[dim])
@@ -178,7 +179,7 @@ def _quiet() -> Iterator[None]:
 def _runner(function: Callable) -> Runner:
 
     @torch.no_grad()
-    def run(frames: np.ndarray) -> Tuple[np.ndarray, ...]:
+    def run(frames: np.ndarray) -> tuple[np.ndarray, ...]:
         outputs = function(torch.from_numpy(frames))
         return tuple(out.float().numpy() if out.is_floating_point() else out.numpy()
                      for out in outputs)
@@ -187,7 +188,7 @@ def _runner(function: Callable) -> Runner:
 
 
 ONNX = ('onnx', 'onnxscript', 'onnxruntime')
-FORMATS: Dict[str, Format] = {
+FORMATS: dict[str, Format] = {
     'onnx': Format('.onnx', write_onnx, load_onnx, 'ONNX, run by ONNX Runtime', ONNX),
     'onnx-int8': Format('-int8.onnx', write_onnx_int8, load_onnx,
                         'ONNX whose linear layers multiply 8-bit integers', ONNX,

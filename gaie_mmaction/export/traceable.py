@@ -6,8 +6,8 @@ input's size alone, so all shapes are fixed and nothing is approximated.
 Letters: B batch, N tokens, K kept tokens, C channels.
 """
 import functools
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Iterator, List, Sequence, Tuple
 
 import torch
 from mmaction.models import Recognizer3D
@@ -46,12 +46,12 @@ class TraceableRecognizer(nn.Module):
         self.register_buffer('std', preprocessor.std.view(-1, 1, 1, 1))
 
     @property
-    def output_names(self) -> Tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """tuple[str]: ``scores``, then ``kept_1`` and so on, one for each merge."""
         merges = getattr(self.backbone, 'merge_layers', ())
         return ('scores', *(f'kept_{k + 1}' for k in range(len(merges))))
 
-    def forward(self, frames: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Run it.
 
         Args:
@@ -65,10 +65,10 @@ class TraceableRecognizer(nn.Module):
             scores, *kept = self._run((frames - self.mean) / self.std)
         return (scores.float(), *kept)
 
-    def _run(self, x: Tensor) -> Tuple[Tensor, ...]:
+    def _run(self, x: Tensor) -> tuple[Tensor, ...]:
         if not hasattr(self.backbone, 'forward_tokens'):
             return (self.cls_head(self.backbone(x)), )
-        history: List[TokenState] = []
+        history: list[TokenState] = []
         state = self.backbone.forward_tokens(x, history)
         features = self.backbone.pool(self.backbone.norm(state.x), state)
         return (self.cls_head(features), *(after.position for after in history[1::2]))
@@ -113,7 +113,7 @@ def _traceable_ops() -> Iterator[None]:
             setattr(module, name, original)
 
 
-def select_tokens(importance: Tensor, num_keep: int) -> Tuple[Tensor, Tensor]:
+def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
     """As :func:`gaie_mmaction.ops.select_tokens`, by one stable sort."""
     order = importance.argsort(dim=1, descending=True, stable=True)
     return order[:, :num_keep].sort(dim=1).values, order[:, num_keep:].sort(dim=1).values

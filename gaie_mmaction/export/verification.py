@@ -1,6 +1,6 @@
 """Does an exported recognizer say what PyTorch says?"""
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence, Tuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class Comparison:
     max_error: float
     scale: float
     same_top1: bool
-    kept_agreement: Tuple[float, ...]
+    kept_agreement: tuple[float, ...]
 
     def within(self, tolerance: float) -> bool:
         """Whether the scores differ by no more, and the kept tokens are the same."""
@@ -68,7 +68,7 @@ def sample_frames(shape: Sequence[int], seed: int = 0) -> np.ndarray:
 
 
 @torch.no_grad()
-def reference_outputs(model: torch.nn.Module, frames: np.ndarray) -> Tuple[np.ndarray, ...]:
+def reference_outputs(model: torch.nn.Module, frames: np.ndarray) -> tuple[np.ndarray, ...]:
     """Outputs of the recognizer itself, by the operators that it tests with.
 
     Args:

@@ -1,7 +1,7 @@
 """The end of a training whose loss is no number."""
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List
 
 import torch
 from mmaction.registry import HOOKS
@@ -10,7 +10,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..files import atomic_file
+from ..utils.files import atomic_file
 
 
 @HOOKS.register_module()
@@ -28,7 +28,7 @@ class CheckInvalidLossHook(Hook):
     """
 
     def __init__(self) -> None:
-        self.clip_ids: List[str] = []
+        self.clip_ids: list[str] = []
 
     def after_train_iter(self,
                          runner: Runner,
@@ -74,7 +74,7 @@ def _name(sample: ActionDataSample) -> str:
     return str(sample.metainfo.get('clip_id', sample.metainfo.get('filename', 'without clip_id')))
 
 
-def _save(content: Dict, path: Path) -> str:
+def _save(content: dict, path: Path) -> str:
     """What became of the file; a full disk must not hide the loss."""
     try:
         with atomic_file(path) as partial:

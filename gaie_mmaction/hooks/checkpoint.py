@@ -8,7 +8,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ..files import atomic_file, locked_folder, remove_partial_files
+from ..utils.files import atomic_file, locked_folder, remove_partial_files
 
 # workers of the data loaders look every 5 seconds whether they are still needed
 LOCK_TIMEOUT = 30

@@ -5,7 +5,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 
-from ..models.backbones.gaie_vit import list_misfits
+from ..models.utils.weights import list_misfits
 
 HEAD = 'cls_head.'
 NUM_SHOWN = 4

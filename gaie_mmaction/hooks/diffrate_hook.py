@@ -1,5 +1,5 @@
 """Training of DiffRate's counts."""
-from typing import Any, Dict, Optional
+from typing import Any
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
@@ -40,7 +40,7 @@ class DiffRateHook(Hook):
     def __init__(self,
                  target_ratio: float,
                  loss_weight: float = 100.,
-                 search_epochs: Optional[int] = None) -> None:
+                 search_epochs: int | None = None) -> None:
         if not 0 < target_ratio <= 1:
             raise ValueError(f'target_ratio must be in (0, 1], but got {target_ratio}')
         if not loss_weight > 0:
@@ -73,7 +73,7 @@ class DiffRateHook(Hook):
         self.handle.remove()
         self._fix(runner)
 
-    def _add_loss(self, model: nn.Module, args: tuple, kwargs: Dict, output: Any) -> Any:
+    def _add_loss(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
         if kwargs.get('mode') != 'loss':
             return output
         cost = self.neck.cost_ratio()

@@ -1,5 +1,4 @@
 """Warm-up of the token keep ratio."""
-from typing import Dict
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
@@ -32,7 +31,7 @@ class TokenKeepRatioWarmupHook(Hook):
                              f'and end={end}')
         self.begin = begin
         self.end = end
-        self.targets: Dict[TokenReducer, float] = {}
+        self.targets: dict[TokenReducer, float] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Remember each reducer's own ratio, and set that of the epoch that was trained last.

@@ -3,9 +3,10 @@ import functools
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Sequence, Union
+from typing import Any
 
 import torch
 from mmaction.registry import HOOKS
@@ -40,7 +41,7 @@ class PreemptionHook(Hook):
 
     def __init__(self) -> None:
         self.signalled = False
-        self.handler: Union[Callable, int, None] = None  # of before
+        self.handler: Callable | int | None = None  # of before
         self.meta: dict = {}
         self.num_skipped = 0
 
@@ -81,8 +82,8 @@ class PreemptionHook(Hook):
     def after_train_iter(self,
                          runner: Runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
         """Save and leave, if a process was asked to.
 
         Raises:
@@ -99,8 +100,8 @@ class PreemptionHook(Hook):
     def after_val_iter(self,
                        runner: Runner,
                        batch_idx: int,
-                       data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence] = None) -> None:
+                       data_batch: dict | None = None,
+                       outputs: Sequence | None = None) -> None:
         """Save the state of training and leave, if a process was asked to.
 
         Raises:
@@ -164,7 +165,7 @@ class _RestOfEpoch:
         yield from islice(self.batches, num_done, None)
 
 
-def _outlive_sigterm(init: Optional[Callable], worker_id: int) -> None:
+def _outlive_sigterm(init: Callable | None, worker_id: int) -> None:
     """Let a worker heed no SIGTERM but its parent's, by which multiprocessing ends it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     threading.Thread(target=_leave_when_asked_by, args=(os.getppid(), ), daemon=True).start()

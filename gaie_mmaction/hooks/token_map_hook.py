@@ -1,5 +1,6 @@
 """Pictures of kept and merged tokens during training."""
-from typing import ContextManager, List, Optional, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from mmaction.registry import HOOKS
 from mmaction.structures import ActionDataSample
@@ -34,8 +35,8 @@ class TokenMapHook(Hook):
         self.num_clips = num_clips
         self.interval = interval
         self._drawn = 0
-        self._recording: Optional[ContextManager[List[TokenState]]] = None
-        self._history: List[TokenState] = []
+        self._recording: AbstractContextManager[list[TokenState]] | None = None
+        self._history: list[TokenState] = []
 
     def before_run(self, runner: Runner) -> None:
         """Refuse a model without a token reducer."""
@@ -52,7 +53,7 @@ class TokenMapHook(Hook):
     def before_val_iter(self,
                         runner: Runner,
                         batch_idx: int,
-                        data_batch: Optional[dict] = None) -> None:
+                        data_batch: dict | None = None) -> None:
         """Record the batch, if clips of it are to be drawn."""
         if self._drawn < self.num_clips:
             from ..visualization import record_tokens  # imports matplotlib: not for every training
@@ -91,7 +92,7 @@ class TokenMapHook(Hook):
             place += len(inputs)
 
 
-def _describe(sample: ActionDataSample, classes: Optional[Sequence[str]]) -> str:
+def _describe(sample: ActionDataSample, classes: Sequence[str] | None) -> str:
     name = (lambda label: classes[label]) if classes else str
     best = int(sample.pred_score.argmax())
     text = f'predicted {name(best)} ({float(sample.pred_score[best]):.2f})'

@@ -3,7 +3,6 @@
 Letters: B batch, h heads, N tokens, d channels of one head.
 """
 from types import ModuleType
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +19,9 @@ def attention_with_importance(q: Tensor,
                               k: Tensor,
                               v: Tensor,
                               *,
-                              scale: Optional[float] = None,
-                              bias: Optional[Tensor] = None,
-                              backend: str = 'auto') -> Tuple[Tensor, Tensor]:
+                              scale: float | None = None,
+                              bias: Tensor | None = None,
+                              backend: str = 'auto') -> tuple[Tensor, Tensor]:
     """Softmax attention and the column mean of its map.
 
     The importance of token j is the mean, over heads and over all queries i, of
@@ -95,7 +94,7 @@ def _triton() -> ModuleType:
     return triton_attention
 
 
-def _fastest(q: Tensor, bias: Optional[Tensor]) -> str:
+def _fastest(q: Tensor, bias: Tensor | None) -> str:
     if q.device.type == 'cuda' and _triton().fits(q):
         return 'triton'
     if flash_attention.pays(q) and not _needs_gradient(bias):
@@ -103,12 +102,12 @@ def _fastest(q: Tensor, bias: Optional[Tensor]) -> str:
     return 'chunked'
 
 
-def _needs_gradient(*tensors: Optional[Tensor]) -> bool:
+def _needs_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
-def _eager(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor],
-           scale: float) -> Tuple[Tensor, Tensor]:
+def _eager(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None,
+           scale: float) -> tuple[Tensor, Tensor]:
     # float32 at least: rounded to bfloat16, a logit of 10 is off by 0.03, its probability by 3 %
     dtype = at_least_float32(q.dtype)
     logits = (q.to(dtype) * scale) @ k.to(dtype).transpose(-2, -1)

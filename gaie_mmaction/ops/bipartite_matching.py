@@ -3,7 +3,6 @@
 Letters: B batch, N tokens, r merged tokens, K = N - r, C channels. Indices are ``int64``.
 Source: "Token Merging: Your ViT but Faster", ICLR 2023, section 3.
 """
-from typing import Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +13,7 @@ from .token_merging import add_rows, gather_tokens, merge_sizes
 
 
 @torch.no_grad()
-def match_bipartite(metric: Tensor, num_merge: int) -> Tuple[Tensor, Tensor, Tensor]:
+def match_bipartite(metric: Tensor, num_merge: int) -> tuple[Tensor, Tensor, Tensor]:
     """Find the r most similar pairs between the even and the odd tokens.
 
     Each even token (0, 2, ...) proposes its most similar odd one; the r proposals

@@ -2,7 +2,6 @@
 
 Letters: B batch, h heads, N tokens, d channels of one head, g heads at once, M queries at once.
 """
-from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -14,8 +13,8 @@ from .precision import at_least_float32
 BLOCK_VALUES = 1_500_000
 
 
-def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
-                      scale: float) -> Tuple[Optional[Tensor], Tensor]:
+def chunked_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
+                      scale: float) -> tuple[Tensor | None, Tensor]:
     """Output and importance in one pass, without a gradient.
 
     While a block's probabilities are at hand they are multiplied by the values and
@@ -41,8 +40,8 @@ def chunked_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[
     return _attend(q, k, v, bias, scale)
 
 
-def _attend(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
-            scale: float) -> Tuple[Optional[Tensor], Tensor]:
+def _attend(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
+            scale: float) -> tuple[Tensor | None, Tensor]:
     batch, heads, num_tokens, dims = q.shape
     dtype = at_least_float32(q.dtype)
     out = None if v is None else v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
@@ -74,8 +73,8 @@ def _attend(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
     return out, (column_sum / (heads * num_tokens)).float()
 
 
-def _probabilities(q: Tensor, k: Tensor, bias: Optional[Tensor], part: Tuple[slice, slice],
-                   scale: float, buffer: Optional[Tensor]) -> Tensor:
+def _probabilities(q: Tensor, k: Tensor, bias: Tensor | None, part: tuple[slice, slice],
+                   scale: float, buffer: Tensor | None) -> Tensor:
     """Rows ``(g, M, N)`` of the map, written into the buffer if there is one."""
     shape = (len(k), q.shape[1], k.shape[1])
     q = q.to(k.dtype)
@@ -91,7 +90,7 @@ def _probabilities(q: Tensor, k: Tensor, bias: Optional[Tensor], part: Tuple[sli
     return torch.softmax(attn, dim=-1, out=attn)
 
 
-def _group_sizes(batch: int, heads: int, num_tokens: int) -> Tuple[int, int]:
+def _group_sizes(batch: int, heads: int, num_tokens: int) -> tuple[int, int]:
     """Clips and heads at once: whole clips if they are small, else a head for each thread."""
     clips = BLOCK_VALUES // (heads * num_tokens**2)
     if clips:
@@ -99,7 +98,7 @@ def _group_sizes(batch: int, heads: int, num_tokens: int) -> Tuple[int, int]:
     return 1, min(heads, torch.get_num_threads())
 
 
-def _query_blocks(num_tokens: int, rows: int, copied: int) -> List[Tuple[int, int]]:
+def _query_blocks(num_tokens: int, rows: int, copied: int) -> list[tuple[int, int]]:
     """Borders of blocks of queries, about equal, that the memory allows."""
     most = max(1, (BLOCK_VALUES - copied) // (rows * num_tokens))
     step = -(-num_tokens // -(-num_tokens // most))
@@ -107,15 +106,15 @@ def _query_blocks(num_tokens: int, rows: int, copied: int) -> List[Tuple[int, in
 
 
 @torch.library.custom_op('gaie_mmaction::chunked_attention', mutates_args=())
-def _as_one_operator(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
-                     scale: float) -> Tuple[Tensor, Tensor]:
+def _as_one_operator(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
+                     scale: float) -> tuple[Tensor, Tensor]:
     out, importance = _attend(q, k, v, bias, scale)
     return q.new_empty(0) if out is None else out, importance  # an operator has no None to return
 
 
 @_as_one_operator.register_fake
-def _shapes(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
-            scale: float) -> Tuple[Tensor, Tensor]:
+def _shapes(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
+            scale: float) -> tuple[Tensor, Tensor]:
     batch, heads, num_tokens, dims = q.shape
     out = q.new_empty(0)
     if v is not None:

@@ -3,7 +3,8 @@
 Letters: D candidates, N tokens. Source: "DiffRate: Differentiable Compression Rate
 for Efficient Vision Transformers", ICCV 2023, section 3.
 """
-from typing import Any, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,15 +77,15 @@ def logits_of_mean(candidates: Tensor, mean: float) -> Tensor:
     return (tilt * spread).float()
 
 
-Count = Union[int, Tensor]
+Count = int | Tensor
 
 
-def vit_macs(counts: Sequence[Tuple[Count, Count]], merge_layers: Sequence[int], *,
+def vit_macs(counts: Sequence[tuple[Count, Count]], merge_layers: Sequence[int], *,
              num_tokens: int, depth: int, embed_dims: int, hidden_dims: int, patch_values: int
              ) -> Any:
     """Multiply-adds of a vision transformer whose blocks prune and then merge.
 
-    Each is counted once, as :func:`gaie_mmaction.analysis.measure_complexity` does,
+    Each is counted once, as :func:`gaie_mmaction.benchmark.measure_complexity` does,
     without the head.
 
     Args:

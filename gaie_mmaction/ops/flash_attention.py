@@ -2,7 +2,6 @@
 
 Letters: B batch, h heads, N tokens, d channels of one head.
 """
-from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -31,8 +30,8 @@ def pays(q: Tensor) -> bool:
             and MULTIPLIES_BFLOAT16)
 
 
-def flash_attention(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor],
-                    scale: float) -> Tuple[Tensor, Tensor]:
+def flash_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None,
+                    scale: float) -> tuple[Tensor, Tensor]:
     """Output and importance by two runs of the fused attention; differentiable.
 
     The first run gives the output and each query's log-sum-exp ``l_i`` over the keys. In the

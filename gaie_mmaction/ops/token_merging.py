@@ -5,7 +5,6 @@ Source of the method: "Enhancing Micro-gesture Classification via Global-Aware
 Importance Estimation in Vision Transformer", CEUR-WS Vol-4168, section 3.
 """
 from fractions import Fraction
-from typing import Tuple
 
 import torch
 import torch.nn.functional as F
@@ -40,17 +39,17 @@ def num_kept(num_tokens: int, keep_ratio: float) -> int:
     return round_up(num_tokens, exact_ratio(keep_ratio))
 
 
-def exact_ratio(keep_ratio: float) -> Tuple[int, int]:
+def exact_ratio(keep_ratio: float) -> tuple[int, int]:
     """Numerator and denominator of the decimal that a ratio is written as."""
     return Fraction(str(keep_ratio)).as_integer_ratio()
 
 
-def round_up(num_tokens: int, ratio: Tuple[int, int]) -> int:
+def round_up(num_tokens: int, ratio: tuple[int, int]) -> int:
     """The share of N tokens that a numerator and a denominator give, rounded up."""
     return -(-num_tokens * ratio[0] // ratio[1])
 
 
-def select_tokens(importance: Tensor, num_keep: int) -> Tuple[Tensor, Tensor]:
+def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
     """Split the tokens into the most important ones and the rest.
 
     Args:

@@ -8,7 +8,6 @@ Letters: B batch, h heads, N tokens, d channels of one head. Logarithms are to b
 """
 import math
 import os
-from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -31,8 +30,8 @@ def fits(q: Tensor) -> bool:
     return q.device.type == 'cuda' and not _problem(q)
 
 
-def triton_attention(q: Tensor, k: Tensor, v: Optional[Tensor], bias: Optional[Tensor],
-                     scale: float) -> Tuple[Optional[Tensor], Tensor]:
+def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
+                     scale: float) -> tuple[Tensor | None, Tensor]:
     """Output and importance, without a gradient.
 
     Args:

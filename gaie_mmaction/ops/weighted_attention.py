@@ -6,7 +6,7 @@ sharpness of a token's own attention, and gradients to a mask of zeros and ones.
 Letters: B batch, h heads, N tokens, M queries of a block, d channels of one head.
 """
 import math
-from typing import Any, Optional, Tuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +29,10 @@ def weighted_attention(q: Tensor,
                        k: Tensor,
                        v: Tensor,
                        *,
-                       scale: Optional[float] = None,
-                       size: Optional[Tensor] = None,
-                       mask: Optional[Tensor] = None,
-                       score: str = 'column_mean') -> Tuple[Tensor, Tensor]:
+                       scale: float | None = None,
+                       size: Tensor | None = None,
+                       mask: Tensor | None = None,
+                       score: str = 'column_mean') -> tuple[Tensor, Tensor]:
     """Attention ``p_ij = w_j e_ij / sum_n w_n e_in`` with ``e = exp(scale * q k)``, and a score.
 
     The weight of a key is ``w = size * mask``. One pass over blocks of queries
@@ -81,7 +81,7 @@ def _logits(q: Tensor, k: Tensor, scale: float) -> Tensor:
     return (q.to(dtype) * scale) @ k.to(dtype).transpose(-2, -1)
 
 
-def _weigh(logits: Tensor, weight: Optional[Tensor]) -> Tensor:
+def _weigh(logits: Tensor, weight: Tensor | None) -> Tensor:
     return logits if weight is None else logits + weight.to(logits.dtype).log()[:, None, None, :]
 
 
@@ -95,8 +95,8 @@ class _WeightedAttention(torch.autograd.Function):
     """Blocks of queries; the backward pass makes their probabilities again."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, weight: Optional[Tensor],
-                visible: Optional[Tensor], scale: float, score: str) -> Tuple[Tensor, Tensor]:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, weight: Tensor | None,
+                visible: Tensor | None, scale: float, score: str) -> tuple[Tensor, Tensor]:
         parts, scores = [], []
         rows = torch.ones_like(q[:, 0, :, 0]) if visible is None else visible.to(q.dtype)  # (B, N)
         for queries, row in zip(q.split(QUERY_BLOCK, dim=2), rows.split(QUERY_BLOCK, dim=1)):
@@ -120,7 +120,7 @@ class _WeightedAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor, _: Tensor) -> Tuple[Optional[Tensor], ...]:
+    def backward(ctx: Any, grad_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, weight, out = ctx.saved_tensors
         # row sums of P * dP: what the softmax takes off every logit's gradient
         row_sum = (grad_out * out).sum(dim=-1, keepdim=True)

@@ -5,11 +5,10 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Dict, List, Set, Tuple
 
 from tqdm import tqdm
 
-from ..files import atomic_file, remove_partial_files
+from ..utils.files import atomic_file, remove_partial_files
 from .layout import find_files, is_junk
 from .report import ReleaseError, Report
 
@@ -80,8 +79,8 @@ def _folder(archive: Path) -> Path:
     return archive.with_suffix('')
 
 
-def _wanted_entries(archive: Path, name: Path, present: Set[Tuple[str, int]],
-                    report: Report) -> List[zipfile.ZipInfo]:
+def _wanted_entries(archive: Path, name: Path, present: set[tuple[str, int]],
+                    report: Report) -> list[zipfile.ZipInfo]:
     """Entries that the project reads and that are not there yet."""
     with zipfile.ZipFile(archive) as file:
         entries = [entry for entry in file.infolist() if not entry.is_dir()]
@@ -104,7 +103,7 @@ def _wanted_entries(archive: Path, name: Path, present: Set[Tuple[str, int]],
         if number > 1:
             report.add(REFUSED, name, f'{filename} is in it {number} times, the last one is used')
     wanted = list({entry.filename: entry for entry in wanted}.values())
-    names: Dict[str, zipfile.ZipInfo] = {PurePosixPath(entry.filename).name: entry
+    names: dict[str, zipfile.ZipInfo] = {PurePosixPath(entry.filename).name: entry
                                          for entry in wanted}
     # the 21 MB a video are not needed where the small skeleton file is there
     redundant = {name.replace('_light_hand.csv', '_openpose.xlsx') for name in names

@@ -1,14 +1,14 @@
 """Cutting whole videos into short clips that load fast."""
 import os
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
 
 import av
 from av.video.reformatter import ColorRange
 
 from ..datasets.video_file import VideoFile, VideoReadError, to_rgb
-from ..files import atomic_file
+from ..utils.files import atomic_file
 from .report import ReleaseError
 
 SHORT_SIDE = 256
@@ -20,7 +20,7 @@ ENCODER = dict(
 FORMAT = 1  # raised when clips that were cut before have to be cut again
 
 
-def cut_clips(video: Path, name: str, rows: Sequence[tuple], out: Path) -> Tuple[int, List[str]]:
+def cut_clips(video: Path, name: str, rows: Sequence[tuple], out: Path) -> tuple[int, list[str]]:
     """Cut clips of one video; those that are there already are left alone.
 
     Args:
@@ -72,7 +72,7 @@ def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> N
     with av.open(os.fspath(out_file), 'w', format='mp4', options=options) as container:
         container.metadata['comment'] = origin
         rate = Fraction(reader.fps or 25).limit_denominator(1001)
-        stream: Optional[av.VideoStream] = None
+        stream: av.VideoStream | None = None
         for place, (_, frame) in enumerate(reader.frames(numbers)):
             if frame.rotation:  # a clip is upright by itself
                 frame = av.VideoFrame.from_ndarray(to_rgb(frame), format='rgb24')
@@ -92,7 +92,7 @@ def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> N
         container.mux(stream.encode())
 
 
-def clip_size(width: int, height: int) -> Tuple[int, int]:
+def clip_size(width: int, height: int) -> tuple[int, int]:
     """Size of a clip: short side 256 or as it is if smaller, both sides even.
 
     Args:

@@ -2,12 +2,11 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import List, Optional
 
 import numpy as np
 
 from ..datasets.video_file import VideoFile, VideoReadError
-from ..files import atomic_file
+from ..utils.files import atomic_file
 from .skeletons import SkeletonError, read_skeleton
 
 FORMAT = 1  # of the remembered facts; raised when they change
@@ -31,10 +30,10 @@ class Facts:
     fps: float = 0.
     fault: str = ''
     skeleton: str = 'absent'
-    skeleton_notes: List[str] = field(default_factory=list)
+    skeleton_notes: list[str] = field(default_factory=list)
 
 
-def examine(video_id: str, video: Path, skeleton: Optional[Path], cache: Path) -> Facts:
+def examine(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> Facts:
     """Count the frames, decode the first and the last, convert the skeleton.
 
     Args:
@@ -85,7 +84,7 @@ def _identity(path: Path) -> list:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _recall(path: Path, sources: list) -> Optional[Facts]:
+def _recall(path: Path, sources: list) -> Facts | None:
     if not path.exists():
         return None
     try:

@@ -3,7 +3,6 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
 
 from ..datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .layout import LICENSED_COLUMNS
@@ -26,11 +25,11 @@ class LabelRow:
     """
     k: int
     code: str
-    frames: Optional[tuple]
+    frames: tuple | None
     fault: str = ''
 
 
-def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
+def read_label_file(path: Path, name: Path, report: Report) -> list[LabelRow]:
     """Read ``class,start_frame,end_frame`` rows.
 
     Args:
@@ -46,7 +45,7 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
     except (OSError, UnicodeDecodeError) as error:
         report.add(ROWS, name, f'cannot be read as text ({error}); its clips are left out')
         return []
-    rows: List[LabelRow] = []
+    rows: list[LabelRow] = []
     blank, spaces, header = 0, False, False
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip(' \t,'):
@@ -71,7 +70,7 @@ def read_label_file(path: Path, name: Path, report: Report) -> List[LabelRow]:
     return rows
 
 
-def _read_text(path: Path) -> Tuple[str, List[str]]:
+def _read_text(path: Path) -> tuple[str, list[str]]:
     """Text of a file with plain line ends, and what is unusual about its form."""
     text, unusual = path.read_bytes().decode('utf-8'), []
     if text.startswith('\ufeff'):
@@ -87,12 +86,12 @@ def _is_integer(text: str) -> bool:
     return re.fullmatch(r'[+-]?\d{1,18}', text) is not None
 
 
-def _is_header(fields: List[str]) -> bool:
+def _is_header(fields: list[str]) -> bool:
     """Names of columns; a row in a form that is not read must keep its number as a row."""
     return all(re.match('["\']?[^\\W\\d]', field) for field in fields)
 
 
-def _label_row(k: int, fields: List[str], where: str) -> LabelRow:
+def _label_row(k: int, fields: list[str], where: str) -> LabelRow:
     if len(fields) != 3:
         return LabelRow(k, '', None, f'{where} has {len(fields)} fields instead of class,'
                         'start_frame,end_frame')
@@ -102,7 +101,7 @@ def _label_row(k: int, fields: List[str], where: str) -> LabelRow:
     return LabelRow(k, code, (int(start), int(end)))
 
 
-def label_of(code: str) -> Optional[int]:
+def label_of(code: str) -> int | None:
     """Model label of a file's class, None if it is none of 1..31 and 99."""
     return LABEL_OF_CODE.get(int(code)) if _is_integer(code) else None
 
@@ -115,8 +114,8 @@ class LicensedTable:
         rows (dict[str, list[LabelRow]]): In the order of the file.
         subjects (dict[str, int]): Subject by video id; empty without a column ``subject_id``.
     """
-    rows: Dict[str, List[LabelRow]]
-    subjects: Dict[str, int]
+    rows: dict[str, list[LabelRow]]
+    subjects: dict[str, int]
 
 
 def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable:
@@ -169,7 +168,7 @@ def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable
     return table
 
 
-def read_test_labels(path: Path) -> Dict[str, int]:
+def read_test_labels(path: Path) -> dict[str, int]:
     """Model labels by clip id, from a csv with the header ``clip_id,label``.
 
     Raises:

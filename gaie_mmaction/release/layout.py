@@ -3,9 +3,9 @@ import csv
 import filecmp
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Dict, Iterator, List, Optional, Sequence
 
 from .report import ReleaseError, Report
 
@@ -29,11 +29,11 @@ class Layout:
         part_of (dict[str, str]): Part by video id.
         licensed_csv (Path, optional): The table of the licensed release.
     """
-    label_files: Dict[str, Path] = field(default_factory=dict)
-    videos: Dict[str, Path] = field(default_factory=dict)
-    skeletons: Dict[str, Path] = field(default_factory=dict)
-    part_of: Dict[str, str] = field(default_factory=dict)
-    licensed_csv: Optional[Path] = None
+    label_files: dict[str, Path] = field(default_factory=dict)
+    videos: dict[str, Path] = field(default_factory=dict)
+    skeletons: dict[str, Path] = field(default_factory=dict)
+    part_of: dict[str, str] = field(default_factory=dict)
+    licensed_csv: Path | None = None
 
 
 def is_junk(name: str) -> bool:
@@ -79,7 +79,7 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
     Raises:
         ReleaseError: If there are no labels or no videos at all.
     """
-    found: Dict[str, Dict[str, List[Path]]] = {}
+    found: dict[str, dict[str, list[Path]]] = {}
     layout = Layout()
     for path in find_files(root, ('.csv', '.mp4', '.xlsx'), skip):
         if not path.exists():
@@ -139,7 +139,7 @@ def _is_licensed_csv(path: Path, root: Path, report: Report) -> bool:
     return set(LICENSED_COLUMNS) <= set(header)
 
 
-def _part_of(path: Path, root: Path) -> Optional[str]:
+def _part_of(path: Path, root: Path) -> str | None:
     for folder in path.relative_to(root).parents:
         for part, pattern in PART_PATTERNS:
             if pattern.search(folder.name):
@@ -147,8 +147,8 @@ def _part_of(path: Path, root: Path) -> Optional[str]:
     return None
 
 
-def _one_each(found: Dict[str, List[Path]], kind: str, root: Path,
-              report: Report) -> Dict[str, Path]:
+def _one_each(found: dict[str, list[Path]], kind: str, root: Path,
+              report: Report) -> dict[str, Path]:
     """Path by video id; of several different files of one id none is used."""
     result = {}
     for video_id, paths in sorted(found.items()):

@@ -3,7 +3,6 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Dict, List
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -34,21 +33,21 @@ class Deviation:
 @dataclass
 class Report:
     """Counts by part (``train``, ``val``, ``test``), what the videos are like, and deviations."""
-    videos: Dict[str, int] = field(default_factory=dict)
-    clips: Dict[str, int] = field(default_factory=dict)
-    published_clips: Dict[str, int] = field(default_factory=lambda: dict(PUBLISHED_CLIPS))
-    clips_per_class: Dict[str, Dict[str, int]] = field(default_factory=dict)
-    resolutions: Dict[str, int] = field(default_factory=dict)
-    frame_rates: Dict[str, int] = field(default_factory=dict)
-    skeletons: Dict[str, int] = field(default_factory=dict)
-    splits: Dict[str, str] = field(default_factory=dict)
-    deviations: List[Deviation] = field(default_factory=list)
+    videos: dict[str, int] = field(default_factory=dict)
+    clips: dict[str, int] = field(default_factory=dict)
+    published_clips: dict[str, int] = field(default_factory=lambda: dict(PUBLISHED_CLIPS))
+    clips_per_class: dict[str, dict[str, int]] = field(default_factory=dict)
+    resolutions: dict[str, int] = field(default_factory=dict)
+    frame_rates: dict[str, int] = field(default_factory=dict)
+    skeletons: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
+    deviations: list[Deviation] = field(default_factory=list)
 
     def add(self, kind: str, file: object, detail: str) -> None:
         """Note a deviation."""
         self.deviations.append(Deviation(kind, str(file), detail))
 
-    def count_clips(self, parts: Dict[str, List[tuple]]) -> None:
+    def count_clips(self, parts: dict[str, list[tuple]]) -> None:
         """Count the clips of each part and class.
 
         Args:

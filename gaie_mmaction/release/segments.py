@@ -1,8 +1,8 @@
 """Rows of the annotation files, the splits made of them, and the skeletons of clips."""
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -17,11 +17,11 @@ TRAIN_SUBJECTS = frozenset((2, 4, 5, 6, 9, 10, 12, 13, 14, 15, 17, 18, 20, 21, 2
                             30, 31, 35, 36, 38, 39, 41, 42, 43, 44, 46, 47, 48, 52, 53, 59, 61, 62))
 HOLDOUT_FOLDS = 10
 # of clip id, video, start_frame, end_frame, label
-Row = Tuple[str, str, int, int, int]
+Row = tuple[str, str, int, int, int]
 
 
 def make_rows(video_id: str, label_rows: Sequence[LabelRow], facts: Facts, video: str,
-              label_file: object, labelled: bool, report: Report) -> List[Row]:
+              label_file: object, labelled: bool, report: Report) -> list[Row]:
     """Rows of the segment csv for one video.
 
     Ranges are clamped to the video. A clip whose range or class makes no sense is
@@ -40,7 +40,7 @@ def make_rows(video_id: str, label_rows: Sequence[LabelRow], facts: Facts, video
     Returns:
         list[tuple]: ``clip_id, video, start_frame, end_frame, label`` each.
     """
-    rows: List[Row] = []
+    rows: list[Row] = []
     last = facts.num_frames - 1
     for row in label_rows:
         clip_id = f'{video_id}_{row.k}'
@@ -65,7 +65,7 @@ def make_rows(video_id: str, label_rows: Sequence[LabelRow], facts: Facts, video
     return rows
 
 
-def _fault(row: LabelRow, label: Optional[int], num_frames: int) -> str:
+def _fault(row: LabelRow, label: int | None, num_frames: int) -> str:
     if row.frames is None:
         return row.fault
     start, end = row.frames
@@ -80,7 +80,7 @@ def _fault(row: LabelRow, label: Optional[int], num_frames: int) -> str:
     return ''
 
 
-def cross_subject(rows: Sequence[Row], subjects: Dict[str, int]) -> Dict[str, List[Row]]:
+def cross_subject(rows: Sequence[Row], subjects: dict[str, int]) -> dict[str, list[Row]]:
     """The paper's split: ``xsub_train`` of 37 subjects and ``xsub_test`` of the others.
 
     Args:
@@ -90,7 +90,7 @@ def cross_subject(rows: Sequence[Row], subjects: Dict[str, int]) -> Dict[str, Li
     Returns:
         dict[str, list[Row]]: The rows of videos whose subject is known.
     """
-    split: Dict[str, List[Row]] = dict(xsub_train=[], xsub_test=[])
+    split: dict[str, list[Row]] = dict(xsub_train=[], xsub_test=[])
     for row in rows:
         subject = subjects.get(_video_id(row))
         if subject is not None:
@@ -98,7 +98,7 @@ def cross_subject(rows: Sequence[Row], subjects: Dict[str, int]) -> Dict[str, Li
     return split
 
 
-def hold_out(rows: Sequence[Row], subjects: Dict[str, int]) -> Dict[str, List[Row]]:
+def hold_out(rows: Sequence[Row], subjects: dict[str, int]) -> dict[str, list[Row]]:
     """About a tenth of the clips for validation, with nobody on both sides.
 
     Args:
@@ -129,7 +129,7 @@ def _video_id(row: Row) -> str:
     return row[0].rpartition('_')[0]
 
 
-def skeleton_clips(splits: Dict[str, List[Row]], facts: Dict[str, Facts], cache: Path) -> dict:
+def skeleton_clips(splits: dict[str, list[Row]], facts: dict[str, Facts], cache: Path) -> dict:
     """Skeletons of all clips, as MMAction2's ``PoseDataset`` reads them.
 
     Args:
@@ -145,7 +145,7 @@ def skeleton_clips(splits: Dict[str, List[Row]], facts: Dict[str, Facts], cache:
         is in no split whose name ends in ``train`` or ``trainval``.
     """
     rows = {row[0]: row for name, part in splits.items() for row in part}
-    by_video: Dict[str, List[Row]] = {}
+    by_video: dict[str, list[Row]] = {}
     for row in rows.values():
         by_video.setdefault(_video_id(row), []).append(row)
     annotations, empty = [], set()

@@ -3,13 +3,12 @@
 Letters: T frames, V = 22 joints.
 """
 from pathlib import Path
-from typing import List, Tuple
 
 import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
-from ..datasets.skeleton_layout import JOINTS, hands_swapped
+from ..datasets.imigue_skeleton import JOINTS, hands_swapped
 
 # Columns of x, y and score are three a joint. Of OpenPose's 25 body joints the upper body and
 # the face, then the fingertips from thumb to little finger, left hand first.
@@ -23,7 +22,7 @@ class SkeletonError(Exception):
     """A skeleton file cannot be used."""
 
 
-def read_skeleton(path: Path, num_frames: int) -> Tuple[np.ndarray, List[str]]:
+def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
     """Read the skeleton of a video.
 
     Args:
@@ -46,7 +45,7 @@ def read_skeleton(path: Path, num_frames: int) -> Tuple[np.ndarray, List[str]]:
     except (OSError, ValueError, KeyError, CalamineError) as error:  # pandas' own are ValueErrors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SkeletonError(f'cannot be read ({reason})') from error
-    deviations: List[str] = []
+    deviations: list[str] = []
     values = _numbers(table, deviations)
     num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS
     columns = 3 * num_joints + light_hand
@@ -90,14 +89,14 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return table
 
 
-def _is_header(fields: List[str]) -> bool:
+def _is_header(fields: list[str]) -> bool:
     """Names of columns, or their numbers, as pandas writes them; a frame's row is neither."""
     numbers = pd.to_numeric(pd.Series(fields), errors='coerce').to_numpy(np.float64)
     return bool(np.isnan(numbers[0]) or np.isnan(numbers).all()
                 or len(numbers) > 2 and (np.diff(numbers) == 1).all())
 
 
-def _numbers(table: pd.DataFrame, deviations: List[str]) -> np.ndarray:
+def _numbers(table: pd.DataFrame, deviations: list[str]) -> np.ndarray:
     """Values as float32, 0 for what is no finite number."""
     values = np.zeros(table.shape, np.float64)
     bad = np.zeros(table.shape, bool)
@@ -117,7 +116,7 @@ def _numbers(table: pd.DataFrame, deviations: List[str]) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def _places(index: np.ndarray, num_frames: int, deviations: List[str]) -> np.ndarray:
+def _places(index: np.ndarray, num_frames: int, deviations: list[str]) -> np.ndarray:
     """Frame of each row by its index column."""
     rows = np.arange(len(index))
     if len(index) == 0 or np.array_equal(index, rows):

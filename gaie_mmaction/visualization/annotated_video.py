@@ -3,9 +3,9 @@
 Above, side by side: the frame, the importance of its tokens, and which of them were kept. Below:
 the best classes of the moment, and the scores over time with the segments.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence, Tuple
 
 import cv2
 import matplotlib
@@ -34,9 +34,9 @@ class Annotation:
     """What is drawn over a whole video.
 
     Attributes:
-        windows (Sequence): Windows of it, see :class:`gaie_mmaction.inference.Window`.
+        windows (Sequence): Windows of it, see :class:`gaie_mmaction.apis.Window`.
         scores (np.ndarray): ``(F, classes)`` of its frames.
-        segments (Sequence): See :class:`gaie_mmaction.inference.Segment`.
+        segments (Sequence): See :class:`gaie_mmaction.apis.Segment`.
         names (Sequence[str]): Classes.
         threshold (float): Of the segments.
         tubelet_size (int): Frames that a token stands for.
@@ -101,7 +101,7 @@ class AnnotatedVideo:
         self._list_classes(ImageDraw.Draw(picture), number)
         return np.asarray(picture)
 
-    def _token_panels(self, number: int, frame: np.ndarray) -> List[np.ndarray]:
+    def _token_panels(self, number: int, frame: np.ndarray) -> list[np.ndarray]:
         # of the windows that a frame is in, the one that it is most in the middle of
         window = self.annotation.windows[int(np.abs(self.centres - number).argmin())]
         tokens = window.tokens
@@ -120,7 +120,7 @@ class AnnotatedVideo:
         """Where a panel begins."""
         return (WIDTH - self.panel[0] * len(self.heads)) // 2 + place * self.panel[0]
 
-    def _empty_canvas(self) -> Tuple[np.ndarray, Tuple[int, int, int, int]]:
+    def _empty_canvas(self) -> tuple[np.ndarray, tuple[int, int, int, int]]:
         """Everything that stays, and left, right, top and bottom of the plot, pixels."""
         height = self.top + self.panel[1] + STRIP_HEIGHT
         canvas = np.full((height, WIDTH, 3), BACKGROUND, np.uint8)
@@ -137,7 +137,7 @@ class AnnotatedVideo:
         base = height - STRIP_HEIGHT
         return np.asarray(picture), (LIST_WIDTH + left, LIST_WIDTH + right, base + low, base + high)
 
-    def _draw_strip(self, width: int, height: int) -> Tuple[np.ndarray, Tuple[int, ...]]:
+    def _draw_strip(self, width: int, height: int) -> tuple[np.ndarray, tuple[int, ...]]:
         """Curves and segments, and left, right, top and bottom of the axes, pixels."""
         note, dpi = self.annotation, 100
         figure = Figure(figsize=(width / dpi, height / dpi), facecolor=_share(BACKGROUND))
@@ -174,7 +174,7 @@ class AnnotatedVideo:
             f'   segment {s.start}-{s.end}: {self.annotation.names[s.label]}' for s in inside)
         _text(draw, (8, y + 6), text, self.fonts[0], FAINT, LIST_WIDTH - 16)
 
-    def _colour(self, label: int) -> Tuple[int, int, int]:
+    def _colour(self, label: int) -> tuple[int, int, int]:
         return COLOURS[self.curves.index(label)] if label in self.curves else (120, 120, 125)
 
 
@@ -183,7 +183,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size)
 
 
-def _text(draw: ImageDraw.ImageDraw, place: Tuple[int, int], text: str,
+def _text(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str,
           font: ImageFont.FreeTypeFont, colour: tuple, width: int) -> None:
     """A line, cut where it would be wider."""
     if draw.textlength(text, font=font) > width:

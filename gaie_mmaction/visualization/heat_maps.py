@@ -1,6 +1,6 @@
 """Importance of tokens beside Grad-CAM."""
 import warnings
-from typing import List, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from .overlay import paint_importance
 from .token_map import TokenMap
 
 
-def grad_cam(model: nn.Module, packed: dict, grid: Tuple[int, int, int]) -> np.ndarray:
+def grad_cam(model: nn.Module, packed: dict, grid: tuple[int, int, int]) -> np.ndarray:
     """Grad-CAM of the best class, by MMAction2's own ``GradCAM``.
 
     Args:
@@ -36,7 +36,7 @@ def grad_cam(model: nn.Module, packed: dict, grid: Tuple[int, int, int]) -> np.n
 
 
 def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
-                   title: str = '') -> Tuple[Figure, list]:
+                   title: str = '') -> tuple[Figure, list]:
     """Draw the importance before each merge and Grad-CAM below one another.
 
     Args:
@@ -54,7 +54,7 @@ def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
     ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
     names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'
              for k, rank in enumerate(ranks)]
-    rows: List[Tuple[str, Sequence[np.ndarray]]] = [('frame', list(frames))]
+    rows: list[tuple[str, Sequence[np.ndarray]]] = [('frame', list(frames))]
     for name, heat in zip([*names, 'Grad-CAM'], maps):
         top = max(float(np.percentile(heat, 99)), 1e-12)
         rows.append((name, [paint_importance(frame, part, top)

@@ -1,13 +1,13 @@
 """Figures of rows of frames."""
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
-def draw_rows(rows: Sequence[Tuple[str, Sequence[np.ndarray]]], title: str,
-              margin: float = .8) -> Tuple[Figure, np.ndarray]:
+def draw_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str,
+              margin: float = .8) -> tuple[Figure, np.ndarray]:
     """Draw rows of images of one size, each with its name.
 
     Args:

@@ -2,13 +2,12 @@
 
 A box is (left, top, width, height), each as a share of the frame: what the network saw of it.
 """
-from typing import Tuple
 
 import cv2
 import matplotlib
 import numpy as np
 
-Box = Tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 INFERNO = (255 * matplotlib.colormaps['inferno'](np.arange(256))[:, :3]).astype(np.uint8)
 
 
@@ -85,13 +84,13 @@ def paint_tokens(frame: np.ndarray, kept: np.ndarray, owner: np.ndarray,
     return image
 
 
-def box_in_pixels(box: Box, height: int, width: int) -> Tuple[int, int, int, int]:
+def box_in_pixels(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of a box, pixels of a frame of H x W."""
     return (round(box[0] * width), round(box[1] * height), round((box[0] + box[2]) * width),
             round((box[1] + box[3]) * height))
 
 
-def _copy(frame: np.ndarray, box: Box) -> Tuple[np.ndarray, np.ndarray]:
+def _copy(frame: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
     """A copy of the frame, darker outside of the box, and the view of it inside."""
     left, top, right, bottom = box_in_pixels(box, *frame.shape[:2])
     image = frame // 2

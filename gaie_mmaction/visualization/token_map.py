@@ -2,9 +2,9 @@
 
 Letters: M merges, N0 original tokens, (T', H', W') their grid.
 """
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 from torch import nn
@@ -26,12 +26,12 @@ class TokenMap:
             [0, N0), of the token that holds each original token; above that, one number a
             token, for tokens without a place; -1 where the original token was dropped.
     """
-    importance: Tuple[Optional[np.ndarray], ...]
-    kept: Tuple[np.ndarray, ...]
-    owner: Tuple[np.ndarray, ...]
+    importance: tuple[np.ndarray | None, ...]
+    kept: tuple[np.ndarray, ...]
+    owner: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, history: Sequence[TokenState], grid: Tuple[int, int, int],
+    def of(cls, history: Sequence[TokenState], grid: tuple[int, int, int],
            clip: int = 0) -> 'TokenMap':
         """Take one clip out of recorded states.
 
@@ -58,7 +58,7 @@ class TokenMap:
 
 
 def _spread_importance(before: TokenState, clip: int,
-                       grid: Tuple[int, int, int]) -> Optional[np.ndarray]:
+                       grid: tuple[int, int, int]) -> np.ndarray | None:
     if before.importance is None:
         return None
     source = before.source[clip]
@@ -67,7 +67,7 @@ def _spread_importance(before: TokenState, clip: int,
 
 
 @contextmanager
-def record_tokens(model: nn.Module) -> Iterator[List[TokenState]]:
+def record_tokens(model: nn.Module) -> Iterator[list[TokenState]]:
     """Record what the token reducers of a model take and give, while the block runs.
 
     Args:
@@ -77,7 +77,7 @@ def record_tokens(model: nn.Module) -> Iterator[List[TokenState]]:
         list[TokenState]: States before and after each merge, in turn; it grows with each
         forward pass.
     """
-    history: List[TokenState] = []
+    history: list[TokenState] = []
     handles = [
         module.register_forward_hook(lambda _, args, after: history.extend((args[0], after)))
         for module in model.modules() if isinstance(module, TokenReducer)

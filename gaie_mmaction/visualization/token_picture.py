@@ -1,5 +1,5 @@
 """Picture of which tokens of a clip were kept and merged, layer by layer."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -2,7 +2,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import av
 import numpy as np
@@ -17,11 +17,11 @@ class VideoWriter:
         fps (float): Frames/s.
     """
 
-    def __init__(self, filename: Union[str, Path], fps: Union[float, Fraction]) -> None:
+    def __init__(self, filename: str | Path, fps: float | Fraction) -> None:
         self._container = av.open(os.fspath(filename), 'w', format='mp4',
                                   options=dict(movflags='+faststart'))
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._stream: Optional[av.VideoStream] = None
+        self._stream: av.VideoStream | None = None
         self._written = 0
 
     def __enter__(self) -> 'VideoWriter':

@@ -4,12 +4,11 @@ Slow on purpose and free of the package: what the fast code is compared with.
 """
 import math
 from decimal import ROUND_CEILING, Decimal
-from typing import List, Tuple
 
 import numpy as np
 
 
-def attention(q, k, v, scale: float, bias=None) -> Tuple[np.ndarray, np.ndarray]:
+def attention(q, k, v, scale: float, bias=None) -> tuple[np.ndarray, np.ndarray]:
     """Output ``(B, h, N, d)`` and importance ``(B, N)`` of float64 arrays ``(B, h, N, d)``."""
     batch, heads, num_tokens, dims = q.shape
     out = np.zeros_like(v)
@@ -36,7 +35,7 @@ def num_kept(num_tokens: int, keep_ratio: str) -> int:
     return int((Decimal(keep_ratio) * num_tokens).to_integral_value(ROUND_CEILING))
 
 
-def select(importance: List[float], num_keep: int) -> Tuple[List[int], List[int]]:
+def select(importance: list[float], num_keep: int) -> tuple[list[int], list[int]]:
     """Kept and background tokens of one clip, ascending; ties: the earlier token is kept."""
     kept = []
     for _ in range(num_keep):
@@ -53,7 +52,7 @@ def cosine(a, b) -> float:
     return math.fsum(x * y for x, y in zip(a, b)) / norms if norms else 0.
 
 
-def match(metric, kept: List[int], background: List[int]) -> List[int]:
+def match(metric, kept: list[int], background: list[int]) -> list[int]:
     """For each background token the place, in ``kept``, of the first most similar kept token."""
     places = []
     for i in background:
@@ -65,7 +64,7 @@ def match(metric, kept: List[int], background: List[int]) -> List[int]:
     return places
 
 
-def merge(x, kept: List[int], background: List[int], places: List[int]) -> np.ndarray:
+def merge(x, kept: list[int], background: list[int], places: list[int]) -> np.ndarray:
     """Plain mean of each kept token and what joined it, ``(K, C)``."""
     merged = []
     for place, j in enumerate(kept):

@@ -1,5 +1,5 @@
 """Comparing a reducer's states with plain loops, clip by clip."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 

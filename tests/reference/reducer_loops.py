@@ -6,7 +6,7 @@ function returns the features, the sizes and ``where``: for each of the N tokens
 its place in the result, or -1 if it was dropped.
 """
 import math
-from typing import List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from reference.gaie_loops import cosine, match, select
@@ -39,7 +39,7 @@ def drop(x, size, kept: Sequence[int]):
     return [x[i] for i in kept], [size[i] for i in kept], where
 
 
-def evenly(positions: Sequence[int], num_keep: int) -> List[int]:
+def evenly(positions: Sequence[int], num_keep: int) -> list[int]:
     """Tokens whose position is lowest in ``frac(position * golden ratio)``, ascending."""
     golden = (math.sqrt(5) - 1) / 2
     ranked = sorted(range(len(positions)), key=lambda i: positions[i] * golden % 1)
@@ -102,7 +102,7 @@ def evit(x, size, importance, num_keep: int):
     return new_x, new_size, where
 
 
-def saliency(sharp) -> List[float]:
+def saliency(sharp) -> list[float]:
     """vid-TLDR's score, one paragraph of the paper after the other."""
     low, high = min(sharp), max(sharp)
     scaled = [(value - low) / (high - low) for value in sharp]

@@ -8,7 +8,7 @@ from mmaction.models.utils import Graph
 from mmengine.config import Config
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS, SkeletonLayout
-from gaie_mmaction.datasets.skeleton_graph import get_layout
+from gaie_mmaction.datasets.skeleton_layout import get_layout
 
 LAYOUT = SKELETON_LAYOUTS['imigue']
 

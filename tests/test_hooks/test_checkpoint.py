@@ -11,9 +11,9 @@ from mmengine.fileio import LocalBackend
 from mmengine.runner import Runner
 from tiny_training import make_runner, read_losses, write_config
 
-from gaie_mmaction.files import FolderInUseError
 from gaie_mmaction.hooks import checkpoint
 from gaie_mmaction.policy import load_checkpoint_safely
+from gaie_mmaction.utils.files import FolderInUseError
 
 KEEP_ONE = 'default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))'
 

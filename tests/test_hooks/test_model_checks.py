@@ -28,8 +28,8 @@ def test_a_backbone_that_ignores_its_reducer(tmp_path, neck, step):
     runner = make_runner(write_config(tmp_path, """
 model = dict(backbone=dict(
     _delete_=True, type='VisionTransformer', img_size=16, patch_size=8, embed_dims=8, depth=2,
-    num_heads=2, num_frames=4, tubelet_size=2, merge_layers=(0, ), neck=dict(type='%s')))
-""" % neck))
+    num_heads=2, num_frames=4, tubelet_size=2, merge_layers=(0, ), neck=dict(type='NECK')))
+""".replace('NECK', neck)))
     with pytest.raises(ValueError, match=f'names the token reducer {neck}, but the backbone '
                                          "VisionTransformer ignores it: .*'GAIEVisionTransformer'"):
         getattr(runner, step)()

@@ -6,7 +6,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from gaie_mmaction.models.recognizers.m2hen import MultiScaleResidual
+from gaie_mmaction.models.multimodal.m2hen import MultiScaleResidual
 
 
 @pytest.fixture

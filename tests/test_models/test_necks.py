@@ -9,7 +9,7 @@ from mmaction.models.backbones.vit_mae import VisionTransformer
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
-from gaie_mmaction.analysis import build_recognizer, measure_complexity
+from gaie_mmaction.benchmark import build_recognizer, measure_complexity
 from gaie_mmaction.models import BackboneLayout, GAIEVisionTransformer, TokenReducer, TokenState
 from gaie_mmaction.visualization import TokenMap, draw_token_map, record_tokens
 

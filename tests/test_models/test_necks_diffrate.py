@@ -13,7 +13,7 @@ from reference import reducer_loops
 from reference.neck_checks import assert_equals_loops, clips_of
 from torch import nn
 
-from gaie_mmaction.analysis import measure_complexity
+from gaie_mmaction.benchmark import measure_complexity
 from gaie_mmaction.models import DiffRateNeck, GAIEVisionTransformer, TokenState
 from gaie_mmaction.ops.discrete_rate import (
     expected_count,

@@ -10,9 +10,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
-from gaie_mmaction.models.heads import VCLIPHead
-from gaie_mmaction.models.heads.vclip_head import distillation
-from gaie_mmaction.text_features import write_text_features
+from gaie_mmaction.models.multimodal import VCLIPHead
+from gaie_mmaction.models.multimodal.text_features import write_text_features
+from gaie_mmaction.models.multimodal.vclip_head import distillation
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from gaie_mmaction.models import GAIEVisionTransformer, ViViT
-from gaie_mmaction.models.backbones.image_vit import (
+from gaie_mmaction.models.backbones.vivit import VARIANTS, SpaceTimeAttention
+from gaie_mmaction.models.utils.image_weights import (
     central_frame_filter,
     convert_image_vit,
     inflate_filter,
 )
-from gaie_mmaction.models.backbones.vivit import VARIANTS, SpaceTimeAttention
 
 SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=2, num_heads=4, num_frames=6)
 FRAMES, PLACES = 3, 16  # of the tokens

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from reference import gaie_loops
 
-from gaie_mmaction.analysis import memory
+from gaie_mmaction.benchmark import memory
 from gaie_mmaction.ops import attention_with_importance, chunked_attention, flash_attention
 
 BACKENDS = ['eager', 'chunked', 'flash', 'auto']

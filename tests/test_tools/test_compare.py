@@ -17,7 +17,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from numbered_video import write_video
 
-from gaie_mmaction.analysis import (
+from gaie_mmaction.benchmark import (
     Conditions,
     Entry,
     Timing,
@@ -26,9 +26,9 @@ from gaie_mmaction.analysis import (
     different_names,
     published_tables,
 )
-from gaie_mmaction.analysis.comparison import Row
-from gaie_mmaction.analysis.complexity import Complexity
-from gaie_mmaction.analysis.published import ACCURACIES, COSTS
+from gaie_mmaction.benchmark.comparison import Row
+from gaie_mmaction.benchmark.complexity import Complexity
+from gaie_mmaction.benchmark.published import ACCURACIES, COSTS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

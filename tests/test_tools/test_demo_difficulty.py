@@ -1,8 +1,9 @@
 """What makes the demo release hard, and that the normal one is left as it is."""
-import make_demo_release as demo
 import numpy as np
 import pytest
 from demo_difficulty import DIFFICULTIES, SHAKE_MEMORY, Difficulty, Disturbances
+
+from gaie_mmaction.synthetic import release as demo
 
 SHAPE = demo.SCALE * demo.HEIGHT, demo.SCALE * demo.WIDTH
 HARD = DIFFICULTIES['hard']

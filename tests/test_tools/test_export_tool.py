@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from small_model import write_small_model
 
-from gaie_mmaction.analysis import build_recognizer
+from gaie_mmaction.benchmark import build_recognizer
 from gaie_mmaction.export import FORMATS
 
 

@@ -13,7 +13,7 @@ from mmengine.dataset import Compose
 from numbered_video import write_video
 from small_model import write_small_model
 
-from gaie_mmaction.analysis import build_recognizer, load_weights
+from gaie_mmaction.benchmark import build_recognizer, load_weights
 
 RANGES = {'0001_0': (0, 30), '0001_1': (31, 59), '0002_0': (5, 44)}
 

@@ -6,9 +6,10 @@ import sys
 from collections import Counter
 
 import decord
-import make_demo_release as demo
 import numpy as np
 import pytest
+
+from gaie_mmaction.synthetic import release as demo
 
 PARTS = dict(train=2, validate=1, test=1)
 
@@ -116,7 +117,8 @@ def test_regions_hold_most_of_what_changes(release, name):
 @pytest.mark.skipif(sys.platform != 'linux', reason='MALLOC_PERTURB_ is of glibc')
 def test_frames_do_not_depend_on_what_the_memory_held(tmp_path):
     """x264's macroblock tree reads memory that it has not written."""
-    code = ('import sys; from pathlib import Path; import make_demo_release as demo; '
+    code = ('import sys; from pathlib import Path; '
+            'from gaie_mmaction.synthetic import release as demo; '
             'out = Path(sys.argv[1]); demo.make_video("0005", out / "v.mp4", out, False, 0, 1)')
     videos = []
     for fill in ('85', '170'):

@@ -28,7 +28,7 @@ from release_media import nose_x, write_xlsx
 
 from gaie_mmaction.datasets import VideoFile
 from gaie_mmaction.datasets.annotations import read_annotations
-from gaie_mmaction.datasets.skeleton_layout import hands_swapped
+from gaie_mmaction.datasets.imigue_skeleton import hands_swapped
 from gaie_mmaction.release import archives, cutting, labels, segments
 from gaie_mmaction.release.report import ReleaseError, Report
 from gaie_mmaction.release.skeletons import read_skeleton

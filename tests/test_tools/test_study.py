@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / 'tools' / 'analysis'))
 import study  # noqa: E402
 import study_report as report  # noqa: E402
 
-from gaie_mmaction.analysis import build_recognizer  # noqa: E402
+from gaie_mmaction.benchmark import build_recognizer  # noqa: E402
 
 CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
            for name in study.STUDIES}

@@ -9,7 +9,7 @@ import text_features
 import torch
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
-from gaie_mmaction.text_features import read_text_features, write_text_features
+from gaie_mmaction.models.multimodal.text_features import read_text_features, write_text_features
 
 NAMES = ['nod', 'shrug', 'wave']
 

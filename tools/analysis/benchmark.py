@@ -6,14 +6,14 @@ multiply-adds alone. Weights are random: tools/analysis/compare.py has accuracie
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional, Sequence
 
 import torch
 from rich.console import Console
 
-from gaie_mmaction.analysis import (
+from gaie_mmaction.benchmark import (
     Conditions,
     all_points,
     break_down,
@@ -26,9 +26,9 @@ from gaie_mmaction.analysis import (
     sweep,
     sweep_table,
 )
-from gaie_mmaction.analysis.comparison import DTYPES, Entry
-from gaie_mmaction.analysis.sweep import Point, build_entry
-from gaie_mmaction.files import require_writable
+from gaie_mmaction.benchmark.comparison import DTYPES, Entry
+from gaie_mmaction.benchmark.sweep import Point, build_entry
+from gaie_mmaction.utils.files import require_writable
 
 console, progress = Console(), Console(stderr=True, highlight=False)
 
@@ -49,7 +49,7 @@ def share(text: str) -> float:
     return value
 
 
-def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='+', help='what is measured; ratios are to the first')
@@ -132,7 +132,7 @@ def write_sweep(args: argparse.Namespace, configs: dict, points: list, condition
     console.print(f'written: {args.out / stem}.csv and .png', highlight=False, soft_wrap=True)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     command = shlex.join(['python', 'tools/analysis/benchmark.py', *(argv or sys.argv[1:])])
     configs = dict(zip(different_names(args.configs, [None] * len(args.configs)), args.configs))

@@ -11,16 +11,16 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import Config, DictAction
 from rich.console import Console
 
-from gaie_mmaction.analysis import (
+from gaie_mmaction.benchmark import (
     Conditions,
     Entry,
     TestPart,
@@ -37,8 +37,8 @@ from gaie_mmaction.analysis import (
     run_arm,
     view_shape,
 )
-from gaie_mmaction.analysis.comparison import DTYPES
-from gaie_mmaction.files import atomic_file, require_writable
+from gaie_mmaction.benchmark.comparison import DTYPES
+from gaie_mmaction.utils.files import atomic_file, require_writable
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_DATA = 'data/demo'
@@ -54,7 +54,7 @@ def at_least_one(text: str) -> int:
     return value
 
 
-def split_model(text: str) -> Tuple[str, Optional[str]]:
+def split_model(text: str) -> tuple[str, str | None]:
     """Type of an argument: ``CONFIG`` or ``CONFIG:CHECKPOINT``."""
     match = re.fullmatch(r'(.*?\.(?:py|ya?ml|json)|.*)(?::(.+))?', text, re.DOTALL)
     assert match is not None  # as anything matches
@@ -64,7 +64,7 @@ def split_model(text: str) -> Tuple[str, Optional[str]]:
     return config, checkpoint
 
 
-def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('models', nargs='*', type=split_model, metavar='CONFIG[:CHECKPOINT]',
@@ -126,7 +126,7 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error(str(error))
 
 
-def train_arms(args: argparse.Namespace) -> Tuple[List[tuple], List[Optional[dict]]]:
+def train_arms(args: argparse.Namespace) -> tuple[list[tuple], list[dict | None]]:
     """Train and test every arm; returns configs with checkpoints, and the metrics."""
     configs = [os.path.relpath(config, ROOT) for config, _ in args.models]
     args.out = args.out.resolve()
@@ -147,7 +147,7 @@ def train_arms(args: argparse.Namespace) -> Tuple[List[tuple], List[Optional[dic
     return models, metrics
 
 
-def load_entry(name: str, config: str, checkpoint: Optional[str],
+def load_entry(name: str, config: str, checkpoint: str | None,
                args: argparse.Namespace) -> Entry:
     """Build a model with its weights."""
     cfg = Config.fromfile(config)
@@ -161,7 +161,7 @@ def load_entry(name: str, config: str, checkpoint: Optional[str],
                  tuple(args.shape or view_shape(cfg)))
 
 
-def test(entry: Entry, args: argparse.Namespace) -> Tuple[Optional[dict], str]:
+def test(entry: Entry, args: argparse.Namespace) -> tuple[dict | None, str]:
     """Accuracy of an entry, or None, and what it was measured on, or why not."""
     if entry.checkpoint is None:
         return None, 'no accuracy without a checkpoint'
@@ -216,13 +216,13 @@ def write(args: argparse.Namespace, conditions: Conditions, entries: Sequence[En
     console.print('written: ' + ', '.join(map(str, paths)), highlight=False, soft_wrap=True)
 
 
-def prepare(args: argparse.Namespace) -> Tuple[List[Entry], List[str]]:
+def prepare(args: argparse.Namespace) -> tuple[list[Entry], list[str]]:
     """Models with their weights and accuracies, and what these were measured on."""
     models, metrics = train_arms(args) if args.ablation else (args.models, None)
     names = different_names(*zip(*models))
     entries = [load_entry(name, config, checkpoint, args)
                for name, (config, checkpoint) in zip(names, models)]
-    tested: Dict[str, List[str]] = {}  # what is to say of accuracy, and of which models
+    tested: dict[str, list[str]] = {}  # what is to say of accuracy, and of which models
     for place, entry in enumerate(entries):
         if metrics is None:
             result, line = test(entry, args)
@@ -233,7 +233,7 @@ def prepare(args: argparse.Namespace) -> Tuple[List[Entry], List[str]]:
     return entries, [f'{line} ({", ".join(names)})' for line, names in tested.items()]
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     command = shlex.join(['python', 'tools/analysis/compare.py', *(argv or sys.argv[1:])])
     try:

@@ -5,7 +5,7 @@ from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 
-from gaie_mmaction.analysis import Complexity, build_recognizer, measure_complexity, view_shape
+from gaie_mmaction.benchmark import Complexity, build_recognizer, measure_complexity, view_shape
 
 
 def make_table(complexity: Complexity) -> Table:

@@ -9,8 +9,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -29,7 +29,7 @@ PIPELINE = (dict(type='ClipInit'), dict(type='UniformSample', clip_len=16, test_
             dict(type='ClipDecode'))
 
 
-def load(pipeline: List[Callable], clip: dict, folder: Path) -> Tuple[dict, float]:
+def load(pipeline: list[Callable], clip: dict, folder: Path) -> tuple[dict, float]:
     """A clip through the transforms, and the seconds that it took."""
     results = dict(clip, filename=str(folder / clip['video']), start_index=0)
     before = time.perf_counter()
@@ -38,14 +38,14 @@ def load(pipeline: List[Callable], clip: dict, folder: Path) -> Tuple[dict, floa
     return results, time.perf_counter() - before
 
 
-def load_by_decord(filename: str, frame_inds: np.ndarray) -> Tuple[np.ndarray, float]:
+def load_by_decord(filename: str, frame_inds: np.ndarray) -> tuple[np.ndarray, float]:
     """The same frames by decord alone, and the seconds."""
     before = time.perf_counter()
     images = decord.VideoReader(filename, num_threads=1).get_batch(frame_inds).asnumpy()
     return images, time.perf_counter() - before
 
 
-def measure(clips: List[dict], folder: Path, rounds: int) -> Dict[str, float]:
+def measure(clips: list[dict], folder: Path, rounds: int) -> dict[str, float]:
     """Seconds by name; every clip is loaded ``rounds`` times each way.
 
     Returns:

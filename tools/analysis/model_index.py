@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
-from gaie_mmaction.analysis import build_recognizer, measure_complexity, view_shape
-from gaie_mmaction.files import atomic_file
+from gaie_mmaction.benchmark import build_recognizer, measure_complexity, view_shape
+from gaie_mmaction.utils.files import atomic_file
 
 INDEX = Path(__file__).resolve().parents[2] / 'model-index.yml'
 HEAD = ('# FLOPs are multiply-adds of one view, each once; they and the parameters are from\n'

@@ -17,10 +17,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,9 +32,9 @@ from mmengine.runner import Runner, set_random_seed
 from study_report import write_report
 from tqdm import tqdm
 
-from gaie_mmaction.analysis import measure_complexity
+from gaie_mmaction.benchmark import measure_complexity
 from gaie_mmaction.datasets import IMiGUEDataset
-from gaie_mmaction.files import atomic_file
+from gaie_mmaction.utils.files import atomic_file
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / 'work_dirs' / 'study'
@@ -45,8 +46,8 @@ FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
 # top1 in [0, 1]; gmacs true, per view, of the model as it was tested
 COLUMNS = ('budget', 'arm', 'training', 'seed', 'fold', 'clips', 'gmacs', 'top1')
-Row = Dict[str, Any]
-Folds = Dict[int, Tuple[List[int], List[int]]]
+Row = dict[str, Any]
+Folds = dict[int, tuple[list[int], list[int]]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Clips:
         folds (dict): Fold -> places of its training and of its test clips.
     """
     frames: np.ndarray
-    labels: List[int]
+    labels: list[int]
     folds: Folds
 
 
@@ -74,7 +75,7 @@ class MemoryDataset(torch.utils.data.Dataset):
 
     metainfo: dict = {}
 
-    def __init__(self, clips: Clips, places: List[int], pipeline: List[dict]) -> None:
+    def __init__(self, clips: Clips, places: list[int], pipeline: list[dict]) -> None:
         self.clips = clips
         self.places = places
         self.pipeline = Compose(pipeline)
@@ -112,7 +113,7 @@ def read_clips(name: str, cfg: Config, data: Path) -> Clips:
                       [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]])
     path = WORK / name / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npy'
     if not path.exists():
-        frames: Optional[np.ndarray] = None
+        frames: np.ndarray | None = None
         for k, sample in enumerate(tqdm(
                 (dataset[k] for dataset in datasets for k in range(len(dataset))),
                 total=len(infos), desc='decoding', unit='clip')):
@@ -126,7 +127,7 @@ def read_clips(name: str, cfg: Config, data: Path) -> Clips:
     return Clips(np.load(path, mmap_mode='r'), labels, folds)
 
 
-def embedded(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
+def embedded(cfg: Config, data: Path) -> tuple[list[IMiGUEDataset], Folds]:
     """The demo release: one fold, the subjects of the test part are unseen."""
     parts = [
         IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
@@ -136,7 +137,7 @@ def embedded(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
     return parts, {0: (list(range(border)), list(range(border, total)))}
 
 
-def egogestar(cfg: Config, data: Path) -> Tuple[List[IMiGUEDataset], Folds]:
+def egogestar(cfg: Config, data: Path) -> tuple[list[IMiGUEDataset], Folds]:
     """Clips of real footage: ``labels.csv`` names path, label, label_id and fold of each."""
     with open(data / 'labels.csv', encoding='utf-8', newline='') as file:
         rows = [row for row in csv.DictReader(file) if row['label'] != 'unclassified']
@@ -165,7 +166,7 @@ def arm_config(cfg: Config, budget: str, arm: str) -> Config:
 
 
 def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
-                start: Optional[Path] = None) -> Runner:
+                start: Path | None = None) -> Runner:
     """mmengine's runner of one run.
 
     Args:
@@ -198,7 +199,7 @@ def make_runner(cfg: Config, clips: Clips, fold: int, seed: int, work_dir: Path,
     return runner
 
 
-def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List[Row]:
+def train_start(name: str, config: str, data: str, seed: int, fold: int) -> list[Row]:
     """Train the plain ViT, unless it is there; test it as it is and with each reducer put in.
 
     Returns:
@@ -219,7 +220,7 @@ def train_start(name: str, config: str, data: str, seed: int, fold: int) -> List
 
 
 def start_runner(base: Config, clips: Clips, seed: int, fold: int,
-                 checkpoint: Path) -> Tuple[Config, Runner]:
+                 checkpoint: Path) -> tuple[Config, Runner]:
     """Config and runner of the starting weights, which are trained unless they are there."""
     cfg = Config(base.to_dict())
     cfg.merge_from_dict(base.study.start)
@@ -236,7 +237,7 @@ def start_runner(base: Config, clips: Clips, seed: int, fold: int,
     return cfg, runner
 
 
-def pretrain(name: str, config: str, data: str, seed: int) -> List[Row]:
+def pretrain(name: str, config: str, data: str, seed: int) -> list[Row]:
     """Train the starting weights of another study; its csv stays as it is."""
     torch.set_num_threads(1)
     base = Config.fromfile(config)
@@ -251,7 +252,7 @@ def start_checkpoint(name: str, seed: int, fold: int) -> Path:
 
 
 def finetune(name: str, config: str, data: str, budget: str, arm: str, seed: int,
-             fold: int) -> List[Row]:
+             fold: int) -> list[Row]:
     """Finetune one arm from the starting weights and test it.
 
     Returns:
@@ -267,14 +268,14 @@ def finetune(name: str, config: str, data: str, budget: str, arm: str, seed: int
     return [make_row(budget, arm, FINETUNED, seed, fold, clips, runner, cfg)]
 
 
-def arms_of(cfg: Config) -> Iterator[Tuple[str, str]]:
+def arms_of(cfg: Config) -> Iterator[tuple[str, str]]:
     """(budget, arm) of the whole study."""
     for budget, arms in cfg.study.budgets.items():
         for arm in arms:
             yield budget, arm
 
 
-def arms_put_in(cfg: Config) -> Iterator[Tuple[str, str]]:
+def arms_put_in(cfg: Config) -> Iterator[tuple[str, str]]:
     """(budget, arm) of the reducers without parameters: they need no finetuning."""
     for budget, arm in arms_of(cfg):
         neck = arm_config(cfg, budget, arm).model.backbone.get('neck')
@@ -298,7 +299,7 @@ def gmacs(model: torch.nn.Module, cfg: Config) -> float:
     return measure_complexity(model.eval(), shape).true_macs / 1e9
 
 
-def read_rows(path: Path) -> List[Row]:
+def read_rows(path: Path) -> list[Row]:
     """Rows of a study's csv, [] if there is none yet; numbers are numbers."""
     if not path.exists():
         return []
@@ -308,7 +309,7 @@ def read_rows(path: Path) -> List[Row]:
     return [{key: numbers.get(key, str)(value) for key, value in row.items()} for row in rows]
 
 
-def append_rows(path: Path, rows: List[Row]) -> None:
+def append_rows(path: Path, rows: list[Row]) -> None:
     """Add rows to a study's csv, all or none; a run that is made again replaces its rows."""
     new = {tuple(row[key] for key in COLUMNS[:5]) for row in rows}
     old = [row for row in read_rows(path) if tuple(row[key] for key in COLUMNS[:5]) not in new]
@@ -319,7 +320,7 @@ def append_rows(path: Path, rows: List[Row]) -> None:
         writer.writerows(old + rows)
 
 
-def missing_starts(name: str, cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
+def missing_starts(name: str, cfg: Config, folds: Folds, rows: list[Row]) -> list[tuple]:
     """(seed, fold) of the starting weights that lack their file or rows of the csv."""
     done = {(row['budget'], row['arm'], row['seed'], row['fold'])
             for row in rows if row['training'] == START}
@@ -329,7 +330,7 @@ def missing_starts(name: str, cfg: Config, folds: Folds, rows: List[Row]) -> Lis
             or any((*one, seed, fold) not in done for one in wanted)]
 
 
-def missing_arms(cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
+def missing_arms(cfg: Config, folds: Folds, rows: list[Row]) -> list[tuple]:
     """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
     done = {(row['budget'], row['arm'], row['seed'], row['fold'])
             for row in rows if row['training'] == FINETUNED}
@@ -338,7 +339,7 @@ def missing_arms(cfg: Config, folds: Folds, rows: List[Row]) -> List[tuple]:
     return [one for one in wanted if one not in done]
 
 
-def run_all(what: Callable[..., List[Row]], jobs: List[tuple], workers: int, table: Path,
+def run_all(what: Callable[..., list[Row]], jobs: list[tuple], workers: int, table: Path,
             *common: Any) -> None:
     """Run jobs side by side; rows go into the table as they come."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:

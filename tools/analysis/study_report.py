@@ -1,24 +1,25 @@
 """Tables and picture of a study, from the rows of its csv."""
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any
 
 import matplotlib
 import numpy as np
 from scipy import stats
 
-from gaie_mmaction.files import atomic_file
+from gaie_mmaction.utils.files import atomic_file
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 
 START, FINETUNED, FULL, OURS = 'start', 'finetuned', 'full', 'GAIE'
 CONFIDENCE = .95
-Row = Dict[str, Any]
-Scores = Dict[Tuple[int, int], float]  # (seed, fold) -> Top-1 in %
+Row = dict[str, Any]
+Scores = dict[tuple[int, int], float]  # (seed, fold) -> Top-1 in %
 
 
-def scores_of(rows: List[Row], budget: str, arm: str, training: str) -> Scores:
+def scores_of(rows: list[Row], budget: str, arm: str, training: str) -> Scores:
     """Top-1 of each run in %; a seed that lacks folds which the study has is left out."""
     found = {(row['seed'], row['fold']): 100 * row['top1'] for row in rows
              if (row['budget'], row['arm'], row['training']) == (budget, arm, training)}
@@ -27,19 +28,19 @@ def scores_of(rows: List[Row], budget: str, arm: str, training: str) -> Scores:
             if all((seed, other) in found for other in folds)}
 
 
-def by_unit(scores: Scores) -> List[float]:
+def by_unit(scores: Scores) -> list[float]:
     """What an interval is over: the folds, each the mean of its seeds, or the seeds of one fold.
 
     Runs of one fold share its test clips and are no independent draws of them.
     """
     unit = 1 if len({fold for _, fold in scores}) > 1 else 0
-    parts: Dict[int, List[float]] = defaultdict(list)
+    parts: dict[int, list[float]] = defaultdict(list)
     for run, top1 in scores.items():
         parts[run[unit]].append(top1)
     return [float(np.mean(part)) for part in parts.values()]
 
 
-def mean_interval(values: List[float]) -> Tuple[float, float]:
+def mean_interval(values: list[float]) -> tuple[float, float]:
     """Mean and half of its 95 % interval by Student's t; the half is nan for a single value."""
     if len(values) < 2:
         return float(np.mean(values)), float('nan')
@@ -47,22 +48,22 @@ def mean_interval(values: List[float]) -> Tuple[float, float]:
     return float(np.mean(values)), float(half)
 
 
-def paired_difference(ours: Scores, other: Scores) -> Optional[Tuple[float, float]]:
+def paired_difference(ours: Scores, other: Scores) -> tuple[float, float] | None:
     """Mean and half interval of ours minus the other, run by run; None without common runs."""
     common = sorted(set(ours) & set(other))
     differences = {run: ours[run] - other[run] for run in common}
     return mean_interval(by_unit(differences)) if common else None
 
 
-def cost_of(rows: List[Row], budget: str, arm: str, training: str) -> Tuple[float, float]:
+def cost_of(rows: list[Row], budget: str, arm: str, training: str) -> tuple[float, float]:
     """Least and largest GMACs of an arm's runs."""
     costs = [row['gmacs'] for row in rows
              if (row['budget'], row['arm'], row['training']) == (budget, arm, training)]
     return min(costs), max(costs)
 
 
-def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str,
-               unseen: Sequence[int] = ()) -> List[str]:
+def make_table(rows: list[Row], budgets: dict[str, list[str]], training: str,
+               unseen: Sequence[int] = ()) -> list[str]:
     """Markdown lines: arms by budget, each budget's arms from the best to the worst.
 
     With ``unseen`` folds there is a column of the mean over these alone.
@@ -90,11 +91,11 @@ def make_table(rows: List[Row], budgets: Dict[str, List[str]], training: str,
     return lines
 
 
-def as_row(cells: List[str]) -> str:
+def as_row(cells: list[str]) -> str:
     return f'| {" | ".join(cells)} |'
 
 
-def with_interval(found: Optional[Tuple[float, float]], sign: str = '') -> str:
+def with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
     """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for nothing."""
     if found is None:
         return ''
@@ -102,7 +103,7 @@ def with_interval(found: Optional[Tuple[float, float]], sign: str = '') -> str:
     return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
 
 
-def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
+def draw(rows: list[Row], budgets: dict[str, list[str]], path: Path) -> None:
     """Picture of all means with their intervals, one panel with finetuning and one without."""
     ways = [(FINETUNED, 'finetuned with the reducer'), (START, 'reducer put in without finetuning')]
     ways = [way for way in ways if any(row['training'] == way[0] for row in rows)]
@@ -142,7 +143,7 @@ def draw(rows: List[Row], budgets: Dict[str, List[str]], path: Path) -> None:
     plt.close(figure)
 
 
-def replace_between(text: str, name: str, lines: List[str]) -> str:
+def replace_between(text: str, name: str, lines: list[str]) -> str:
     """Text with new lines between ``<!-- begin name -->`` and ``<!-- end name -->``.
 
     A text without the two marks gets them, and a heading, at its end.
@@ -154,7 +155,7 @@ def replace_between(text: str, name: str, lines: List[str]) -> str:
     return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
 
 
-def write_report(name: str, budgets: Dict[str, List[str]], rows: List[Row],
+def write_report(name: str, budgets: dict[str, list[str]], rows: list[Row],
                  document: Path, unseen: Sequence[int] = ()) -> None:
     """Write a study's tables into the document, and its picture beside the csv.
 

@@ -3,14 +3,14 @@
 Each video has a random generator of its own for these things, so that the release
 without them stays as it is.
 """
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable, List, Tuple
 
 import cv2
 import numpy as np
 
 
-def colour_of(values: Iterable[float]) -> Tuple[int, int, int]:
+def colour_of(values: Iterable[float]) -> tuple[int, int, int]:
     """A colour for OpenCV, of three numbers."""
     blue, green, red = map(int, values)
     return blue, green, red
@@ -29,7 +29,7 @@ class Difficulty:
         passers_by (float): People who walk by behind the table, on average at a time.
         flashes (float): Share of the frames that a camera's flash lights.
     """
-    amplitude: Tuple[float, float] = (1., 1.)
+    amplitude: tuple[float, float] = (1., 1.)
     noise_std: float = 3.
     shake: float = 0.
     sway: float = 1.
@@ -55,8 +55,8 @@ class Walk:
     speed: float
     top: float
     width: float
-    colour: Tuple[int, int, int]
-    skin: Tuple[int, int, int]
+    colour: tuple[int, int, int]
+    skin: tuple[int, int, int]
 
 
 class Disturbances:
@@ -70,7 +70,7 @@ class Disturbances:
     """
 
     def __init__(self, difficulty: Difficulty, rng: np.random.Generator, num_frames: int,
-                 shape: Tuple[int, int]) -> None:
+                 shape: tuple[int, int]) -> None:
         self.height, self.width = shape
         self.shifts = np.zeros((num_frames, 2))
         if difficulty.shake:
@@ -83,7 +83,7 @@ class Disturbances:
         self.walks = self._draw_walks(difficulty, rng, num_frames)
 
     def _draw_walks(self, difficulty: Difficulty, rng: np.random.Generator,
-                    num_frames: int) -> List[Walk]:
+                    num_frames: int) -> list[Walk]:
         mean = sum(CROSSING_FRAMES) / 2
         number = rng.poisson(difficulty.passers_by * (num_frames + mean) / mean)
         walks = []

@@ -22,24 +22,19 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from gaie_mmaction.datasets.annotations import SEGMENT_HEADER
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
-from gaie_mmaction.files import (
-    FolderInUseError,
-    atomic_file,
-    locked_folder,
-    remove_partial_files,
-)
 from gaie_mmaction.release.archives import unpack_archives
 from gaie_mmaction.release.cutting import cut_clips
 from gaie_mmaction.release.examination import Facts, examine
@@ -57,6 +52,12 @@ from gaie_mmaction.release.segments import (
     hold_out,
     make_rows,
     skeleton_clips,
+)
+from gaie_mmaction.utils.files import (
+    FolderInUseError,
+    atomic_file,
+    locked_folder,
+    remove_partial_files,
 )
 
 Key = TypeVar('Key')
@@ -85,9 +86,9 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[List[int]]:
+def _deferred_interrupt() -> Iterator[list[int]]:
     """Collect Ctrl-C in a list: Python can lose one while it starts or ends a process."""
-    came: List[int] = []
+    came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
         yield came
@@ -99,7 +100,7 @@ def _deferred_interrupt() -> Iterator[List[int]]:
 
 def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple], workers: int,
                 title: str, unit: str, weight: Callable[[Key], int] = lambda key: 1
-                ) -> Iterator[Tuple[Key, Result]]:
+                ) -> Iterator[tuple[Key, Result]]:
     """Run jobs in processes, with a progress bar.
 
     Args:
@@ -135,7 +136,7 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple], work
 
 
 def examine_all(layout: Layout, root: Path, cache: Path, workers: int,
-                report: Report) -> Dict[str, Facts]:
+                report: Report) -> dict[str, Facts]:
     """Look at every video and skeleton; unreadable videos are listed and left out."""
     jobs = {video_id: (video_id, layout.videos[video_id], layout.skeletons.get(video_id), cache)
             for video_id in sorted(layout.part_of) if video_id in layout.videos}
@@ -161,10 +162,10 @@ def examine_all(layout: Layout, root: Path, cache: Path, workers: int,
     return facts
 
 
-def make_parts(layout: Layout, root: Path, facts: Dict[str, Facts],
-               licensed: Optional[LicensedTable], report: Report) -> Dict[str, List[Row]]:
+def make_parts(layout: Layout, root: Path, facts: dict[str, Facts],
+               licensed: LicensedTable | None, report: Report) -> dict[str, list[Row]]:
     """Rows of ``train``, ``val`` and ``test``."""
-    parts: Dict[str, List[Row]] = {part: [] for part in PARTS}
+    parts: dict[str, list[Row]] = {part: [] for part in PARTS}
     report.videos = dict.fromkeys(PARTS, 0)
     for video_id, path in layout.label_files.items():
         if video_id not in layout.videos:
@@ -187,8 +188,8 @@ def make_parts(layout: Layout, root: Path, facts: Dict[str, Facts],
     return parts
 
 
-def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: Dict[str, Facts],
-               licensed: Optional[LicensedTable], report: Report) -> Dict[str, List[Row]]:
+def add_splits(parts: dict[str, list[Row]], layout: Layout, root: Path, facts: dict[str, Facts],
+               licensed: LicensedTable | None, report: Report) -> dict[str, list[Row]]:
     """The parts and the splits made of them."""
     splits = dict(parts, trainval=parts['train'] + parts['val'])
     subjects = licensed.subjects if licensed else {}
@@ -198,7 +199,7 @@ def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: D
             f'{len(splits["holdout_train"])} and {len(splits["holdout_val"])} clips of train and '
             f'validation part; no {"subject" if subjects else "video"} is in both')
     if licensed and subjects:
-        rows: List[Row] = []
+        rows: list[Row] = []
         for video_id in sorted(facts):
             if video_id in subjects:
                 video = layout.videos[video_id].relative_to(root).as_posix()
@@ -216,7 +217,7 @@ def add_splits(parts: Dict[str, List[Row]], layout: Layout, root: Path, facts: D
     return splits
 
 
-def _agreeing(rows: List[Row], parts: Dict[str, List[Row]], report: Report) -> List[Row]:
+def _agreeing(rows: list[Row], parts: dict[str, list[Row]], report: Report) -> list[Row]:
     """Rows of the table, but for those whose clip id stands for another clip in a label file."""
     own = {row[0]: row for part in parts.values() for row in part}
     agreeing = []
@@ -232,7 +233,7 @@ def _agreeing(rows: List[Row], parts: Dict[str, List[Row]], report: Report) -> L
     return agreeing
 
 
-def label_test_part(rows: List[Row], path: Path) -> List[Row]:
+def label_test_part(rows: list[Row], path: Path) -> list[Row]:
     """Give the test part labels that the user has.
 
     Raises:
@@ -245,7 +246,7 @@ def label_test_part(rows: List[Row], path: Path) -> List[Row]:
     return [(*row[:-1], answers[row[0]]) for row in rows]
 
 
-def cut_all(rows: List[Row], root: Path, out: Path, workers: int, report: Report) -> int:
+def cut_all(rows: list[Row], root: Path, out: Path, workers: int, report: Report) -> int:
     """Cut every clip that is not there yet.
 
     Returns:
@@ -254,7 +255,7 @@ def cut_all(rows: List[Row], root: Path, out: Path, workers: int, report: Report
     clips = out / 'clips'
     clips.mkdir(exist_ok=True)
     remove_partial_files(clips)
-    by_video: Dict[str, List[Row]] = {}
+    by_video: dict[str, list[Row]] = {}
     for row in rows:
         by_video.setdefault(row[1], []).append(row)
     jobs = {(video, start): (root / video, video, own[start:start + CLIPS_A_TASK], clips)
@@ -275,7 +276,7 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding='utf-8')
 
 
-def write_annotations(out: Path, splits: Dict[str, List[Row]]) -> None:
+def write_annotations(out: Path, splits: dict[str, list[Row]]) -> None:
     """Segment csv and clip list of every split; what only an earlier run made is deleted."""
     for name in set(FURTHER_SPLITS) - set(splits):
         for ending in ('csv', 'txt'):
@@ -287,7 +288,7 @@ def write_annotations(out: Path, splits: Dict[str, List[Row]]) -> None:
         write_text(out / f'{name}.txt', ''.join(f'{row[0]}.mp4 {row[-1]}\n' for row in rows))
 
 
-def write_skeletons(out: Path, clips: Optional[dict]) -> None:
+def write_skeletons(out: Path, clips: dict | None) -> None:
     """Skeletons; what only an earlier run made is deleted."""
     path = out / 'skeleton.pkl'
     if clips is None:
@@ -328,8 +329,8 @@ def link_videos(out: Path, root: Path) -> None:
     os.replace(partial, link)
 
 
-def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
-            test_labels: Optional[Path] = None, cut: bool = False, workers: int = 1) -> Report:
+def prepare(root: Path, out: Path, subjects: Path | None = None,
+            test_labels: Path | None = None, cut: bool = False, workers: int = 1) -> Report:
     """Do the whole job; see the module's text.
 
     Args:
@@ -357,8 +358,8 @@ def prepare(root: Path, out: Path, subjects: Optional[Path] = None,
         return _prepare(root, out, cache, subjects, test_labels, cut, workers)
 
 
-def _prepare(root: Path, out: Path, cache: Path, subjects: Optional[Path],
-             test_labels: Optional[Path], cut: bool, workers: int) -> Report:
+def _prepare(root: Path, out: Path, cache: Path, subjects: Path | None,
+             test_labels: Path | None, cut: bool, workers: int) -> Report:
     report = Report()
     for folder in (out, cache):
         remove_partial_files(folder)

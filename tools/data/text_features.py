@@ -5,14 +5,14 @@ weights of the text encoder). Nothing is fetched.
 """
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 import numpy as np
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
-from gaie_mmaction.files import require_writable
-from gaie_mmaction.text_features import write_text_features
+from gaie_mmaction.models.multimodal.text_features import write_text_features
+from gaie_mmaction.utils.files import require_writable
 
 TEMPLATE = 'a video of a person: {}'
 
@@ -37,7 +37,8 @@ def encode(folder: str, texts: Sequence[str]) -> np.ndarray:
         raise ImportError(
             f'the transformers package cannot be imported ({error}): `pip install transformers`, '
             'or compute the features elsewhere and write them with '
-            'gaie_mmaction.text_features.write_text_features(path, classes, features)') from error
+            'gaie_mmaction.models.multimodal.text_features.write_text_features(path, classes, '
+            'features)') from error
     import torch
     if not Path(folder, 'config.json').is_file():
         raise FileNotFoundError(f'{folder} is no folder of a CLIP: it has no config.json. Put a '
@@ -50,7 +51,7 @@ def encode(folder: str, texts: Sequence[str]) -> np.ndarray:
     return torch.nn.functional.normalize(features, dim=1).numpy()
 
 
-def read_classes(path: str) -> List[str]:
+def read_classes(path: str) -> list[str]:
     """Names of classes, one a line, in the order of their ids."""
     classes = [line.strip() for line in Path(path).read_text(encoding='utf-8-sig').splitlines()
                if line.strip()]
@@ -59,7 +60,7 @@ def read_classes(path: str) -> List[str]:
     return classes
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('clip', help='folder of the CLIP')

@@ -8,15 +8,13 @@ import os
 import re
 import sys
 from collections import OrderedDict
-from typing import Dict, Optional
 
 import torch
 from torch import Tensor
 
-from gaie_mmaction.files import atomic_file
-
 # first: mmaction.models needs the workarounds that the package applies
 from gaie_mmaction.policy import load_checkpoint_safely
+from gaie_mmaction.utils.files import atomic_file
 
 from mmaction.models.backbones.vit_mae import get_sinusoid_encoding  # isort: skip
 
@@ -39,7 +37,7 @@ class ConversionError(Exception):
     """The checkpoint is not what can be converted; the message says why."""
 
 
-def load_official(path: str) -> Dict[str, Tensor]:
+def load_official(path: str) -> dict[str, Tensor]:
     """Weights of an official checkpoint, which lie under ``module`` or ``model``.
 
     The files also hold the training script's ``argparse.Namespace``: it and
@@ -61,7 +59,7 @@ def load_official(path: str) -> Dict[str, Tensor]:
                           f'{found}: give an official finetune checkpoint')
 
 
-def convert(weights: Dict[str, Tensor], num_tokens: Optional[int] = None) -> 'OrderedDict':
+def convert(weights: dict[str, Tensor], num_tokens: int | None = None) -> 'OrderedDict':
     """Rename all weights.
 
     Args:
@@ -103,7 +101,7 @@ def convert(weights: Dict[str, Tensor], num_tokens: Optional[int] = None) -> 'Or
     return converted
 
 
-def _expected(converted: Dict[str, Tensor]) -> set:
+def _expected(converted: dict[str, Tensor]) -> set:
     """All names of a finetuned model with the depth and the options seen in the file."""
     blocks = {int(key.split('.')[2]) for key in converted if key.startswith('backbone.blocks.')}
     per_block = list(BLOCK_KEYS)

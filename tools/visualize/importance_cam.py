@@ -5,16 +5,16 @@ import sys
 from mmengine.config import Config, DictAction
 from token_map import add_clip_arguments, clip_of
 
-from gaie_mmaction.analysis import build_recognizer, load_weights, view_shape
-from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.files import atomic_file
-from gaie_mmaction.inference import (
+from gaie_mmaction.apis import (
     ClipPipeline,
     find_class_names,
     open_footage,
     recognize,
     seen_frames,
 )
+from gaie_mmaction.benchmark import build_recognizer, load_weights, view_shape
+from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_heat_maps, grad_cam
 
 

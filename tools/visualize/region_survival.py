@@ -9,7 +9,6 @@ import copy
 import sys
 from pathlib import Path
 from textwrap import shorten
-from typing import Dict, List
 
 import numpy as np
 import torch
@@ -20,23 +19,23 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.progress import track
 
-from gaie_mmaction.analysis import build_recognizer, load_weights
-from gaie_mmaction.analysis.region_survival import (
+from gaie_mmaction.apis import ClipPipeline, open_footage, recognize
+from gaie_mmaction.benchmark import build_recognizer, load_weights
+from gaie_mmaction.benchmark.region_survival import (
     Box,
     bootstrap_interval,
     read_regions,
     region_weights,
     survival,
 )
-from gaie_mmaction.analysis.text_table import TextTable
-from gaie_mmaction.files import atomic_file
-from gaie_mmaction.inference import ClipPipeline, open_footage, recognize
+from gaie_mmaction.benchmark.text_table import TextTable
+from gaie_mmaction.utils.files import atomic_file
 
 console = Console()
 
 
-def measure(cfg: Config, checkpoint: str, clips: List[dict], regions: Dict[str, Box],
-            device: str) -> Dict[str, np.ndarray]:
+def measure(cfg: Config, checkpoint: str, clips: list[dict], regions: dict[str, Box],
+            device: str) -> dict[str, np.ndarray]:
     """Survival of each clip's region, and of all tokens.
 
     Returns:
@@ -46,7 +45,7 @@ def measure(cfg: Config, checkpoint: str, clips: List[dict], regions: Dict[str, 
     load_weights(model, checkpoint, cfg.filename)
     pipeline = ClipPipeline(cfg)
     name = cfg.model.backbone.neck.type
-    found: Dict[str, List[np.ndarray]] = dict(region=[], all=[])
+    found: dict[str, list[np.ndarray]] = dict(region=[], all=[])
     for clip in track(clips, name, console=console, transient=True):
         with open_footage(clip['filename']) as footage:
             window, = recognize(
@@ -61,7 +60,7 @@ def measure(cfg: Config, checkpoint: str, clips: List[dict], regions: Dict[str, 
     return {key: np.array(values) for key, values in found.items()}
 
 
-def draw(results: Dict[str, dict], labels: np.ndarray, classes: List[str], out: Path) -> None:
+def draw(results: dict[str, dict], labels: np.ndarray, classes: list[str], out: Path) -> None:
     """Draw the shares by merge, and by class after the last one."""
     figure = Figure(figsize=(12, 4.6), layout='constrained')
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.9))

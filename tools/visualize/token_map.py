@@ -1,16 +1,12 @@
 """Draw which tokens of a clip are kept, where the others go, and where the importance lies."""
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any, Dict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.config import Config, DictAction
 
-from gaie_mmaction.analysis import build_recognizer, load_weights, view_shape
-from gaie_mmaction.datasets.annotations import read_annotations
-from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.files import atomic_file
-from gaie_mmaction.inference import (
+from gaie_mmaction.apis import (
     ClassNames,
     ClipPipeline,
     find_class_names,
@@ -18,6 +14,10 @@ from gaie_mmaction.inference import (
     recognize,
     seen_frames,
 )
+from gaie_mmaction.benchmark import build_recognizer, load_weights, view_shape
+from gaie_mmaction.datasets.annotations import read_annotations
+from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_token_map
 
 if TYPE_CHECKING:  # gaie_mmaction makes MMAction2's models importable
@@ -67,7 +67,7 @@ def draw_clip(model: 'BaseRecognizer', cfg: Config, clip: dict, classes: ClassNa
     layers = sorted(model.backbone.merge_layers)
     with atomic_file(out) as partial:
         if out.endswith('.npz'):
-            arrays: Dict[str, Any] = {f'importance_{layer}': heat for layer, heat in
+            arrays: dict[str, Any] = {f'importance_{layer}': heat for layer, heat in
                                       zip(layers, window.tokens.importance) if heat is not None}
             arrays.update((f'kept_{layer}', kept) for layer, kept in
                           zip(layers, window.tokens.kept))

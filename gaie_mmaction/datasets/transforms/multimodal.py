@@ -4,7 +4,6 @@ Letters: M persons, T frames, V joints. Coordinates are those of the picture's p
 i reaches from i to i + 1: cropping subtracts the corner, resizing multiplies, and the mirror image
 of x is width - x, as MMAction2 does it.
 """
-from typing import Dict
 
 import numpy as np
 from mmaction.datasets.transforms import MMUniformSampleFrames
@@ -42,7 +41,7 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
     """
 
     def __init__(self,
-                 clip_len: Dict[str, int],
+                 clip_len: dict[str, int],
                  num_clips: int = 1,
                  test_mode: bool = False,
                  seed: int = 255) -> None:

@@ -1,6 +1,6 @@
 """Repeated augmentation: several versions of one clip in a batch."""
 import copy
-from typing import Callable, List, Optional, Union
+from collections.abc import Callable
 
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -32,14 +32,14 @@ class RepeatAugment(BaseTransform):
     """
 
     def __init__(self,
-                 transforms: List[Union[dict, Callable]],
+                 transforms: list[dict | Callable],
                  num_repeats: int = 2) -> None:
         if num_repeats < 1:
             raise ValueError(f'num_repeats must be at least 1, but got {num_repeats}')
         self.transforms = Compose(transforms)
         self.num_repeats = num_repeats
 
-    def transform(self, results: dict) -> Optional[List[dict]]:
+    def transform(self, results: dict) -> list[dict] | None:
         """Augment.
 
         Args:

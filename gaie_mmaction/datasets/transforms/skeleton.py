@@ -4,14 +4,13 @@ MMAction2's own transforms know three layouts. Letters: M persons, T frames, V j
 ``keypoint`` is ``(M, T, V, 2)``, x and y in pixels of a frame of ``img_shape`` (H, W), and
 ``keypoint_score`` ``(M, T, V)``. A joint at (0, 0) is missing. ``imgs`` may be there too.
 """
-from typing import Optional, Tuple
 
 import numpy as np
 from mmaction.datasets.transforms import Flip, GeneratePoseTarget
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from ..skeleton_graph import get_layout
+from ..skeleton_layout import get_layout
 
 STREAMS = ('joint', 'bone', 'joint-motion', 'bone-motion')
 
@@ -88,8 +87,8 @@ class SkeletonFlip(Flip):
         _require_joints(results, self.layout)
         return super().transform(results)
 
-    def _flip_kps(self, kps: np.ndarray, kpscores: Optional[np.ndarray],
-                  img_width: int) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+    def _flip_kps(self, kps: np.ndarray, kpscores: np.ndarray | None,
+                  img_width: int) -> tuple[np.ndarray, np.ndarray | None]:
         edge = (kps[..., 0] == 0) & (kps[..., 1] != 0)
         kps[edge, 0] = np.finfo(kps.dtype).tiny  # the host leaves x = 0 alone
         return super()._flip_kps(kps, kpscores, img_width)

@@ -6,12 +6,13 @@ Letters: B batch, C channels (of the input or of a token), T frames, H and W pix
 (T', H', W') the grid of tokens, S = H'W' places in each of its T' frames, N = T'S
 tokens, h heads, d channels of a head.
 """
-from typing import Any, Callable, Dict, Optional, Sequence, Union
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
-from mmaction.utils import ConfigType
+from mmaction.utils import OptConfigType
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN, PatchEmbed
@@ -20,15 +21,11 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .gaie_vit import (
-    Attention,
-    check_divides,
-    load_backbone_weights,
-    load_strictly,
-    resize_positions,
-    token_grid,
-)
-from .image_vit import TUBELET_INITS, convert_image_vit
+from ..utils.image_weights import TUBELET_INITS, convert_image_vit
+from ..utils.positions import resize_positions, token_grid
+from ..utils.weights import load_backbone_weights, load_strictly
+from .gaie_vit import check_divides
+from .vit_block import NORM_CFG, Attention
 
 
 def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
@@ -108,7 +105,7 @@ class SpaceTimeBlock(BaseModule):
         mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
         drop_rate (float): Dropout of the attention's output and in the MLP. Defaults to 0.
         drop_path_rate (float): Stochastic depth of all branches. Defaults to 0.
-        norm_cfg (dict): Norm layers. Defaults to ``dict(type='LN', eps=1e-6)``.
+        norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
         with_cp (bool): Whether the block is recomputed in the backward pass to save
             memory. Defaults to False.
         **attention_cfg: Further arguments of :class:`Attention`.
@@ -122,21 +119,21 @@ class SpaceTimeBlock(BaseModule):
                  mlp_ratio: float = 4.,
                  drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
-                 norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
+                 norm_cfg: OptConfigType = None,
                  with_cp: bool = False,
                  **attention_cfg: Any) -> None:
         super().__init__()
         self.with_cp = with_cp
         attention_cfg.update(embed_dims=embed_dims, drop_rate=drop_rate)
-        self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.norm1 = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
         self.attn = SpaceTimeAttention(attend=attend, **attention_cfg)
-        self.temporal_norm: Optional[nn.Module] = None
-        self.temporal_attn: Optional[SpaceTimeAttention] = None
+        self.temporal_norm: nn.Module | None = None
+        self.temporal_attn: SpaceTimeAttention | None = None
         if temporal:
-            self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+            self.temporal_norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
             self.temporal_attn = SpaceTimeAttention(attend=attend_places, **attention_cfg)
         self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
-        self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.norm2 = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
         self.mlp = FFN(
             embed_dims=embed_dims,
             feedforward_channels=int(embed_dims * mlp_ratio),
@@ -199,7 +196,7 @@ class ViViT(BaseModule):
         attn_drop_rate (float): Dropout of the attention maps. Defaults to 0.
         drop_path_rate (float): Stochastic depth of an encoder's last block; it
             grows linearly from 0 in its first. Defaults to 0.
-        norm_cfg (dict): Norm layers. Defaults to ``dict(type='LN', eps=1e-6)``.
+        norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
         num_frames (int): Frames that the position table is made for. Defaults to 16.
         tubelet_size (int): Frames of a tubelet. Defaults to 2.
         pretrained (str, optional): Path or URL of weights. Defaults to None.
@@ -233,18 +230,18 @@ class ViViT(BaseModule):
                  num_heads: int = 12,
                  mlp_ratio: float = 4.,
                  qkv_bias: bool = True,
-                 qk_scale: Optional[float] = None,
+                 qk_scale: float | None = None,
                  drop_rate: float = 0.,
                  attn_drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
-                 norm_cfg: ConfigType = dict(type='LN', eps=1e-6),
+                 norm_cfg: OptConfigType = None,
                  num_frames: int = 16,
                  tubelet_size: int = 2,
-                 pretrained: Optional[str] = None,
+                 pretrained: str | None = None,
                  pretrained2d: bool = True,
                  tubelet_init: str = 'central_frame',
                  with_cp: bool = False,
-                 init_cfg: Optional[Union[Dict, Sequence[Dict]]] = (
+                 init_cfg: dict | Sequence[dict] | None = (
                      dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
                      dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
                  ) -> None:
@@ -298,12 +295,12 @@ class ViViT(BaseModule):
 
         self.blocks = make_blocks(
             depth, attend=VARIANTS[variant], temporal=variant == 'factorised_self_attention')
-        self.fc_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.fc_norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
         self.temporal_blocks = None
         if encodes_frames:
             self.temporal_pos_embed = _make_positions(frames, embed_dims)
             self.temporal_blocks = make_blocks(temporal_depth, attend=attend_places)
-            self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+            self.temporal_norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
 
     def init_weights(self) -> None:
         """Initialise, then load ``pretrained`` over it.

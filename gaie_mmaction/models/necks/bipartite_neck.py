@@ -1,5 +1,5 @@
 """How many tokens a reducer by bipartite matching merges in each of its blocks."""
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
 
 from .token_reducer import BackboneLayout, TokenReducer, is_integer
 
@@ -30,8 +30,8 @@ class BipartiteNeck(TokenReducer):
     """
 
     def __init__(self,
-                 token_keep_ratio: Optional[float] = None,
-                 r: Union[int, Sequence[int], None] = None,
+                 token_keep_ratio: float | None = None,
+                 r: int | Sequence[int] | None = None,
                  schedule: str = 'constant',
                  prop_attn: bool = True) -> None:
         super().__init__(token_keep_ratio, prop_attn)
@@ -53,7 +53,7 @@ class BipartiteNeck(TokenReducer):
                 raise ValueError(f'r must be at least 0, but got {number}')
         self.r = r
         self.schedule = schedule
-        self.num_merge: Optional[Sequence[int]] = None  # one number a block, from attach() on
+        self.num_merge: Sequence[int] | None = None  # one number a block, from attach() on
 
     def attach(self, layout: BackboneLayout) -> None:
         """Fix the number of each block; see the base class."""
@@ -75,7 +75,7 @@ class BipartiteNeck(TokenReducer):
                              f'{len(self.num_merge)}, but got {number}')
         return num_tokens - number
 
-    def _numbers(self, r: Union[int, Sequence[int]], num_blocks: int) -> Sequence[int]:
+    def _numbers(self, r: int | Sequence[int], num_blocks: int) -> Sequence[int]:
         if isinstance(r, Sequence):
             if len(r) != num_blocks:
                 raise ValueError(f'r must have one number for each of the {num_blocks} blocks of '

@@ -1,6 +1,6 @@
 """DiffRate: prune the least important tokens and merge the next, in learnt numbers."""
 from dataclasses import asdict
-from typing import Any, List, Optional, Tuple
+from typing import Any
 
 import torch
 from mmaction.registry import MODELS
@@ -86,8 +86,8 @@ class DiffRateNeck(TokenReducer):
         self.start_keep_ratio = given(self.token_keep_ratio)
         self._token_keep_ratio = None  # from here on the counts are learnt
         self.granularity = granularity
-        self.layout: Optional[BackboneLayout] = None
-        self.counts: List[Tuple[int, int]] = []
+        self.layout: BackboneLayout | None = None
+        self.counts: list[tuple[int, int]] = []
         self._is_fixed = False
 
     def attach(self, layout: BackboneLayout) -> None:
@@ -103,8 +103,8 @@ class DiffRateNeck(TokenReducer):
         candidates = torch.arange(total, 0, -self.granularity).flip(0).float()
         self.register_buffer('candidates', candidates, persistent=False)
         first, last = candidates[0].item() + MARGIN, candidates[-1].item() - MARGIN
-        prune: List[Tensor] = []
-        merge: List[Tensor] = []
+        prune: list[Tensor] = []
+        merge: list[Tensor] = []
         left = total
         for _ in layout.merge_layers:
             before, left = left, num_kept(left, self.start_keep_ratio)
@@ -122,7 +122,7 @@ class DiffRateNeck(TokenReducer):
         """bool: Whether the search is over."""
         return self._is_fixed
 
-    def expected_counts(self) -> List[Tuple[Tensor, Tensor]]:
+    def expected_counts(self) -> list[tuple[Tensor, Tensor]]:
         """Counts after pruning and after merging of each block, rounded, differentiable."""
         with torch.autocast(self.prune_logits.device.type, enabled=False):
             prune = expected_count(self.prune_logits, self.candidates)

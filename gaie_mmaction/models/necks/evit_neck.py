@@ -1,5 +1,4 @@
 """EViT: keep the attended tokens, fuse all the others into one."""
-from typing import Tuple
 
 import torch
 from mmaction.registry import MODELS
@@ -90,7 +89,7 @@ class EViTNeck(TokenReducer):
                                 torch.full_like(fuse_idx[:, :1], -1)], dim=1))
 
     @staticmethod
-    def _fuse(state: TokenState, fuse_idx: Tensor) -> Tuple[Tensor, Tensor]:
+    def _fuse(state: TokenState, fuse_idx: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, M)`` tokens -> their weighted mean ``(B, 1, C)`` and their size ``(B, 1)``."""
         tokens = gather_tokens(state.x, fuse_idx)  # (B, M, C)
         weight = gather_tokens(given(state.importance), fuse_idx)

@@ -9,7 +9,7 @@ Letters: B batch, N present tokens, N0 original tokens, C channels, d channels o
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Optional, Tuple, TypeVar
+from typing import TypeVar
 
 import torch
 from mmengine.model import BaseModule
@@ -20,7 +20,7 @@ from ...ops.token_merging import exact_ratio, round_up
 T = TypeVar('T')
 
 
-def given(value: Optional[T]) -> T:
+def given(value: T | None) -> T:
     """A value that a reducer works with, and that not every state or reducer has.
 
     Raises:
@@ -73,9 +73,9 @@ class TokenState:
     size: Tensor
     source: Tensor
     position: Tensor
-    importance: Optional[Tensor] = None
-    keys: Optional[Tensor] = None
-    mask: Optional[Tensor] = None
+    importance: Tensor | None = None
+    keys: Tensor | None = None
+    mask: Tensor | None = None
     step: int = 0
 
     @classmethod
@@ -100,7 +100,7 @@ class BackboneLayout:
         patch_values (int): Input values of one tubelet.
     """
     num_tokens: int
-    merge_layers: Tuple[int, ...]
+    merge_layers: tuple[int, ...]
     depth: int
     embed_dims: int
     hidden_dims: int
@@ -138,11 +138,11 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     #: whether tokens are hidden in training (``TokenState.mask``)
     masks_in_training = False
 
-    def __init__(self, token_keep_ratio: Optional[float], prop_attn: bool = False) -> None:
+    def __init__(self, token_keep_ratio: float | None, prop_attn: bool = False) -> None:
         super().__init__()
         self.register_forward_pre_hook(_refuse_recognizer, with_kwargs=True)
-        self._token_keep_ratio: Optional[float] = None
-        self._exact_ratio: Optional[Tuple[int, int]] = None
+        self._token_keep_ratio: float | None = None
+        self._exact_ratio: tuple[int, int] | None = None
         if token_keep_ratio is not None:
             self.token_keep_ratio = token_keep_ratio
         self.prop_attn = prop_attn
@@ -150,7 +150,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         self.weighted_mean = prop_attn
 
     @property
-    def token_keep_ratio(self) -> Optional[float]:
+    def token_keep_ratio(self) -> float | None:
         """float: Share of the tokens that stay, in (0, 1]; may change during training."""
         return self._token_keep_ratio
 

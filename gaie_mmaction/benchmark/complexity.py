@@ -1,0 +1,188 @@
+"""Multiply-adds of a recognizer, counted once each, in two conventions.
+
+*True* counts every product: convolutions, linear layers, both attention products
+(also of fused attention) and the matching of a token reducer.
+*Paper* is what the counter ``thop`` sees, with which the paper's Table 3 agrees:
+convolutions, linear layers that are called as modules, and norms. The qkv
+product, a functional call, and both attention products are left out.
+"""
+import copy
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmaction.models import BaseRecognizer, Recognizer2D
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
+
+REST = 'norms and others'
+PROJECTIONS = 'attention qkv and projection'
+# module name -> group; the first that fits
+GROUPS = (('patch_embed', 'patch embedding'), ('attn', PROJECTIONS), ('.mlp', 'mlp'),
+          ('.neck', 'token matching'), ('.downsample', 'downsampling'), ('.conv', 'convolutions'),
+          ('cls_head', 'head'))
+ATTENTION_PRODUCTS = ('aten.bmm', 'aten._scaled_dot_product')
+NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm3d)
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Cost of one view.
+
+    Attributes:
+        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
+        true_macs (float): Multiply-adds, each counted once.
+        paper_macs (float): The same as ``thop`` counts them.
+        parameters (int): Number of parameters.
+        true_groups (dict[str, float]): ``true_macs`` by module group.
+        parameter_groups (dict[str, int]): ``parameters`` by module group.
+    """
+    shape: Sequence[int]
+    true_macs: float
+    paper_macs: float
+    parameters: int
+    true_groups: dict[str, float]
+    parameter_groups: dict[str, int]
+
+
+def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
+    """Build a config's model for inference, without its pre-trained weights.
+
+    Args:
+        cfg (Config): With ``model``.
+        device (str): Where it goes; on ``'meta'`` nothing is computed. Defaults to ``'cpu'``.
+
+    Returns:
+        BaseRecognizer: The model, in evaluation mode.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    return MODELS.build(cfg.model).eval().to(device)
+
+
+def view_shape(cfg: Config) -> tuple[int, int, int, int]:
+    """Input of one view, as the test pipeline makes it.
+
+    Args:
+        cfg (Config): With ``test_dataloader``.
+
+    Returns:
+        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat-maps), frames
+        and pixels; of a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
+
+    Raises:
+        ValueError: If the pipeline does not tell.
+    """
+    sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
+             for key in ('clip_len', 'crop_size') if key in step}
+    backbone = cfg.model.backbone
+    if 'graph_cfg' in backbone and 'clip_len' in sizes:
+        return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
+    if len(sizes) < 2:
+        raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
+                         'give --shape')
+    return (backbone.get('in_channels', 3), sizes['clip_len'], sizes['crop_size'],
+            sizes['crop_size'])
+
+
+def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> tuple[int, ...]:
+    """Shape of a batch of clips of one view each, as a recognizer takes it.
+
+    Args:
+        model (nn.Module): A recognizer.
+        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
+        batch_size (int): B. Defaults to 1.
+
+    Returns:
+        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a recognizer that
+        takes frames one by one.
+    """
+    if isinstance(model, Recognizer2D):
+        channels, frames, *pixels = shape
+        return (batch_size, frames, channels, *pixels)
+    return (batch_size, 1, *shape)
+
+
+def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
+    """Count one view, on a copy on ``'meta'``.
+
+    Nothing is computed there, and all devices give the same: the counter does not
+    know each of their attention kernels.
+
+    Args:
+        model (nn.Module): A recognizer; it stays as it is.
+        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``; see :func:`input_shape`.
+
+    Returns:
+        Complexity: The counts.
+    """
+    model = copy.deepcopy(model).to('meta').eval()
+    inputs = torch.empty(input_shape(model, shape), device='meta')
+    paper = _ThopCounter(model)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), paper, counter:
+        model(inputs, stage='head')
+    true_groups = _group_flops(counter)
+    parameter_groups: dict[str, int] = defaultdict(int)
+    for name, parameter in model.named_parameters():
+        parameter_groups[_group_of(name)] += parameter.numel()
+    return Complexity(
+        shape=tuple(shape),
+        true_macs=counter.get_total_flops() / 2,
+        paper_macs=paper.total,
+        parameters=sum(parameter_groups.values()),
+        true_groups=true_groups,
+        parameter_groups=dict(parameter_groups))
+
+
+def _group_of(name: str) -> str:
+    return next((group for part, group in GROUPS if part in name), REST)
+
+
+def _group_flops(counter: FlopCounterMode) -> dict[str, float]:
+    """Multiply-adds by group, from the modules that have a group and no parent with one."""
+    groups: dict[str, float] = defaultdict(float)
+    counts = counter.get_flop_counts()
+    for name, operators in counts.items():
+        parents = ['.'.join(name.split('.')[:end]) for end in range(1, name.count('.') + 1)]
+        group = _group_of(name)
+        if group == REST or any(_group_of(parent) != REST for parent in parents):
+            continue
+        for operator, flops in operators.items():
+            product = group == PROJECTIONS and str(operator).startswith(ATTENTION_PRODUCTS)
+            groups['attention products' if product else group] += flops / 2
+    groups[REST] = counter.get_total_flops() / 2 - sum(groups.values())
+    return {group: macs for group, macs in groups.items() if macs}
+
+
+class _ThopCounter:
+    """Counts modules as ``thop`` does, by hooks; MMCV's wrapped layers included."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.total = 0.
+        self.handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> None:
+        self.handles = [
+            module.register_forward_hook(self._count) for module in self.model.modules()
+            if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d, *NORMS))
+        ]
+
+    def __exit__(self, *_: Any) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def _count(self, module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        if isinstance(module, nn.Linear):
+            self.total += output.numel() * module.in_features
+        elif isinstance(module, NORMS):
+            # subtract and divide; an affine norm multiplies and adds besides
+            self.total += inputs[0].numel() * (4 if module.weight is not None else 2)
+        elif isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            self.total += output.numel() * module.weight[0].numel()

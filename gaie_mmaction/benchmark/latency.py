@@ -1,0 +1,82 @@
+"""Times of several models that all meet the same machine noise."""
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of one model.
+
+    Attributes:
+        seconds (tuple[float]): One for each round.
+    """
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """float: Seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """tuple[float]: First and third quartile, seconds, linear between two rounds."""
+        if len(self.seconds) == 1:
+            return self.seconds * 2
+        first, _, third = statistics.quantiles(self.seconds, n=4, method='inclusive')
+        return first, third
+
+    def speed_over(self, other: 'Timing') -> float:
+        """Median over the rounds of the other's time by this one's: above 1 = this one is faster.
+
+        Args:
+            other (Timing): Of the same rounds.
+
+        Returns:
+            float: Positive. What slows a whole round down cancels out of it.
+        """
+        return statistics.median(
+            theirs / own for theirs, own in zip(other.seconds, self.seconds, strict=True))
+
+
+def time_in_turn(steps: dict[str, Callable[[], object]],
+                 device: torch.device,
+                 rounds: int = 15,
+                 warmup: int = 2,
+                 seed: int = 0,
+                 clock: Callable[[], float] = time.perf_counter) -> dict[str, Timing]:
+    """Time one run of each model in each round, in a new random order each time.
+
+    Args:
+        steps (dict[str, Callable]): By model, what is timed.
+        device (torch.device): Where they run; a GPU is waited for.
+        rounds (int): Counted rounds, at least 1. Defaults to 15.
+        warmup (int): Rounds before them. Defaults to 2.
+        seed (int): Of the orders. Defaults to 0.
+        clock (Callable): Gives seconds. Defaults to ``time.perf_counter``.
+
+    Returns:
+        dict[str, Timing]: By model.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    order, draw = list(steps), random.Random(seed)
+    for number in range(warmup + rounds):
+        draw.shuffle(order)
+        for name in order:
+            wait_for(device)
+            start = clock()
+            steps[name]()
+            wait_for(device)
+            if number >= warmup:
+                seconds[name].append(clock() - start)
+    return {name: Timing(tuple(values)) for name, values in seconds.items()}
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when a GPU has done all it was given; at once on a CPU."""
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)

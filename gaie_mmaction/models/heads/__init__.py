@@ -1,4 +1,0 @@
-"""Classification heads."""
-from .vclip_head import VCLIPHead
-
-__all__ = ['VCLIPHead']

@@ -1,4 +1,0 @@
-"""Losses."""
-from .prototype_refinement import PrototypeRefinement
-
-__all__ = ['PrototypeRefinement']

@@ -1,0 +1,71 @@
+"""Text features of class names: an .npz file that holds plain arrays alone.
+
+Letters: K classes, D channels.
+"""
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...utils.files import atomic_file
+
+REMEDY = 'make it with tools/data/text_features.py'
+
+
+def write_text_features(path: str, classes: Sequence[str], features: np.ndarray) -> None:
+    """Write the features of all classes.
+
+    Args:
+        path (str): The file, ``.npz``.
+        classes (Sequence[str]): K names, by class id.
+        features (np.ndarray): ``(K, D)`` float32.
+    """
+    with atomic_file(Path(path)) as partial, open(partial, 'wb') as file:
+        np.savez(file, classes=np.array(classes, dtype=str), features=np.float32(features))
+
+
+def read_text_features(path: str, classes: Sequence[str]) -> np.ndarray:
+    """Read the features of the given classes.
+
+    Args:
+        path (str): The file.
+        classes (Sequence[str]): K names that it must have, in this order.
+
+    Returns:
+        np.ndarray: ``(K, D)`` float32, each row of length 1.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such file, has other classes or another order, or rows that
+            are zero or not finite.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'text features {path} do not exist: {REMEDY}, and set '
+                                'model.cls_head.text_features')
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            names, features = content['classes'].tolist(), content['features']
+    # TypeError or AttributeError: a single array, which is no context
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError,
+            zipfile.BadZipFile) as error:
+        raise ValueError(f'{path} is no file of text features, an .npz of the arrays classes (K,) '
+                         f'and features (K, D) ({error}): {REMEDY}') from error
+    if features.ndim != 2 or len(features) != len(names) or features.dtype.kind != 'f':
+        raise ValueError(f'{path}: features must be (K, D) floats for its {len(names)} classes, '
+                         f'but are {features.shape} {features.dtype}: {REMEDY}')
+    if len(names) != len(classes):
+        raise ValueError(f'{path} has {len(names)} classes, but the model has {len(classes)}: '
+                         f'{REMEDY} --classes')
+    different = [f'{k}: {name!r} instead of {wanted!r}'
+                 for k, (name, wanted) in enumerate(zip(names, classes)) if name != wanted]
+    if different:
+        raise ValueError(f'{path} has other names or another order of {len(different)} classes, '
+                         f'e.g. {different[0]}: {REMEDY}')
+    length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+    bad = [names[k] for k in np.flatnonzero(~(np.isfinite(length) & (length > 0)))]
+    if bad:
+        raise ValueError(f'{path}: the features of {len(bad)} classes are zero or not finite, e.g. '
+                         f'{bad[0]!r}: {REMEDY}')
+    return (features / length).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Weights and positions of the vision transformers."""

@@ -1,0 +1,1 @@
+"""The synthetic dataset: a drawn release in the challenge's own form."""

@@ -1,0 +1,114 @@
+"""Writing files that are either whole or not there."""
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+# temporary files are private by default; these are to be as readable as any other
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+PARTIAL = '.partial'
+
+
+@contextmanager
+def atomic_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
+    """Write under another name in the same folder, and rename when the block ends well.
+
+    The other name is different each time: what is left of a process that was killed
+    may still be writing. Missing folders are made. After an error the file is as it was before.
+
+    Args:
+        path (str or Path): The file.
+        durable (bool): Bring the content to the disk first, so that after a power failure
+            there is no name without content. Defaults to False.
+
+    Yields:
+        Path: Where to write.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix=PARTIAL)
+    os.close(handle)
+    try:
+        yield Path(name)
+        if durable:
+            with open(name, 'rb+') as file:  # Windows flushes only what may be written
+                os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_UMASK)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what killed runs left in a folder.
+
+    Args:
+        folder (Path): Not looked into below.
+    """
+    for path in folder.glob(f'.*{PARTIAL}'):
+        path.unlink(missing_ok=True)
+
+
+class FolderInUseError(RuntimeError):
+    """Another process holds the lock of a folder."""
+
+
+@contextmanager
+def locked_folder(folder: Path, timeout: float = 2) -> Iterator[None]:
+    """Keep other processes out of a folder while the block runs.
+
+    The operating system holds the lock, on ``<folder>/.lock``, and releases it when the process
+    ends, however it ends. The file itself may stay behind and means nothing. A process may lock a
+    folder several times.
+
+    Args:
+        folder (Path): An existing folder.
+        timeout (float): Seconds to wait for another process. Forked workers share the lock, and
+            those of a killed run need a moment to notice and exit. Defaults to 2.
+
+    Raises:
+        FolderInUseError: If another process holds the lock.
+        OSError: If the file cannot be created.
+    """
+    path = Path(folder) / '.lock'
+    lock = FileLock(path, timeout=timeout, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUseError(f'another process writes into {folder} and holds {path}: wait for '
+                               'it to finish, or choose another folder') from None
+    except NotImplementedError:
+        warnings.warn(f'{folder} is on a file system without locks: nothing keeps a second run '
+                      'out', stacklevel=3)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def require_writable(path: str) -> None:
+    """Find out before long work whether a file could be written after it.
+
+    Nothing is written for it, so a disk that fills up later is not foreseen.
+
+    Args:
+        path (str): The file; it and its folders may be missing.
+
+    Raises:
+        OSError: If ``path`` is a folder, if a file is in the place of one of its
+            folders, or if the folder, or the last one that there is, may not be written to.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f'{path} cannot be written: it is a folder')
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(f'{path} cannot be written: {folder} is no folder')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f'{path} cannot be written: no permission to write in {folder}')

@@ -1,0 +1,92 @@
+"""Pictures of a folder and a webcam's frames by number."""
+import cv2
+import numpy as np
+import pytest
+from numbered_video import HEIGHT, WIDTH, draw_number, read_number
+
+from gaie_mmaction.apis import open_footage, record_webcam
+from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
+from gaie_mmaction.visualization import VideoWriter
+
+
+def picture(number):
+    return draw_number(number, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+
+def test_folder_of_pictures(tmp_path):
+    for number in range(12):
+        image = picture(number)
+        image[..., 0] //= 2
+        cv2.imwrite(str(tmp_path / f'img_{number:05}.png'), image[..., ::-1])
+    (tmp_path / 'notes.txt').write_text('no picture')
+    with open_footage(tmp_path) as footage:
+        assert (len(footage), footage.fps) == (12, 25)
+        images = footage.read([11, 3, 3])
+        assert [read_number(image) for image in images] == [11, 3, 3]
+        assert (images[0] == picture(11) // [2, 1, 1]).all()  # RGB
+        cv2.imwrite(str(tmp_path / 'img_00003.png'), np.zeros((4, 4, 3), np.uint8))
+        with pytest.raises(VideoReadError, match='img_00003.png has 4x4 pixels, others 128x96'):
+            footage.read([0, 3])
+        (tmp_path / 'img_00003.png').write_bytes(b'no')
+        with pytest.raises(VideoReadError, match='img_00003.png cannot be read'):
+            footage.read([3])
+
+
+def test_folder_without_pictures(tmp_path):
+    with pytest.raises(VideoReadError, match='no picture'):
+        open_footage(tmp_path)
+
+
+def test_what_is_written_can_be_read(tmp_path):
+    with VideoWriter(tmp_path / 'video.mp4', 12.5) as writer:
+        for number in range(40):
+            writer.write(np.pad(picture(number), ((0, 1), (0, 1), (0, 0))))  # odd sizes
+    with VideoFile(tmp_path / 'video.mp4') as video:
+        assert (len(video), video.fps) == (40, 12.5)
+        images = video.read(range(40))
+        assert [read_number(image) for image in images] == list(range(40))
+        assert np.abs(images[37].astype(int) - picture(37)).mean() < 4
+
+
+class Camera:
+    """Stands in for OpenCV's."""
+
+    def __init__(self, index, frames=1000, opened=True):
+        self.index, self.frames, self.opened, self.number = index, frames, opened, -1
+
+    def isOpened(self):  # noqa: N802
+        return self.opened
+
+    def get(self, key):
+        return 10. if key == cv2.CAP_PROP_FPS else 0
+
+    def read(self):
+        self.number += 1
+        if self.number == 15 and self.frames == 'ctrl-c':
+            raise KeyboardInterrupt
+        good = self.frames == 'ctrl-c' or self.number < self.frames
+        return good, picture(self.number)[..., ::-1] if good else None
+
+    def release(self):
+        self.opened = 'released'
+
+
+@pytest.mark.parametrize('frames, expected', [(1000, 30), (7, 7), ('ctrl-c', 15)])
+def test_webcam(tmp_path, monkeypatch, frames, expected):
+    cameras = []
+    monkeypatch.setattr(cv2, 'VideoCapture',
+                        lambda index: cameras.append(Camera(index, frames)) or cameras[0])
+    assert record_webcam(2, 3., tmp_path / 'cam.mp4') == expected
+    assert (cameras[0].index, cameras[0].opened) == (2, 'released')
+    with VideoFile(tmp_path / 'cam.mp4') as video:
+        assert video.fps == 10
+        assert [read_number(image) for image in video.read(range(len(video)))] == list(
+            range(expected))
+
+
+@pytest.mark.parametrize('camera, message', [
+    (Camera(0, opened=False), 'webcam 0 cannot be opened'), (Camera(0, 0), 'gives no frame')])
+def test_no_webcam(tmp_path, monkeypatch, camera, message):
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda index: camera)
+    with pytest.raises(VideoReadError, match=message):
+        record_webcam(0, 3., tmp_path / 'cam.mp4')

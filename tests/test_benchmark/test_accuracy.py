@@ -1,0 +1,71 @@
+"""Checkpoints that do not fit, and test parts with and without labels."""
+import pytest
+import torch
+from mmengine.config import Config
+
+from gaie_mmaction.benchmark import build_recognizer, load_weights, read_test_part
+
+
+@pytest.fixture
+def cfg(root):
+    cfg = Config.fromfile(root / 'configs/demo/gaie_demo.py')
+    cfg.model.backbone.update(depth=1, merge_layers=(0, ))
+    return cfg
+
+
+def save(path, state):
+    torch.save(dict(state_dict=state, meta=dict(epoch=1)), path)
+    return str(path)
+
+
+def test_loads(cfg, tmp_path):
+    source, target = build_recognizer(cfg), build_recognizer(cfg)
+    state = {f'module.{key}': value for key, value in source.state_dict().items()}
+    load_weights(target, save(tmp_path / 'a.pth', state), 'a.py')  # of a distributed run
+    for key, value in source.state_dict().items():
+        assert torch.equal(target.state_dict()[key], value)
+
+
+def test_says_what_does_not_fit(cfg, tmp_path):
+    model = build_recognizer(cfg)
+    state = model.state_dict()
+    state['cls_head.fc_cls.weight'] = torch.zeros(7, 96)
+    state['backbone.other'] = state.pop('backbone.fc_norm.weight')
+    path = save(tmp_path / 'a.pth', state)
+    with pytest.raises(ValueError) as error:
+        load_weights(model, path, 'configs/a.py')
+    text = str(error.value)
+    assert text.startswith(f'checkpoint {path} does not fit configs/a.py:\n')
+    for part in ('torch.Size([7, 96])', 'torch.Size([32, 96])', 'backbone.other',
+                 'backbone.fc_norm.weight', 'the config that it was trained with'):
+        assert part in text
+
+
+def test_long_lists_are_cut(root, cfg, tmp_path):
+    other = Config.fromfile(root / 'configs/demo/gaie_demo.py')
+    path = save(tmp_path / 'a.pth', build_recognizer(other).state_dict())
+    with pytest.raises(ValueError) as error:
+        load_weights(build_recognizer(cfg), path, 'a.py')
+    assert 'backbone.blocks.1.norm1.weight' in str(error.value) and len(str(error.value)) < 2000
+
+
+def test_damaged_and_missing_files(cfg, tmp_path):
+    (tmp_path / 'a.pth').write_bytes(b'nothing')
+    with pytest.raises(ValueError, match="a.pth is no checkpoint: it begins with b'nothing'"):
+        load_weights(build_recognizer(cfg), str(tmp_path / 'a.pth'), 'a.py')
+    with pytest.raises(FileNotFoundError, match='b.pth does not exist'):
+        load_weights(build_recognizer(cfg), str(tmp_path / 'b.pth'), 'a.py')
+
+
+@pytest.mark.parametrize('labels, labelled', [([-1, -1], False), ([3, 0], True)])
+def test_read_test_part(cfg, tmp_path, labels, labelled):
+    rows = ''.join(f'0001_{k},0001.mp4,0,9,{label}\n' for k, label in enumerate(labels))
+    (tmp_path / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    part = read_test_part(cfg)
+    assert (part.ann_file, part.num_clips) == (str(tmp_path / 'test.csv'), 2)
+    assert part.is_labelled == labelled
+    assert cfg.test_dataloader.dataset.type == 'IMiGUEDataset'  # the config stays whole
+    (tmp_path / 'test.csv').unlink()
+    with pytest.raises(FileNotFoundError, match='test.csv'):
+        read_test_part(cfg)
