@@ -1,6 +1,6 @@
-"""Attention that also tells how much each token is attended to.
+"""Attention that also returns how much each token is attended to.
 
-Letters: B batch, h heads, N tokens, d channels of one head.
+Shapes: B batch, h heads, N tokens, d channels per head.
 """
 from types import ModuleType
 
@@ -95,6 +95,10 @@ def _triton() -> ModuleType:
 
 
 def _fastest(q: Tensor, bias: Tensor | None) -> str:
+    # an exported graph has neither loops over blocks nor custom kernels; PyTorch 2.8 calls
+    # torch.compile exporting, too
+    if torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling():
+        return 'eager'
     if q.device.type == 'cuda' and _triton().fits(q):
         return 'triton'
     if flash_attention.pays(q) and not _needs_gradient(bias):
