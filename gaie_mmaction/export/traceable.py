@@ -5,18 +5,13 @@ input's size alone, so all shapes are fixed and nothing is approximated.
 
 Letters: B batch, N tokens, K kept tokens, C channels.
 """
-import functools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from mmaction.models import Recognizer3D
 from torch import Tensor, nn
 
-from ..models.backbones import gaie_vit
-from ..models.necks import TokenState, gaie_neck
-from ..ops import attention_with_importance, gather_tokens
-from ..ops.precision import at_least_float32
+from ..models.necks import TokenState
 
 
 class TraceableRecognizer(nn.Module):
@@ -89,40 +84,4 @@ def trace(model: nn.Module, shape: Sequence[int],
     """
     graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
     graph(frames)  # VideoSwin keeps masks of its first run: not those of the tracer
-    with _traceable_ops():
-        return torch.export.export(graph, (frames, ))
-
-
-@contextmanager
-def _traceable_ops() -> Iterator[None]:
-    """Put forms of the method's operators that have a counterpart in ONNX into its modules.
-
-    The fast ones are blockwise, or use operators that ONNX lacks.
-    """
-    eager = functools.partial(attention_with_importance, backend='eager')
-    swaps = [(gaie_vit, 'attention_with_importance', eager),
-             (gaie_neck, 'select_tokens', select_tokens),
-             (gaie_neck, 'merge_tokens', merge_tokens)]
-    originals = [getattr(module, name) for module, name, _ in swaps]
-    try:
-        for module, name, function in swaps:
-            setattr(module, name, function)
-        yield
-    finally:
-        for (module, name, _), original in zip(swaps, originals):
-            setattr(module, name, original)
-
-
-def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
-    """As :func:`gaie_mmaction.ops.select_tokens`, by one stable sort."""
-    order = importance.argsort(dim=1, descending=True, stable=True)
-    return order[:, :num_keep].sort(dim=1).values, order[:, num_keep:].sort(dim=1).values
-
-
-def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
-    """As :func:`gaie_mmaction.ops.merge_tokens`, by ``scatter_add``: ONNX scatters no means."""
-    kept = gather_tokens(x, keep_idx).to(at_least_float32(x.dtype))  # (B, K, C)
-    background = gather_tokens(x, merge_idx).to(kept.dtype)  # (B, N - K, C)
-    total = kept.scatter_add(1, dst.unsqueeze(-1).expand_as(background), background)
-    count = torch.ones_like(kept[..., 0]).scatter_add(1, dst, torch.ones_like(background[..., 0]))
-    return (total / count.unsqueeze(-1)).to(x.dtype)
+    return torch.export.export(graph, (frames, ), strict=False)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .precision import at_least_float32, no_autocast
+from .tracing import is_exporting
 
 # Similarities held at once, in float32 8 MB: at large batches the whole map would be hundreds
 MATCH_VALUES = 2_000_000
@@ -68,6 +69,10 @@ def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
     if not 1 <= num_keep <= num_tokens:
         raise ValueError(f'num_keep must be in [1, {num_tokens}], the number of tokens, '
                          f'but got {num_keep}')
+    if is_exporting():
+        # slower, but one sort is all that ONNX needs
+        order = importance.argsort(dim=1, descending=True, stable=True)
+        return order[:, :num_keep].sort(dim=1).values, order[:, num_keep:].sort(dim=1).values
     # topk does not say which of equal tokens it takes: only its smallest value is used
     least = importance.topk(num_keep, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
     above, equal = importance > least, importance == least
@@ -164,6 +169,8 @@ def add_rows(kept: Tensor, dst: Tensor, rows: Tensor) -> Tensor:
     Returns:
         Tensor: ``(B, K, C)``, new.
     """
+    if is_exporting():  # ONNX has no index_add
+        return kept.scatter_add(1, dst.unsqueeze(-1).expand_as(rows), rows)
     total, index, rows = kept.flatten(0, 1), _rows(dst, kept.shape[1]), rows.flatten(0, 1)
     if kept.device.type == 'cpu':
         return total.index_add(0, index, rows).view_as(kept)
