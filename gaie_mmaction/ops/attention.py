@@ -11,6 +11,7 @@ from torch import Tensor
 from . import flash_attention
 from .chunked_attention import chunked_attention
 from .precision import at_least_float32, no_autocast
+from .tracing import is_exporting
 
 BACKENDS = ('auto', 'eager', 'chunked', 'flash', 'triton')
 
@@ -95,10 +96,8 @@ def _triton() -> ModuleType:
 
 
 def _fastest(q: Tensor, bias: Tensor | None) -> str:
-    # an exported graph has neither loops over blocks nor custom kernels; PyTorch 2.8 calls
-    # torch.compile exporting, too
-    if torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling():
-        return 'eager'
+    if is_exporting():
+        return 'eager'  # the others are blockwise, or use operators that ONNX lacks
     if q.device.type == 'cuda' and _triton().fits(q):
         return 'triton'
     if flash_attention.pays(q) and not _needs_gradient(bias):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .precision import at_least_float32, no_autocast
+from .tracing import is_exporting
 
 # Similarities held at once, 8 MB in float32: at large batches the whole map would take hundreds.
 MATCH_VALUES = 2_000_000
@@ -150,7 +151,7 @@ def scatter_add_tokens(x: Tensor, dst: Tensor, added: Tensor) -> Tensor:
     Returns:
         Tensor: ``(B, K, C)``, a new tensor.
     """
-    if torch.compiler.is_exporting():  # ONNX has no counterpart of the two below
+    if is_exporting():  # ONNX has no counterpart of the two below
         return x.scatter_add(1, dst.unsqueeze(-1).expand_as(added), added)
     total, index, added = x.flatten(0, 1), _flat_index(dst, x.shape[1]), added.flatten(0, 1)
     if x.device.type == 'cpu':

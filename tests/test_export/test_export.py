@@ -16,9 +16,9 @@ from gaie_mmaction.export import (
     trace,
 )
 from gaie_mmaction.export.formats import ExportError, Format
-from gaie_mmaction.export.traceable import merge_tokens, select_tokens
 from gaie_mmaction.export.verification import reference_outputs
-from gaie_mmaction.ops import token_merging
+from gaie_mmaction.ops import merge_tokens, select_tokens
+from gaie_mmaction.ops.tracing import is_exporting
 
 SHAPE = (2, 3, 8, 48, 48)
 NECKS = {
@@ -65,29 +65,29 @@ def test_trace(tmp_path, root, name):
     assert found.within(1e-5) and found.scale > .5
 
 
-def test_tracing_leaves_the_operators_alone(tmp_path, root):
-    from gaie_mmaction.models.backbones import gaie_vit
-    from gaie_mmaction.models.necks import gaie_neck
-    before = gaie_vit.attention_with_importance, gaie_neck.select_tokens, gaie_neck.merge_tokens
-    with pytest.raises(ValueError, match='multiple of 16'):
-        trace(make_model(tmp_path, root), (1, 3, 8, 50, 50))
-    assert before == (gaie_vit.attention_with_importance, gaie_neck.select_tokens,
-                      gaie_neck.merge_tokens)
+class Operators(torch.nn.Module):
+    """Selection and merge, and whether they are traced for an export."""
+
+    def forward(self, importance, x, dst):
+        merge = select_tokens(importance, importance.shape[1] - dst.shape[1])
+        return *merge, merge_tokens(x, *merge, dst), x.new_tensor(is_exporting())
 
 
-def test_traceable_operators_are_the_methods():
+def test_operators_in_an_exported_program():
+    """They are others there, with the same values; torch.compile keeps the fast ones."""
     generator = torch.Generator().manual_seed(0)
-    for _ in range(50):
-        num_tokens, num_keep = 30, int(torch.randint(1, 31, (), generator=generator))
-        # few values: many ties
-        importance = torch.randint(0, 5, (2, num_tokens), generator=generator).float()
-        found = select_tokens(importance, num_keep)
-        expected = token_merging.select_tokens(importance, num_keep)
-        assert all(torch.equal(one, other) for one, other in zip(found, expected))
-        x = torch.randn(2, num_tokens, 3, generator=generator)
-        dst = torch.randint(0, num_keep, found[1].shape, generator=generator)
-        torch.testing.assert_close(merge_tokens(x, *found, dst),
-                                   token_merging.merge_tokens(x, *found, dst))
+    with torch.no_grad():
+        for num_keep in range(1, 30, 3):
+            importance = torch.randint(0, 5, (2, 30), generator=generator).float()  # many ties
+            dst = torch.randint(0, num_keep, (2, 30 - num_keep), generator=generator)
+            inputs = importance, torch.randn(2, 30, 3, generator=generator), dst
+            *expected, exporting = Operators()(*inputs)
+            *found, exporting_program = torch.export.export(Operators(), inputs).module()(*inputs)
+            assert (exporting, exporting_program) == (0, 1)
+            torch.testing.assert_close(found, expected)
+        torch._dynamo.reset()
+        compiled = torch.compile(Operators(), fullgraph=True, backend='aot_eager')
+        torch.testing.assert_close(compiled(*inputs), Operators()(*inputs))
 
 
 @pytest.mark.parametrize('name', ['GAIE', pytest.param('ToMe', marks=pytest.mark.slow)])
@@ -122,7 +122,7 @@ def test_onnx_breaks_ties_as_pytorch(tmp_path):
     program = torch.export.export(Select(), (importance, ))
     FORMATS['onnx'].write(program, ('keep', 'merge'), tmp_path / 'select.onnx')
     found = FORMATS['onnx'].load(tmp_path / 'select.onnx')(importance.numpy())
-    for one, other in zip(found, token_merging.select_tokens(importance, 20)):
+    for one, other in zip(found, select_tokens(importance, 20)):
         assert (one == other.numpy()).all()
 
 
