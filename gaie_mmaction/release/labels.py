@@ -1,9 +1,10 @@
-"""Reading label files; what cannot be read is listed and costs one row."""
+"""Read label files; a row that cannot be read is reported and costs one clip."""
 import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..datasets.annotations import Segment
 from ..datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .layout import LICENSED_COLUMNS
 from .report import ReleaseError, Report
@@ -21,24 +22,21 @@ class LabelRow:
         k (int): Number of the row in its video, from 0: the clip is ``<VID>_<k>``.
         code (str): Class, as text: it means nothing in the test part.
         frames (tuple[int, int], optional): First and last frame; None if unreadable.
-        fault (str): Why ``frames`` is None.
+        error (str): Why ``frames`` is None.
     """
     k: int
     code: str
-    frames: tuple | None
-    fault: str = ''
+    frames: tuple[int, int] | None
+    error: str = ''
 
 
-def read_label_file(path: Path, name: Path, report: Report) -> list[LabelRow]:
-    """Read ``class,start_frame,end_frame`` rows.
+def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
+    """Read ``class,start_frame,end_frame`` rows: all but blank ones and a header.
 
     Args:
         path (Path): ``<VID>_label.csv``.
-        name (Path): How the report calls it.
+        name (str): Its name in the report.
         report (Report): Gets what is unusual about the form.
-
-    Returns:
-        list[LabelRow]: Every row but blank ones and a header.
     """
     try:
         text, unusual = _read_text(path)
@@ -82,8 +80,9 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
     return text, unusual
 
 
-def _is_integer(text: str) -> bool:
-    return re.fullmatch(r'[+-]?\d{1,18}', text) is not None
+def _is_integer(text: str, sign: str = '[+-]?') -> bool:
+    # int() refuses texts of more than 4,300 digits
+    return re.fullmatch(rf'{sign}\d{{1,18}}', text) is not None
 
 
 def _is_header(fields: list[str]) -> bool:
@@ -97,12 +96,12 @@ def _label_row(k: int, fields: list[str], where: str) -> LabelRow:
                         'start_frame,end_frame')
     code, start, end = fields
     if not (_is_integer(start) and _is_integer(end)):
-        return LabelRow(k, code, None, f'{where}: start_frame and end_frame are no integers')
+        return LabelRow(k, code, None, f'{where}: start_frame and end_frame must be integers')
     return LabelRow(k, code, (int(start), int(end)))
 
 
 def label_of(code: str) -> int | None:
-    """Model label of a file's class, None if it is none of 1..31 and 99."""
+    """Model label of a file's class, None if it is not one of 1..31 and 99."""
     return LABEL_OF_CODE.get(int(code)) if _is_integer(code) else None
 
 
@@ -118,20 +117,20 @@ class LicensedTable:
     subjects: dict[str, int]
 
 
-def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable:
+def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
     """Read the licensed release's table of labels.
 
     Args:
         path (Path): The csv, with a header that has at least the columns ``video_id``,
             ``class``, ``start_frame`` and ``end_frame``.
-        name (object): How the report calls it.
+        name (str): Its name in the report.
         report (Report): Gets rows whose video or subject cannot be read.
 
     Returns:
         LicensedTable: Video ids with four digits.
 
     Raises:
-        ReleaseError: If it is no such file.
+        ReleaseError: If it is not such a file.
     """
     try:
         text, unusual = _read_text(path)
@@ -150,16 +149,16 @@ def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable
         if not any(field.strip() for field in line):
             continue
         row = {column: field.strip() for column, field in zip(header, line)}
-        if not row.get('video_id', '').isdecimal():
-            report.add(ROWS, name, f'line {number}: video_id is no number; left out')
+        if not _is_integer(row.get('video_id', ''), sign=''):
+            report.add(ROWS, name, f'line {number}: video_id is not a number; left out')
             continue
         video_id = f'{int(row["video_id"]):04d}'
         rows = table.rows.setdefault(video_id, [])
         fields = [row.get(column, '') for column in LICENSED_COLUMNS[1:]]
         rows.append(_label_row(len(rows), fields, f'{name}, line {number} ({",".join(line)!r})'))
         subject = row.get('subject_id', '')
-        if 'subject_id' in header and not subject.isdecimal():
-            report.add(ROWS, name, f'line {number}: subject_id is no number')
+        if 'subject_id' in header and not _is_integer(subject, sign=''):
+            report.add(ROWS, name, f'line {number}: subject_id is not a number')
         elif subject:
             known = table.subjects.setdefault(video_id, int(subject))
             if known != int(subject):
@@ -168,25 +167,33 @@ def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable
     return table
 
 
-def read_test_labels(path: Path) -> dict[str, int]:
-    """Model labels by clip id, from a csv with the header ``clip_id,label``.
+def add_test_labels(segments: list[Segment], path: Path) -> list[Segment]:
+    """Label the segments of the test part from a csv with the header ``clip_id,label``.
 
     Raises:
-        ReleaseError: With file and line, if a label is none of the model's, or a clip
-            occurs twice.
+        ReleaseError: If a label is not one of the model's, or a clip has none or two.
     """
+    labels = read_test_labels(path)
+    for segment in segments:
+        if segment.clip_id not in labels:
+            raise ReleaseError(f'{path} has no label for clip {segment.clip_id} of the test part')
+    return [segment._replace(label=labels[segment.clip_id]) for segment in segments]
+
+
+def read_test_labels(path: Path) -> dict[str, int]:
+    """Model labels by clip id; see :func:`add_test_labels`."""
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
     header = lines[0][1] if lines else None
     if header != ['clip_id', 'label']:
         raise ReleaseError(f'{path}: needs the header clip_id,label, but has {header}')
-    labels = {}
+    labels: dict[str, int] = {}
     limit = len(IMIGUE_CLASSES) - 1
     for number, row in lines[1:]:
-        if len(row) != 2 or not row[1].strip().isdecimal() or int(row[1]) > limit:
+        if len(row) != 2 or not _is_integer(row[1].strip(), sign='') or int(row[1]) > limit:
             raise ReleaseError(f'{path}, line {number}: needs a clip id and a label in 0..{limit}, '
                                f'but got {row}')
         if row[0] in labels:

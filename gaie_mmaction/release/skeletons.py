@@ -1,6 +1,6 @@
-"""Skeleton files of one video, to 22 joints a frame.
+"""Read the skeleton file of a video as 22 joints per frame.
 
-Letters: T frames, V = 22 joints.
+Shapes: T frames, V = 22 joints.
 """
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from python_calamine import CalamineError
 
 from ..datasets.imigue_skeleton import JOINTS, hands_swapped
 
-# Columns of x, y and score are three a joint. Of OpenPose's 25 body joints the upper body and
-# the face, then the fingertips from thumb to little finger, left hand first.
+# Three columns per joint: x, y, score. Of OpenPose's 25 body joints the upper body and the face,
+# then the fingertips from thumb to little finger, left hand first.
 BODY = (*range(8), *range(15, 19))
 FROM_LIGHT_HAND = (*BODY, *range(25, 35))
 FROM_OPENPOSE = (*BODY, 99, 103, 107, 111, 115, 120, 124, 128, 132, 136)
@@ -32,8 +32,8 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
 
     Returns:
         tuple[np.ndarray, list[str]]: ``(T, V, 3)`` float32, x and y in pixels of the
-        video and the score in [0, 1]; zeros where a joint is missing. And what
-        deviates, with what was done about it.
+        video and the score in [0, 1]; zeros where a joint is missing. And the deviations,
+        with what was done about them.
 
     Raises:
         SkeletonError: If the file has other columns, or cannot be read.
@@ -97,7 +97,7 @@ def _is_header(fields: list[str]) -> bool:
 
 
 def _numbers(table: pd.DataFrame, deviations: list[str]) -> np.ndarray:
-    """Values as float32, 0 for what is no finite number."""
+    """Values as float32, 0 for what is not a finite number."""
     values = np.zeros(table.shape, np.float64)
     bad = np.zeros(table.shape, bool)
     for place, (_, column) in enumerate(table.items()):
@@ -110,7 +110,7 @@ def _numbers(table: pd.DataFrame, deviations: list[str]) -> np.ndarray:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         deviations.append(
-            f'{int(bad.sum())} values are no numbers, the first one '
+            f'{int(bad.sum())} values are not numbers, the first one '
             f'({str(table.iat[row, column])!r}) in row {row + 1} of the data, column {column + 1}; '
             'taken for missing')
     return values.astype(np.float32)
