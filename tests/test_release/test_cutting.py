@@ -7,7 +7,7 @@ from numbered_video import draw_number, read_number, rotate, write_video
 from tiny_release import NUM_FRAMES, details, make_release
 
 from gaie_mmaction.datasets import VideoFile
-from gaie_mmaction.datasets.annotations import read_annotations
+from gaie_mmaction.datasets.annotations import Segment, read_annotations
 from gaie_mmaction.release import cutting, prepare
 
 
@@ -35,7 +35,7 @@ def test_cut_clip_looks_like_its_source(tmp_path, quarters, colours):
     write_video(path, 12, colours=colours, draw=lambda number, noise: noise + np.uint8(
         [180, 20, 5 * number]))
     rotate(path, quarters)
-    assert cutting.cut_clips(path, 'v', [('c', 'v.mp4', 3, 8, 0)], tmp_path) == (1, [])
+    assert cutting.cut_clips(path, 'v', [Segment('c', 'v.mp4', 3, 8, 0)], tmp_path) == (1, [])
     with VideoFile(path) as source, VideoFile(tmp_path / 'c.mp4') as clip:
         expected, images = source.read(range(3, 9)), clip.read(range(6))
     for image, other in zip(images, expected):
@@ -51,7 +51,7 @@ def test_size_of_clips(size, expected):
     assert cutting.clip_size(*size) == expected
 
 
-def test_second_cut_does_what_is_missing_or_has_changed(tmp_path, capsys):
+def test_second_cut_does_what_is_missing_or_has_changed(tmp_path):
     root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
     prepare(root, out, cut=True)
     first = {path: path.stat().st_mtime_ns for path in (out / 'clips').iterdir()}
@@ -61,8 +61,7 @@ def test_second_cut_does_what_is_missing_or_has_changed(tmp_path, capsys):
     gone.unlink()
     label_file = next(root.rglob('0054_label.csv'))
     label_file.write_text(label_file.read_text().replace('8,20', '8,21'))
-    prepare(root, out, cut=True)
-    assert '3 clips were cut' in capsys.readouterr().out
+    assert prepare(root, out, cut=True).clips_cut == 3
     assert {path for path in first if path.stat().st_mtime_ns != first[path]} == {
         broken, gone, moved}
     assert broken.read_bytes() == content[broken] and gone.read_bytes() == content[gone]
@@ -70,7 +69,7 @@ def test_second_cut_does_what_is_missing_or_has_changed(tmp_path, capsys):
         assert len(reader) == 14
 
 
-def test_video_of_the_same_size_is_cut_anew(tmp_path, capsys):
+def test_video_of_the_same_size_is_cut_anew(tmp_path):
     root, out = make_release(tmp_path / 'r'), tmp_path / 'out'
     video, clip = next(root.rglob('0001.mp4')), out / 'clips/0001_0.mp4'
     prepare(root, out, cut=True)
@@ -81,8 +80,7 @@ def test_video_of_the_same_size_is_cut_anew(tmp_path, capsys):
     with open(video, 'ab') as file:  # a box that readers pass over
         file.write(struct.pack('>I4s', missing, b'free').ljust(missing, b'\0'))
     assert video.stat().st_size == size
-    prepare(root, out, cut=True)
-    assert '2 clips were cut' in capsys.readouterr().out
+    assert prepare(root, out, cut=True).clips_cut == 2
     with VideoFile(clip) as reader:
         assert read_number(reader.read([3])[0]) == 103
 

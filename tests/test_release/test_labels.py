@@ -16,7 +16,7 @@ def test_ranges_that_do_not_fit(tmp_path):
     assert details(report, 'clips dropped') == [
         '0001_2: starts at frame 30, the video has 30',
         '0001_3: ends at frame 8, before its start 9',
-        "0001_4: class '40' is none of 1..31 and 99"]
+        "0001_4: class '40' is not one of 1..31 and 99"]
     assert {deviation.file for deviation in report.deviations} == {
         'imigue_data_phase1/datasets/imigue_skeleton_train/0001/0001_label.csv'}
 

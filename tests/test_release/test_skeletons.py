@@ -1,5 +1,5 @@
 """Skeleton files, to 22 joints per frame."""
-import json
+import os
 import pickle
 
 import numpy as np
@@ -60,7 +60,7 @@ def test_values_that_are_no_numbers(tmp_path, value):
     write_light_hand(tmp_path / '0001_light_hand.csv', rows)
     skeleton, notes = read_skeleton(tmp_path / '0001_light_hand.csv', 4)
     assert skeleton[:, 0, 0].tolist() == [1, 1, 0, 1] and skeleton[2, 0, 1] == 3
-    assert '1 values are no numbers' in notes[0] and 'row 3 of the data, column 2' in notes[0]
+    assert '1 values are not numbers' in notes[0] and 'row 3 of the data, column 2' in notes[0]
 
 
 def test_skeletons_in_the_whole_run(tmp_path):
@@ -107,9 +107,27 @@ def test_converted_once(tmp_path, monkeypatch):
     prepared(root)
     changed = {path.name for path in first if path.stat().st_mtime_ns != first[path]}
     assert changed == {'0001.json', '0001.npy'}
-    # what was deleted or spoilt there is made again
-    cache = tmp_path / 'r-out/cache'
-    (cache / '0001.npy').unlink()
-    (cache / '0011.json').write_text('{')
-    prepared(root)
-    assert (cache / '0001.npy').exists() and json.loads((cache / '0011.json').read_text())
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda cached: '{', lambda cached: '[]', lambda cached: 'null', lambda cached: '"format"',
+    lambda cached: '[' * 100_000, lambda cached: '{}', lambda cached: '{"format": 2}',
+    lambda cached: cached.replace('30', 'null'), lambda cached: cached.replace('"fps"', '"FPS"'),
+    lambda cached: cached.replace('[]', '"x"'), lambda cached: '\udcff', None])
+def test_spoilt_cache_is_made_again(tmp_path, spoil):
+    root, cache = make_release(tmp_path / 'r'), tmp_path / 'r-out/cache'
+    write_light_hand(next(root.rglob('0001_label.csv')).with_name('0001_light_hand.csv'),
+                     light_hand(NUM_FRAMES))
+    expected, _ = prepared(root)
+    before = {path.name: path.read_bytes() for path in cache.iterdir()}
+    if spoil:
+        text = spoil((cache / '0001.json').read_text())
+        (cache / '0001.json').write_bytes(os.fsencode(text))
+    else:
+        for content in (None, b'', before['0001.npy'][:-4]):
+            (cache / '0001.npy').unlink()
+            if content is not None:
+                (cache / '0001.npy').write_bytes(content)
+            assert prepared(root)[0] == expected
+    assert prepared(root)[0] == expected
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == before

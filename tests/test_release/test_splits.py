@@ -4,8 +4,8 @@ import pytest
 from numbered_video import write_video
 from tiny_release import HEADER, NUM_FRAMES, details, make_release, prepared
 
-from gaie_mmaction.datasets.annotations import read_annotations
-from gaie_mmaction.release import ReleaseError, Report, labels
+from gaie_mmaction.datasets.annotations import Segment, read_annotations
+from gaie_mmaction.release import ReleaseError, Report, labels, splits
 
 
 def licensed_csv(path, rows):
@@ -45,7 +45,7 @@ def test_licensed_release(tmp_path):
                                                              ('0001_1', 12, 29, 31)]
     assert [row[-1] for row in parts['test']] == [-1]
     assert len(details(report, 'clips clamped')) == 1
-    assert details(report, labels.ROWS) == ['line 6: video_id is no number; left out']
+    assert details(report, labels.ROWS) == ['line 6: video_id is not a number; left out']
     assert (tmp_path / 'r-out/xsub_test.csv').is_file()
 
 
@@ -103,11 +103,11 @@ def test_subjects_table_that_is_none(tmp_path):
 
 def test_hold_out_keeps_people_and_classes_apart():
     rng = np.random.default_rng(0)
-    rows = [(f'{video:04d}_{k}', 'v', 0, 1, int(rng.choice([0, 1, 31], p=[.1, .3, .6])))
+    rows = [Segment(f'{video:04d}_{k}', 'v', 0, 1, int(rng.choice([0, 1, 31], p=[.1, .3, .6])))
             for video in range(200) for k in range(int(rng.integers(1, 60)))]
     subjects = {f'{video:04d}': video % 70 for video in range(200)}
     for who in (subjects, {}):
-        split = segments.hold_out(rows, who)
+        split = splits.hold_out(rows, who)
         sides = [{who.get(row[0][:4], row[0][:4]) for row in part} for part in split.values()]
         assert not sides[0] & sides[1]
         assert sorted(split['holdout_train'] + split['holdout_val']) == sorted(rows)
@@ -115,5 +115,5 @@ def test_hold_out_keeps_people_and_classes_apart():
         for label, share in ((0, .1), (1, .3), (31, .6)):
             held = np.mean([row[-1] == label for row in split['holdout_val']])
             assert abs(held - share) < .03
-        assert segments.hold_out(rows, who) == split
-    assert segments.hold_out(rows[:1], subjects) == {}
+        assert splits.hold_out(rows, who) == split
+    assert splits.hold_out(rows[:1], subjects) == {}

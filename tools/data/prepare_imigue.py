@@ -72,9 +72,9 @@ def main() -> None:
         print(f'{report.clips_cut} clips were cut into {args.out / "clips"}, the others were there')
     print(f'Annotation files, report.txt, classes.png and the link to the videos are in {args.out}')
     if report.unplaced_videos:
-        sys.exit(f'{report.unplaced_videos} labelled videos were left out: no folder above them is '
-                 'named after train, validation or test. They are listed as "unknown part"; '
-                 'rename the folders and run again')
+        sys.exit(f'Labelled videos left out: {report.unplaced_videos}. No folder above them is named '
+                 'after one of train, validation and test: rename the folders of the files that '
+                 'are listed as "unknown part", and run again')
 
 
 if __name__ == '__main__':
