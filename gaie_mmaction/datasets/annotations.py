@@ -36,21 +36,19 @@ def write_annotations(path: Path, segments: Iterable[Segment]) -> None:
 def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     """Read a segment csv or a clip list; the first line tells which.
 
-    * Segment csv: header ``clip_id,video,start_frame,end_frame,label``; frames
-      from 0, end inclusive.
-    * Clip list, as MMAction2's ``VideoDataset`` reads it: ``0004_0.mp4 31``, one clip
-      per file; the clip id is the file's name without its extension.
+    * Segment csv: a header and the fields of :class:`Segment`.
+    * Clip list, as MMAction2's ``VideoDataset`` reads it: ``0004_0.mp4 31``, one clip per file;
+      the clip id is the file's name without its extension, a missing label is -1.
 
-    A label of -1 (or none in a clip list) means unlabelled. A backslash separates folders as a
-    slash does, so that files written on Windows work everywhere.
+    A backslash separates folders as a slash does, so that files written on Windows work everywhere.
 
     Args:
         ann_file (str): Path of the file.
         num_classes (int): Labels must be below it.
 
     Returns:
-        list[dict]: ``clip_id``, ``video``, ``start_frame``, ``end_frame`` (-1 is the
-        last of the file) and ``label``, in the file's order.
+        list[dict]: The fields of :class:`Segment` of each clip, in the file's order. An
+        ``end_frame`` of -1 is the last of the file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -77,7 +75,10 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     for number, line in _csv_rows(ann_file, text) if is_csv else _lines(text):
         try:
             clip = _parse_segment(line) if isinstance(line, list) else _parse_clip(line)
-            _check(clip, num_classes)
+            if not -1 <= clip['label'] < num_classes:
+                raise ValueError(
+                    f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
+                    f'{clip["label"]}; classes of your own are set by metainfo=dict(classes=[...])')
         except ValueError as error:
             shown = ','.join(line) if isinstance(line, list) else line
             raise ValueError(f'{ann_file}, line {number} ({shown!r}): {error}') from error
@@ -149,10 +150,3 @@ def _parse_clip(line: str) -> dict:
         start_frame=0,
         end_frame=-1,
         label=_integer('label', label[0]) if label else -1)
-
-
-def _check(clip: dict, num_classes: int) -> None:
-    if not -1 <= clip['label'] < num_classes:
-        raise ValueError(f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
-                         f'{clip["label"]}; classes of your own are set by metainfo=dict(classes='
-                         '[...])')

@@ -4,7 +4,6 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from rich.console import Console
@@ -16,19 +15,16 @@ from .report import UNSAFE, ReleaseError, Report
 
 WANTED = ('.csv', '.mp4', '.xlsx')
 REFUSED = 'zip files'
-# Text of labels and skeletons shrinks to a tenth, videos do not at all; zeros shrink to a
-# thousandth, and entries that share their data to nothing.
+# Labels and skeletons shrink to a tenth, videos not at all; zeros shrink to a thousandth.
 MAX_UNPACKED_RATIO = 100.
 SMALL = 100_000_000  # bytes; what unpacks to less is harmless, whatever its ratio
-# What zipfile raises on damaged files. bzip2 and LZMA are not read, for zipfile decompresses
-# their blocks whole, and a few bytes can fill the memory.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error,
           OverflowError)
+# not bzip2 and LZMA: zipfile decompresses their blocks whole, and a few bytes can fill the memory
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# errors of the system that concern one file alone, where another one would say that the disk is
-# full or must not be written to
-OF_ONE_ENTRY = (None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL,
-                errno.EILSEQ)
+# others concern every file: a full disk, a folder that must not be written to
+ERRORS_OF_ONE_ENTRY = (None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+                       errno.EINVAL, errno.EILSEQ)
 
 
 class _Refused(Exception):
@@ -37,18 +33,12 @@ class _Refused(Exception):
 
 def unpack_archives(root: Path, skip: Path, report: Report,
                     max_ratio: float = MAX_UNPACKED_RATIO) -> None:
-    """Unpack every zip below a folder into ``<zip's name without .zip>/`` beside it.
+    """Unpack every zip below ``root``, except in ``skip``, into a folder of its name beside it.
 
-    Entries that lie somewhere below the folder already, by name and size, are left
-    alone, so that a second run, or a zip that was unpacked by hand, costs nothing. A file
-    appears under its name only once it is complete and its checksum is right.
-
-    Args:
-        root (Path): The release.
-        skip (Path): Folder that is not entered.
-        report (Report): Gets the zips that are damaged, encrypted or unsafe.
-        max_ratio (float): Zips of more than 100 MB unpacked must not exceed this multiple of
-            their own size. Defaults to 100.
+    Entries that lie somewhere below ``root`` already, by name and size, are left alone, so that a
+    second run, or a zip that was unpacked by hand, costs nothing. A file appears under its name
+    only once it is complete and its checksum is right. ``report`` gets what is damaged, encrypted,
+    unsafe, or unpacks to more than 100 MB and more than ``max_ratio`` times the zip.
 
     Raises:
         ReleaseError: If the target is full or cannot be written to.
@@ -72,15 +62,13 @@ def unpack_archives(root: Path, skip: Path, report: Report,
     if needed > free:
         raise ReleaseError(
             f'unpacking the zips needs {needed / 1e9:.1f} GB below {root}, but {free / 1e9:.1f} GB '
-            'are free: make room, or put links to the zips into a folder on a larger disk and '
-            'give that one')
+            'are free: make room, or give a folder on a larger disk, with links to the zips')
     columns = *Progress.get_default_columns(), DownloadColumn()
     with Progress(*columns, console=Console(stderr=True), disable=not needed) as progress:
         bar = progress.add_task('unpacking', total=needed)
         for archive, entries in jobs.items():
             for folder in {_target(archive, entry).parent for entry in entries}:
                 remove_partial_files(folder)
-            # opened once: each opening reads the whole list of entries
             with zipfile.ZipFile(archive) as file:
                 for entry in entries:
                     _extract(file, entry, archive, archive.relative_to(root), report)
@@ -104,11 +92,9 @@ def _check_ratio(entries: list[zipfile.ZipInfo], zip_size: int, max_ratio: float
 
 def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.ZipInfo]:
     """Entries that the project reads, by the zip's own list."""
-    with zipfile.ZipFile(archive) as file:
-        entries = [entry for entry in file.infolist()
-                   if entry.filename and not entry.filename.endswith('/')]
     wanted: dict[str, zipfile.ZipInfo] = {}
-    count: Counter[str] = Counter()
+    with zipfile.ZipFile(archive) as file:
+        entries = file.infolist()
     for entry in entries:
         entry.filename = entry.filename.replace('\\', '/')  # as some tools of Windows write it
         path = PurePosixPath(entry.filename)
@@ -129,11 +115,9 @@ def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.Z
             report.add(REFUSED, name, f'{entry.filename} has a control character or a line break '
                        'in its name and was left out')
             continue
+        if entry.filename in wanted:
+            report.add(REFUSED, name, f'{entry.filename} is in it again, the last one is used')
         wanted[entry.filename] = entry
-        count[entry.filename] += 1
-    for filename, number in count.items():
-        if number > 1:
-            report.add(REFUSED, name, f'{filename} is in it {number} times, the last one is used')
     # the 21 MB per video are not needed where the small skeleton file is there
     names = [PurePosixPath(filename).name for filename in wanted]
     redundant = {name.replace('_light_hand.csv', '_openpose.xlsx') for name in names
@@ -149,10 +133,10 @@ def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, name:
                 open(partial, 'wb') as copy:
             shutil.copyfileobj(source, copy, 1 << 20)  # stops at the size that was declared
     except (*DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in OF_ONE_ENTRY:
+        if isinstance(error, OSError) and error.errno not in ERRORS_OF_ONE_ENTRY:
             raise ReleaseError(
-                f'{archive} cannot be unpacked to {archive.with_suffix("")}: {error.strerror}. '
-                'Nothing half-written is left; mend it and run again, or put links to the '
-                'zips into a folder that you can write to and give that one') from error
+                f'{archive} cannot be unpacked to {archive.with_suffix("")}: {error.strerror}. Mend '
+                'it and run again, or give a folder that you can write to, with links to the '
+                'zips') from error
         report.add(REFUSED, name, f'{entry.filename} is damaged ({error}) and was left out: fetch '
                    'the zip again')

@@ -27,15 +27,8 @@ def cut_all(segments: Sequence[Segment], root: Path, out: Path, workers: int,
             report: Report) -> None:
     """Cut every clip that is not there yet; ``report`` gets their number and the failures.
 
-    Args:
-        segments (Sequence[Segment]): The clips.
-        root (Path): The release.
-        out (Path): Folder for ``<clip_id>.mp4``.
-        workers (int): Number of processes.
-        report (Report): Counts the clips.
-
     Raises:
-        ReleaseError: If the folder is full or cannot be written to.
+        ReleaseError: If ``out`` is full or cannot be written to.
     """
     out.mkdir(exist_ok=True)
     remove_partial_files(out)
@@ -57,19 +50,13 @@ def cut_all(segments: Sequence[Segment], root: Path, out: Path, workers: int,
 
 def cut_clips(video: Path, name: str, segments: Sequence[Segment],
               out: Path) -> tuple[int, list[str]]:
-    """Cut clips of one video; those that are there already are left alone.
-
-    Args:
-        video (Path): The whole video.
-        name (str): Its path relative to the release, which a clip keeps as its origin.
-        segments (Sequence[Segment]): The clips.
-        out (Path): Folder for ``<clip_id>.mp4``.
+    """Cut clips of one video, except those that ``out`` has; a clip keeps its origin as a comment.
 
     Returns:
         tuple[int, list[str]]: How many clips were written, and one line per failure.
 
     Raises:
-        ReleaseError: If the folder is full or cannot be written to.
+        ReleaseError: If ``out`` is full or cannot be written to.
     """
     written, errors = 0, []
     status = video.stat()
@@ -86,9 +73,8 @@ def cut_clips(video: Path, name: str, segments: Sequence[Segment],
         except VideoReadError as error:
             errors.append(f'{clip_id} was not cut: {error}')
         except OSError as error:
-            raise ReleaseError(f'{path} cannot be written: {error.strerror}. Clips cut so far are '
-                               'whole; mend it and run again, which cuts only what is '
-                               'missing') from error
+            raise ReleaseError(f'{path} cannot be written: {error.strerror}. Mend it and run '
+                               'again, which cuts only what is missing') from error
     return written, errors
 
 
@@ -96,10 +82,9 @@ def get_origin(path: Path) -> str:
     """What a clip was cut from; empty if there is no such clip."""
     try:
         with av.open(os.fspath(path)) as container:
-            origin = container.metadata.get('comment', '')
+            return container.metadata.get('comment', '')
     except (av.FFmpegError, OSError):
         return ''  # not there, or incomplete: cut it
-    return origin
 
 
 def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> None:

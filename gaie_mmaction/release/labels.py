@@ -1,7 +1,7 @@
 """Read label files; a row that cannot be read is reported and costs one clip."""
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..datasets.annotations import Segment
@@ -30,14 +30,15 @@ class LabelRow:
     error: str = ''
 
 
-def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
-    """Read ``class,start_frame,end_frame`` rows: all but blank ones and a header.
+@dataclass
+class LicensedTable:
+    """``labels_20200831.csv``: rows and subject by video id, the subjects only if it has them."""
+    rows: dict[str, list[LabelRow]] = field(default_factory=dict)
+    subjects: dict[str, int] = field(default_factory=dict)
 
-    Args:
-        path (Path): ``<VID>_label.csv``.
-        name (str): Its name in the report.
-        report (Report): Gets what is unusual about the form.
-    """
+
+def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
+    """Read the ``class,start_frame,end_frame`` rows of a file that the report calls ``name``."""
     try:
         text, unusual = _read_text(path)
     except (OSError, UnicodeDecodeError) as error:
@@ -49,18 +50,14 @@ def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
         if not line.strip(' \t,'):
             blank += 1
             continue
-        fields = line.split(',')
-        spaces |= any(field != field.strip() for field in fields)
-        fields = [field.strip() for field in fields]
+        fields = [value.strip() for value in line.split(',')]
+        spaces |= fields != line.split(',')
         if not rows and not header and _is_header(fields):
             header = True
             unusual.append(f'a header ({line.strip()!r})')
             continue
         rows.append(_label_row(len(rows), fields, f'line {number} ({line.strip()!r})'))
-    if blank:
-        unusual.append(f'{blank} blank lines')
-    if spaces:
-        unusual.append('blanks around values')
+    unusual += [f'{blank} blank lines'] * (blank > 0) + ['blanks around values'] * spaces
     if unusual:
         report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
     if not rows:
@@ -68,69 +65,16 @@ def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
     return rows
 
 
-def _read_text(path: Path) -> tuple[str, list[str]]:
-    """Text of a file with plain line ends, and what is unusual about its form."""
-    text, unusual = path.read_bytes().decode('utf-8'), []
-    if text.startswith('\ufeff'):
-        unusual.append('a byte order mark')
-        text = text[1:]
-    if '\r' in text:
-        unusual.append('Windows line ends')
-        text = text.replace('\r\n', '\n').replace('\r', '\n')
-    return text, unusual
-
-
-def _is_integer(text: str, sign: str = '[+-]?') -> bool:
-    # int() refuses texts of more than 4,300 digits
-    return re.fullmatch(rf'{sign}\d{{1,18}}', text) is not None
-
-
-def _is_header(fields: list[str]) -> bool:
-    """Names of columns; a row in a form that is not read must keep its number as a row."""
-    return all(re.match('["\']?[^\\W\\d]', field) for field in fields)
-
-
-def _label_row(k: int, fields: list[str], where: str) -> LabelRow:
-    if len(fields) != 3:
-        return LabelRow(k, '', None, f'{where} has {len(fields)} fields instead of class,'
-                        'start_frame,end_frame')
-    code, start, end = fields
-    if not (_is_integer(start) and _is_integer(end)):
-        return LabelRow(k, code, None, f'{where}: start_frame and end_frame must be integers')
-    return LabelRow(k, code, (int(start), int(end)))
-
-
 def label_of(code: str) -> int | None:
     """Model label of a file's class, None if it is not one of 1..31 and 99."""
     return LABEL_OF_CODE.get(int(code)) if _is_integer(code) else None
 
 
-@dataclass
-class LicensedTable:
-    """``labels_20200831.csv``: rows by video id, and who is seen in a video.
-
-    Attributes:
-        rows (dict[str, list[LabelRow]]): In the order of the file.
-        subjects (dict[str, int]): Subject by video id; empty without a column ``subject_id``.
-    """
-    rows: dict[str, list[LabelRow]]
-    subjects: dict[str, int]
-
-
 def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
-    """Read the licensed release's table of labels.
-
-    Args:
-        path (Path): The csv, with a header that has at least the columns ``video_id``,
-            ``class``, ``start_frame`` and ``end_frame``.
-        name (str): Its name in the report.
-        report (Report): Gets rows whose video or subject cannot be read.
-
-    Returns:
-        LicensedTable: Video ids with four digits.
+    """Read the licensed release's table of labels, which the report calls ``name``.
 
     Raises:
-        ReleaseError: If it is not such a file.
+        ReleaseError: If the file has no header with ``LICENSED_COLUMNS``.
     """
     try:
         text, unusual = _read_text(path)
@@ -139,16 +83,16 @@ def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
         raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
     if unusual:
         report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
-    header = [field.strip() for field in lines[0]] if lines else []
+    header = [column.strip() for column in lines[0]] if lines else []
     missing = [column for column in LICENSED_COLUMNS if column not in header]
     if missing:
         raise ReleaseError(f'{path}: the header lacks {", ".join(missing)}; give the '
                            f'labels_20200831.csv of the licensed release (its header is {header})')
-    table = LicensedTable({}, {})
+    table = LicensedTable()
     for number, line in enumerate(lines[1:], 2):
-        if not any(field.strip() for field in line):
+        row = {column: value.strip() for column, value in zip(header, line)}
+        if not any(row.values()):
             continue
-        row = {column: field.strip() for column, field in zip(header, line)}
         if not _is_integer(row.get('video_id', ''), sign=''):
             report.add(ROWS, name, f'line {number}: video_id is not a number; left out')
             continue
@@ -156,14 +100,16 @@ def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
         rows = table.rows.setdefault(video_id, [])
         fields = [row.get(column, '') for column in LICENSED_COLUMNS[1:]]
         rows.append(_label_row(len(rows), fields, f'{name}, line {number} ({",".join(line)!r})'))
+        if 'subject_id' not in header:
+            continue
         subject = row.get('subject_id', '')
-        if 'subject_id' in header and not _is_integer(subject, sign=''):
+        if not _is_integer(subject, sign=''):
             report.add(ROWS, name, f'line {number}: subject_id is not a number')
-        elif subject:
-            known = table.subjects.setdefault(video_id, int(subject))
-            if known != int(subject):
-                report.add(ROWS, name, f'line {number}: video {video_id} has subject {subject}, '
-                           f'but {known} above; {known} is used')
+            continue
+        known = table.subjects.setdefault(video_id, int(subject))
+        if known != int(subject):
+            report.add(ROWS, name, f'line {number}: video {video_id} has subject {subject}, '
+                       f'but {known} above; {known} is used')
     return table
 
 
@@ -173,15 +119,6 @@ def add_test_labels(segments: list[Segment], path: Path) -> list[Segment]:
     Raises:
         ReleaseError: If a label is not one of the model's, or a clip has none or two.
     """
-    labels = read_test_labels(path)
-    for segment in segments:
-        if segment.clip_id not in labels:
-            raise ReleaseError(f'{path} has no label for clip {segment.clip_id} of the test part')
-    return [segment._replace(label=labels[segment.clip_id]) for segment in segments]
-
-
-def read_test_labels(path: Path) -> dict[str, int]:
-    """Model labels by clip id; see :func:`add_test_labels`."""
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
@@ -200,4 +137,37 @@ def read_test_labels(path: Path) -> dict[str, int]:
             raise ReleaseError(f'{path}, line {number}: clip {row[0]} was already given: remove '
                                'one of the lines')
         labels[row[0]] = int(row[1])
-    return labels
+    for segment in segments:
+        if segment.clip_id not in labels:
+            raise ReleaseError(f'{path} has no label for clip {segment.clip_id} of the test part')
+    return [segment._replace(label=labels[segment.clip_id]) for segment in segments]
+
+
+def _read_text(path: Path) -> tuple[str, list[str]]:
+    """Text of a file with plain line ends, and what is unusual about its form."""
+    text, unusual = path.read_bytes().decode('utf-8'), []
+    if text.startswith('\ufeff'):
+        unusual.append('a byte order mark')
+    if '\r' in text:
+        unusual.append('Windows line ends')
+    return text.removeprefix('\ufeff').replace('\r\n', '\n').replace('\r', '\n'), unusual
+
+
+def _is_integer(text: str, sign: str = '[+-]?') -> bool:
+    # int() refuses more than 4,300 digits
+    return re.fullmatch(rf'{sign}\d{{1,18}}', text) is not None
+
+
+def _is_header(fields: list[str]) -> bool:
+    """Column names; a row that merely has an unknown form must keep its number as a row."""
+    return all(re.match('["\']?[^\\W\\d]', name) for name in fields)
+
+
+def _label_row(k: int, fields: list[str], where: str) -> LabelRow:
+    if len(fields) != 3:
+        return LabelRow(k, '', None, f'{where} has {len(fields)} fields instead of class,'
+                        'start_frame,end_frame')
+    code, start, end = fields
+    if not (_is_integer(start) and _is_integer(end)):
+        return LabelRow(k, code, None, f'{where}: start_frame and end_frame must be integers')
+    return LabelRow(k, code, (int(start), int(end)))

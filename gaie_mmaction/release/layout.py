@@ -22,17 +22,7 @@ SKELETON_ENDINGS = ('_light_hand.csv', '_openpose.xlsx', '_2.xlsx')
 
 @dataclass
 class Layout:
-    """Files of a release by video id.
-
-    Attributes:
-        root (Path): The release.
-        label_files (dict[str, Path]): ``<VID>_label.csv``.
-        videos (dict[str, Path]): ``<VID>.mp4``.
-        skeletons (dict[str, Path]): Skeleton files.
-        part_of (dict[str, str]): One of ``PARTS``.
-        unplaced (list[str]): Video ids whose part is unknown.
-        licensed_csv (Path, optional): The label table of the licensed release.
-    """
+    """Files and part of each video id, the ids of unknown part, and the licensed label table."""
     root: Path
     label_files: dict[str, Path] = field(default_factory=dict)
     videos: dict[str, Path] = field(default_factory=dict)
@@ -60,9 +50,6 @@ def find_files(root: Path, endings: tuple[str, ...], skip: Path,
         endings (tuple[str, ...]): Lower-case ends of the names.
         skip (Path): Folder that is not entered: the tool's own output.
         report (Report, optional): Gets matching files that cannot be used.
-
-    Yields:
-        Path: Below ``root``.
     """
     seen, skip = set(), skip.resolve()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -93,15 +80,7 @@ def _unusable_reason(path: Path, root: Path) -> str:
 
 
 def find_layout(root: Path, skip: Path, report: Report) -> Layout:
-    """Find the files of a release.
-
-    Args:
-        root (Path): The release.
-        skip (Path): Folder that is not entered.
-        report (Report): Gets files whose video or part is not clear.
-
-    Returns:
-        Layout: With paths below ``root``.
+    """Find the files of a release; unclear ones are reported.
 
     Raises:
         ReleaseError: If there are no labels or no videos at all.
@@ -119,14 +98,12 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
             else:
                 report.add('tables of labels that occur twice', layout.name(path),
                            f'not used; {layout.name(layout.licensed_csv)} is')
-    if not found['_label.csv'] and layout.licensed_csv is None:
-        raise ReleaseError(
-            f'no <VID>_label.csv and no labels_20200831.csv below {root}: put the '
-            'imigue_skeleton_phase1 and phase2 zips there, which hold the labels, unpacked or as '
-            'they are')
-    if not found['.mp4']:
-        raise ReleaseError(f'no <VID>.mp4 below {root}: put the imigue_rgb_phase1 and phase2 zips '
-                           'there, too, unpacked or as they are')
+    for ending, what, kind in (
+            ('_label.csv', '<VID>_label.csv and no labels_20200831.csv', 'skeleton'),
+            ('.mp4', '<VID>.mp4', 'rgb')):
+        if not found[ending] and not (kind == 'skeleton' and layout.licensed_csv):
+            raise ReleaseError(f'no {what} below {root}: put the imigue_{kind}_phase1 and phase2 '
+                               'zips there, unpacked or as they are')
     layout.label_files = _one_each(found['_label.csv'], 'label files', layout, report)
     layout.videos = _one_each(found['.mp4'], 'videos', layout, report)
     for ending in reversed(SKELETON_ENDINGS):

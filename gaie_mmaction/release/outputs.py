@@ -18,25 +18,19 @@ from .video_info import VideoInfo, load_skeleton
 FURTHER_SPLITS = ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test')
 
 
-def write_splits(out: Path, splits: Splits) -> None:
-    """Annotation files of every split; what only an earlier run made is deleted."""
-    for name in set(FURTHER_SPLITS) - set(splits):
-        for ending in ('csv', 'txt'):
-            (out / f'{name}.{ending}').unlink(missing_ok=True)
+def write_outputs(out: Path, splits: Splits, skeletons: dict | None) -> None:
+    """Write annotation files and skeletons; those that only an earlier run made are deleted."""
+    obsolete = [f'{name}.{ending}' for name in FURTHER_SPLITS if name not in splits
+                for ending in ('csv', 'txt')] + ['skeleton.pkl'] * (skeletons is None)
+    for name in obsolete:
+        (out / name).unlink(missing_ok=True)
     for name, segments in splits.items():
         write_annotations(out / name, segments)
     with atomic_file(out / 'label_map.txt') as partial:
         partial.write_text('\n'.join(IMIGUE_CLASSES) + '\n', encoding='utf-8')
-
-
-def write_skeletons(out: Path, clips: dict | None) -> None:
-    """``skeleton.pkl``; without clips, what an earlier run made is deleted."""
-    path = out / 'skeleton.pkl'
-    if clips is None:
-        path.unlink(missing_ok=True)
-        return
-    with atomic_file(path) as partial, open(partial, 'wb') as file:
-        pickle.dump(clips, file, protocol=4)
+    if skeletons is not None:
+        with atomic_file(out / 'skeleton.pkl') as partial:
+            partial.write_bytes(pickle.dumps(skeletons, protocol=4))
 
 
 def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> dict:
@@ -69,24 +63,18 @@ def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> 
             joints = skeleton[None, start:end + 1]
             if not joints.any():
                 empty.add(clip_id)
-            annotations.append(
-                dict(
-                    frame_dir=clip_id,
-                    label=label,
-                    total_frames=end - start + 1,
-                    img_shape=shape,
-                    original_shape=shape,
-                    keypoint=np.ascontiguousarray(joints[..., :2]),
-                    keypoint_score=np.ascontiguousarray(joints[..., 2])))
-    split = {
-        name: [segment.clip_id for segment in part
-               if not (name.endswith(('train', 'trainval')) and segment.clip_id in empty)]
-        for name, part in splits.items()
-    }
+            annotations.append(dict(
+                frame_dir=clip_id, label=label, total_frames=end - start + 1, img_shape=shape,
+                original_shape=shape, keypoint=np.ascontiguousarray(joints[..., :2]),
+                keypoint_score=np.ascontiguousarray(joints[..., 2])))
+    split = {name: [segment.clip_id for segment in part
+                    if not (name.endswith(('train', 'trainval')) and segment.clip_id in empty)]
+             for name, part in splits.items()}
     return dict(split=split, annotations=annotations)
 
 
 def write_report(out: Path, report: Report) -> None:
+    """Write ``report.txt``, ``report.json`` and ``classes.png``."""
     for name, text in (('report.txt', report.text()), ('report.json', report.json())):
         with atomic_file(out / name) as partial:
             partial.write_text(text, encoding='utf-8')

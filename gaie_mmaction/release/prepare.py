@@ -6,7 +6,7 @@ from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .cutting import cut_all
 from .labels import add_test_labels, read_licensed_csv
 from .layout import PARTS, find_layout
-from .outputs import link_videos, skeleton_clips, write_report, write_skeletons, write_splits
+from .outputs import link_videos, skeleton_clips, write_outputs, write_report
 from .report import ReleaseError, Report
 from .segments import make_parts
 from .splits import make_splits
@@ -19,17 +19,14 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
     """Prepare a release of iMiGUE; a second run does only what is missing.
 
     Args:
-        root (Path): The release, as zips or unpacked. Zips are unpacked beside themselves.
+        root (Path): The release. Its zips are unpacked beside themselves.
         out (Path): Folder for annotation files, skeletons, report and a link to ``root``.
         subjects (Path, optional): The licensed release's table, where it is not below ``root``.
         test_labels (Path, optional): Labels of the test part where they are known.
         cut (bool): Also cut every clip into a short video. Defaults to False.
         workers (int): Number of processes. Defaults to 1.
-        max_unpacked_ratio (float): See
-            :func:`~gaie_mmaction.release.archives.unpack_archives`. Defaults to 100.
-
-    Returns:
-        Report: As written to ``out``.
+        max_unpacked_ratio (float): Zips that unpack to more than this multiple of their size
+            (and to more than 100 MB) are refused. Defaults to 100.
 
     Raises:
         ReleaseError: If the release cannot be prepared.
@@ -60,8 +57,8 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
             report.count_clips(parts)
         splits = make_splits(parts, layout, infos, licensed, report)
 
-        write_splits(out, splits)
-        write_skeletons(out, skeleton_clips(splits, infos, cache) if layout.skeletons else None)
+        skeletons = skeleton_clips(splits, infos, cache) if layout.skeletons else None
+        write_outputs(out, splits, skeletons)
         # before the long work, and again with what it found
         write_report(out, report)
         if cut:

@@ -25,13 +25,7 @@ class ReleaseError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Deviation:
-    """Something that is not as it should be.
-
-    Attributes:
-        kind (str): Group in the report.
-        file (str): Path relative to the release.
-        detail (str): What is wrong, and what was done about it.
-    """
+    """What is wrong with a file, given relative to the release, and what was done about it."""
     kind: str
     file: str
     detail: str
@@ -41,10 +35,8 @@ class Deviation:
 class Report:
     """Counts by part (``train``, ``val``, ``test``), properties of the videos, and deviations.
 
-    Attributes:
-        unplaced_videos (int): Labelled videos left out because no folder names their part.
-        clips_cut (int): Clips cut by this run. Not in the files, which are the same however often
-            a run was interrupted.
+    ``unplaced_videos`` counts labelled videos that are left out because no folder names their
+    part, ``clips_cut`` what this run has cut.
     """
     videos: dict[str, int] = field(default_factory=dict)
     clips: dict[str, int] = field(default_factory=dict)
@@ -99,6 +91,7 @@ class Report:
     def json(self) -> str:
         """The report for programs."""
         content = asdict(self)
+        # an interrupted run, continued, is to leave the same files as an unbroken one
         del content['clips_cut']
         content['deviations'] = [asdict(deviation) for deviation in sorted(self.deviations)]
         return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
@@ -116,7 +109,7 @@ class Report:
         axes.barh(names, totals)
         for place, number in enumerate(totals):
             axes.text(max(number, 1), place, f' {number}', va='center', fontsize=8)
-        parts = ', '.join(f'{part} {sum(counts.values())}' for part, counts in labelled.items())
+        parts = ', '.join(f'{part} {self.clips[part]}' for part in labelled)
         axes.set(xscale='log', xlabel='clips', title=f'Labelled clips per class ({parts})')
         axes.set_xlim(left=.8, right=2 * max(totals + [1]))
         axes.invert_yaxis()

@@ -39,18 +39,9 @@ def make_segments(video_id: str, label_rows: Sequence[LabelRow], info: VideoInfo
                   source: str, labelled: bool, report: Report) -> list[Segment]:
     """Segments of one video.
 
-    Ranges are clamped to the video. A clip whose range or class makes no sense is
-    dropped where it is labelled. In the test part it is kept with the nearest valid
-    range, as the leaderboard wants an answer for every clip. All is reported.
-
-    Args:
-        video_id (str): Clip k is ``<VID>_<k>``.
-        label_rows (Sequence[LabelRow]): Of the label file.
-        info (VideoInfo): Of the video.
-        video (str): Path that goes into the csv.
-        source (str): The label file's name in the report.
-        labelled (bool): Whether the classes mean something; otherwise labels are -1.
-        report (Report): Gets what was clamped or dropped.
+    Ranges are clamped to the video. A labelled clip whose range or class makes no sense is
+    dropped. In the test part it is kept with the nearest valid range and the label -1, as the
+    leaderboard wants an answer for every clip. All is reported under the name ``source``.
     """
     segments: list[Segment] = []
     last = info.num_frames - 1

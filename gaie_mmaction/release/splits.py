@@ -38,7 +38,11 @@ def make_splits(parts: Splits, layout: Layout, infos: dict[str, VideoInfo],
             # deviations are in the report already, for the parts
             segments += make_segments(video_id, licensed.rows[video_id], infos[video_id], video,
                                       video, True, Report())
-        splits.update(cross_subject(_agreeing(segments, parts, report), subjects))
+        split: Splits = dict(xsub_train=[], xsub_test=[])
+        for segment in _agreeing(segments, parts, report):
+            known = subjects[video_id_of(segment)] in TRAIN_SUBJECTS
+            split['xsub_train' if known else 'xsub_test'].append(segment)
+        splits |= split
         report.splits['xsub_train, xsub_test'] = (
             f'{len(splits["xsub_train"])} and {len(splits["xsub_test"])} clips (published: 13936 '
             'and 4563), the cross-subject protocol')
@@ -50,16 +54,11 @@ def make_splits(parts: Splits, layout: Layout, infos: dict[str, VideoInfo],
 
 
 def hold_out(segments: Sequence[Segment], subjects: dict[str, int]) -> Splits:
-    """About a tenth of the clips for validation, with nobody on both sides.
+    """``holdout_train`` and ``holdout_val``, about a tenth of the clips, with nobody in both.
 
-    Args:
-        segments (Sequence[Segment]): Labelled clips of training and validation part.
-        subjects (dict[str, int]): Subject by video id; where it is empty, videos take
-            the place of subjects, although one person may be seen in several.
-
-    Returns:
-        dict: ``holdout_train`` and ``holdout_val``, of similar class frequencies; empty with
-        fewer than two subjects (or videos), or if no class has two clips.
+    Class frequencies are similar. Videos without a subject take the place of subjects, although
+    one person may be seen in several. Empty with fewer than two subjects (or videos), or if no
+    class has two clips.
     """
     groups = [str(subjects.get(video_id_of(segment), f'video {video_id_of(segment)}'))
               for segment in segments]
@@ -75,15 +74,6 @@ def hold_out(segments: Sequence[Segment], subjects: dict[str, int]) -> Splits:
         train, val = next(folds.split(np.zeros(len(segments)), labels, groups))
     return dict(holdout_train=[segments[k] for k in train],
                 holdout_val=[segments[k] for k in val])
-
-
-def cross_subject(segments: Sequence[Segment], subjects: dict[str, int]) -> Splits:
-    """The paper's split: ``xsub_train`` of 37 subjects and ``xsub_test`` of the others."""
-    split: Splits = dict(xsub_train=[], xsub_test=[])
-    for segment in segments:
-        subject = subjects[video_id_of(segment)]
-        split['xsub_train' if subject in TRAIN_SUBJECTS else 'xsub_test'].append(segment)
-    return split
 
 
 def video_id_of(segment: Segment) -> str:

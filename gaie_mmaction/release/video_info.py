@@ -18,15 +18,10 @@ FORMAT = 2  # of the cache; raised when VideoInfo changes
 
 @dataclass
 class VideoInfo:
-    """Properties of a video and its skeleton.
+    """Properties of a video, as displayed, and of its skeleton.
 
-    Attributes:
-        num_frames (int): 0 if the video cannot be read.
-        width, height (int): As displayed, in pixels.
-        fps (float): Average frame rate.
-        error (str): Why the video cannot be read.
-        skeleton (str): ``'usable'``, ``'empty'``, ``'unreadable'`` or ``'absent'``.
-        skeleton_notes (list[str]): Deviations of the skeleton file.
+    ``error`` says why the video cannot be read; ``skeleton`` is ``'usable'``, ``'empty'``,
+    ``'unreadable'`` or ``'absent'``.
     """
     num_frames: int = 0
     width: int = 0
@@ -40,12 +35,8 @@ class VideoInfo:
 def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> VideoInfo:
     """Count the frames, decode the first and the last, convert the skeleton.
 
-    Args:
-        video_id (str): Name in the cache.
-        video (Path): The mp4.
-        skeleton (Path, optional): Its skeleton file.
-        cache (Path): Folder for ``<VID>.json`` (the result) and ``<VID>.npy`` (the
-            skeleton, ``(T, 22, 3)``). They are used while both files stay the same.
+    ``cache`` gets ``<VID>.json`` (the result) and ``<VID>.npy`` (the skeleton, ``(T, 22, 3)``).
+    They are used as long as video and skeleton file stay the same.
     """
     sources = [_identity(video)] + ([_identity(skeleton)] if skeleton else [])
     cached = _load_cached(cache / f'{video_id}.json', sources)

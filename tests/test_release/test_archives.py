@@ -186,7 +186,7 @@ def test_backslashes_and_entries_of_the_same_name(tmp_path):
         write_zip(tmp_path / 'labels.zip', *(
             ('train\\0001\\0001_label.csv', text) for text in ('1,0,3\n', '1,0,10\n')))
     for _ in range(2):
-        assert 'is in it 2 times, the last one is used' in unpack(tmp_path)[0]
+        assert '0001_label.csv is in it again, the last one is used' in unpack(tmp_path)[0]
         path, = tmp_path.rglob('*.csv')
         assert path == tmp_path / 'labels/train/0001/0001_label.csv'
         assert path.read_text() == '1,0,10\n'

@@ -92,12 +92,12 @@ def test_rows_that_cannot_be_read_cost_one_clip(tmp_path):
 def test_bad_test_labels(tmp_path, text, message):
     (tmp_path / 'answers.csv').write_text(text)
     with pytest.raises(ReleaseError, match=f'answers.csv.*{message}'):
-        labels.read_test_labels(tmp_path / 'answers.csv')
+        labels.add_test_labels([], tmp_path / 'answers.csv')
 
 
 def test_missing_test_labels(tmp_path):
     with pytest.raises(ReleaseError, match='nowhere.csv cannot be read'):
-        labels.read_test_labels(tmp_path / 'nowhere.csv')
+        labels.add_test_labels([], tmp_path / 'nowhere.csv')
     (tmp_path / 'answers.csv').write_text('clip_id,label\n0054_0,5\n')
     with pytest.raises(ReleaseError, match='no label for clip 0054_1'):
         prepared(make_release(tmp_path / 'r'), test_labels=tmp_path / 'answers.csv')

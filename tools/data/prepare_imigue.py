@@ -1,15 +1,12 @@
 """Turn a release of iMiGUE into the files that the datasets read.
 
-ROOT is the folder with the challenge's zips, as they are or unpacked, or with the
-licensed release. The parts are found by the names of the folders; zips are unpacked
-beside themselves. A second run does only what is missing.
+ROOT is the folder with the challenge's zips, packed or unpacked, or with the licensed release.
+Folder names tell the parts. A second run does only what is missing.
 
-OUT gets train.csv, val.csv, test.csv and trainval.csv (segments of whole videos),
-holdout_train.csv and holdout_val.csv (a validation part of other people, or without
---subjects of other videos), with subjects xsub_train.csv and xsub_test.csv (the paper's
-cross-subject protocol), each also as a clip list (.txt) for cut clips, skeleton.pkl,
-label_map.txt, report.txt, report.json, classes.png, and the link videos to ROOT,
-where the configs look for the videos.
+OUT gets train, val, test, trainval, holdout_train and holdout_val (a validation part of other
+people, or without --subjects of other videos), with subjects also xsub_train and xsub_test (the
+paper's cross-subject protocol), each as .csv (segments of whole videos) and .txt (cut clips);
+skeleton.pkl, label_map.txt, report.txt, report.json, classes.png; and videos, a link to ROOT.
 """
 import argparse
 import os
@@ -27,19 +24,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('root', type=Path, help='folder with the release')
     parser.add_argument('--out', type=Path, default=Path('data/imigue'),
                         help='folder of the result (default: data/imigue)')
-    parser.add_argument('--subjects', type=Path, metavar='CSV',
-                        help='labels_20200831.csv of the licensed release, for splits by subject '
-                        '(found by itself where it is below ROOT)')
+    parser.add_argument('--subjects', type=Path, metavar='CSV', help='labels_20200831.csv of the '
+                        'licensed release (default: the one below ROOT)')
     parser.add_argument('--test-labels', type=Path, metavar='CSV',
                         help='csv clip_id,label with the labels of the test part, if you have them')
-    parser.add_argument('--cut', action='store_true',
-                        help='also cut every clip into a short video, OUT/clips/<clip_id>.mp4, '
-                        'which loads faster')
+    parser.add_argument('--cut', action='store_true', help='also cut every clip into a short '
+                        'video, OUT/clips/<clip_id>.mp4, which loads faster')
     parser.add_argument('--workers', type=int, default=os.cpu_count(),
                         help='number of processes (default: number of processors)')
-    parser.add_argument('--max-unpacked-ratio', type=float, default=100,
-                        help='refuse a zip that unpacks to more than 100 MB and to more than this '
-                        'multiple of its own size (default: 100)')
+    parser.add_argument('--max-unpacked-ratio', type=float, default=100, help='refuse zips that '
+                        'unpack to more than this multiple of their size (default: 100)')
     args = parser.parse_args()
     if not args.root.is_dir():
         sys.exit(f'{args.root} is not a folder: give the one with the release')
@@ -64,17 +58,15 @@ def main() -> None:
         print(STOPPED, file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        sys.exit(f'{error.filename or args.out} cannot be written: {error.strerror}. Nothing '
-                 'half-written is left under a final name; mend it and run again, which does only '
-                 'what is missing')
+        sys.exit(f'{error.filename or args.out} cannot be written: {error.strerror}. What is there '
+                 'is complete: mend it and run again, which does only what is missing')
     print(report.text())
     if args.cut:
         print(f'{report.clips_cut} clips were cut into {args.out / "clips"}, the others were there')
     print(f'Annotation files, report.txt, classes.png and the link to the videos are in {args.out}')
     if report.unplaced_videos:
-        sys.exit(f'Labelled videos left out: {report.unplaced_videos}. No folder above them is named '
-                 'after one of train, validation and test: rename the folders of the files that '
-                 'are listed as "unknown part", and run again')
+        sys.exit(f'Labelled videos left out: {report.unplaced_videos}, listed as "unknown part". '
+                 'Name their folders after train, validation or test, and run again')
 
 
 if __name__ == '__main__':
