@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import importance_cam
-import prepare_imigue
 import pytest
 import region_survival
 import token_map
 from launching import launch, test_command, train_command
 
+from gaie_mmaction.release import prepare
 from gaie_mmaction.synthetic import release as make_demo_release
 
 CONFIG = """
@@ -42,8 +42,8 @@ def data(tmp_path_factory, request):
     root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp('end_to_end')
     make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
-    prepare_imigue.prepare(folder / 'release', folder,
-                           test_labels=folder / 'release/test_answers.csv', workers=2)
+    prepare(folder / 'release', folder, test_labels=folder / 'release/test_answers.csv',
+            workers=2)
     (folder / 'config.py').write_text(CONFIG.format(root=root, data=folder))
     return folder
 

@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 
-from test_tools.test_prepare_imigue import make_release
+from tiny_release import make_release
 
 ELSEWHERE = """
 import multiprocessing, platform, signal, sys, warnings
@@ -15,19 +15,18 @@ import torch
 if hasattr(torch.cpu, 'get_capabilities'):
     del torch.cpu.get_capabilities
 # a text file that is opened in the system's encoding, which on Windows is not UTF-8
-for module in ('gaie_mmaction', 'prepare_imigue'):
-    warnings.filterwarnings('error', category=EncodingWarning, module=module)
+warnings.filterwarnings('error', category=EncodingWarning, module='gaie_mmaction')
 warnings.filterwarnings('ignore', message='only soft file lock')
-sys.path[:0] = [{tests!r}, {tools!r}]
+sys.path.insert(0, {tests!r})
 from pathlib import Path
 import gaie_mmaction
-import prepare_imigue
+from gaie_mmaction.release import prepare
 from tiny_training import make_runner, read_losses, write_config
 
 if __name__ == '__main__':
     multiprocessing.set_start_method('spawn', force=True)
     folder = Path(sys.argv[1])
-    report = prepare_imigue.prepare(folder / 'release', folder / 'out', workers=1)
+    report = prepare(folder / 'release', folder / 'out', workers=1)
     print(report.clips)
     platform.system = lambda: 'Windows'  # mmengine asks before it imports resource, and for fork
     config = write_config(folder, "default_hooks = dict(checkpoint=dict(interval=1))")
@@ -40,7 +39,7 @@ if __name__ == '__main__':
 def test_without_posix_modules(tmp_path, root):
     make_release(tmp_path / 'release')
     script = tmp_path / 'elsewhere.py'
-    script.write_text(ELSEWHERE.format(tests=str(root / 'tests'), tools=str(root / 'tools/data')))
+    script.write_text(ELSEWHERE.format(tests=str(root / 'tests')))
     result = subprocess.run(
         [sys.executable, '-X', 'warn_default_encoding', script, tmp_path], capture_output=True,
         text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))

@@ -1,6 +1,6 @@
 """Files of strangers run nothing; what unpickling and unpacking do is tested beside them:
 test_safe_pickle.py, test_compat.py, test_datasets/, test_evaluation/test_fusion.py and
-test_tools/test_prepare_imigue.py.
+test_release/test_archives.py.
 """
 import ast
 import os

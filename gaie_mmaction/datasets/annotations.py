@@ -1,30 +1,54 @@
-"""The two annotation files: a segment csv, and MMAction2's clip list."""
+"""Annotation files: the segment csv, and MMAction2's clip list."""
 import csv
+import io
 import os
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
-SEGMENT_HEADER = ('clip_id', 'video', 'start_frame', 'end_frame', 'label')
+from ..utils.files import atomic_file
+
+
+class Segment(NamedTuple):
+    """A row of a segment csv; frames count from 0, the end is inclusive, -1 is unlabelled."""
+    clip_id: str
+    video: str
+    start_frame: int
+    end_frame: int
+    label: int
+
+
+SEGMENT_HEADER = Segment._fields
+
+
+def write_annotations(path: Path, segments: Iterable[Segment]) -> None:
+    """Write ``<path>.csv`` (segments) and ``<path>.txt`` (the clip list of the cut clips)."""
+    segments = list(segments)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator='\n').writerows([SEGMENT_HEADER, *segments])
+    clips = ''.join(f'{segment.clip_id}.mp4 {segment.label}\n' for segment in segments)
+    for ending, text in (('csv', buffer.getvalue()), ('txt', clips)):
+        with atomic_file(f'{path}.{ending}') as partial:
+            partial.write_text(text, encoding='utf-8', newline='')
 
 
 def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     """Read a segment csv or a clip list; the first line tells which.
 
-    * Segment csv: header ``clip_id,video,start_frame,end_frame,label``; frames
-      from 0, end inclusive.
-    * Clip list, as MMAction2's ``VideoDataset`` reads: ``0004_0.mp4 31``, a clip
-      a file; the clip id is the file's name without its ending.
+    * Segment csv: a header and the fields of :class:`Segment`.
+    * Clip list, as MMAction2's ``VideoDataset`` reads it: ``0004_0.mp4 31``, one clip per file;
+      the clip id is the file's name without its extension, a missing label is -1.
 
-    A label of -1 (or none in a clip list) means unlabelled. A backslash separates folders as a
-    slash does, so that files written on Windows work everywhere.
+    A backslash separates folders as a slash does, so that files written on Windows work everywhere.
 
     Args:
         ann_file (str): Path of the file.
         num_classes (int): Labels must be below it.
 
     Returns:
-        list[dict]: ``clip_id``, ``video``, ``start_frame``, ``end_frame`` (-1 is the
-        last of the file) and ``label``, in the file's order.
+        list[dict]: The fields of :class:`Segment` of each clip, in the file's order. An
+        ``end_frame`` of -1 is the last of the file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -34,33 +58,56 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     if not os.path.isfile(ann_file):
         raise FileNotFoundError(f'annotation file {ann_file} does not exist: make it with '
                                 'tools/data/prepare_imigue.py, or set ann_file')
-    with open(ann_file, newline='', encoding='utf-8-sig') as file:
-        lines = file.read().splitlines()
-    header = [field.strip() for field in lines[0].split(',')] if lines else []
-    segments = header == list(SEGMENT_HEADER)
-    names_columns = 'clip_id' in re.split('[,;\t]', lines[0]) if lines else False
-    if not segments and (names_columns or len(header) >= len(SEGMENT_HEADER)):
+    try:
+        with open(ann_file, newline='', encoding='utf-8-sig') as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{ann_file} is not UTF-8 text ({error}): save it as UTF-8') from error
+    first = io.StringIO(text, newline=None).readline().strip()
+    header = [field.strip() for field in first.split(',')]
+    is_csv = header == list(SEGMENT_HEADER)
+    if not is_csv and ('clip_id' in re.split('[,;\t]', first)
+                       or len(header) >= len(SEGMENT_HEADER)):
         raise ValueError(f'{ann_file} looks like a segment csv, but its header is '
-                         f'{lines[0].strip()!r}: it must be {",".join(SEGMENT_HEADER)!r}')
-    parse = _parse_segment if segments else _parse_clip
+                         f'{first!r}: it must be {",".join(SEGMENT_HEADER)!r}')
     clips: list[dict] = []
     line_of: dict[str, int] = {}
-    for number, line in enumerate(lines[segments:], start=1 + segments):
-        if not line.strip():
-            continue
+    for number, line in _csv_rows(ann_file, text) if is_csv else _lines(text):
         try:
-            clip = parse(line)
-            _check(clip, num_classes)
+            clip = _parse_segment(line) if isinstance(line, list) else _parse_clip(line)
+            if not -1 <= clip['label'] < num_classes:
+                raise ValueError(
+                    f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
+                    f'{clip["label"]}; classes of your own are set by metainfo=dict(classes=[...])')
         except ValueError as error:
-            raise ValueError(f'{ann_file}, line {number} ({line!r}): {error}') from error
-        first = line_of.setdefault(clip['clip_id'], number)
-        if first != number:
+            shown = ','.join(line) if isinstance(line, list) else line
+            raise ValueError(f'{ann_file}, line {number} ({shown!r}): {error}') from error
+        previous = line_of.setdefault(clip['clip_id'], number)
+        if previous != number:
             raise ValueError(f'{ann_file}, line {number}: clip id {clip["clip_id"]} was already '
-                             f'given in line {first}; ids must be unique')
+                             f'given in line {previous}; ids must be unique')
         clips.append(clip)
     if not clips:
         raise ValueError(f'{ann_file} holds no clip')
     return clips
+
+
+def _csv_rows(ann_file: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    # not by splitlines(), which also breaks at form feeds and U+2028, inside quotes too
+    reader = csv.reader(io.StringIO(text, newline=''))
+    next(reader)
+    try:
+        for row in reader:
+            if len(row) > 1 or ''.join(row).strip():
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(f'{ann_file}, line {reader.line_num}: {error}') from error
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if line.strip():
+            yield number, line.rstrip('\n')
 
 
 def _integer(name: str, text: str) -> int:
@@ -77,8 +124,7 @@ def _native_path(path: str) -> str:
     return path.replace('\\', '/')
 
 
-def _parse_segment(line: str) -> dict:
-    fields = next(csv.reader([line]))
+def _parse_segment(fields: list[str]) -> dict:
     if len(fields) != len(SEGMENT_HEADER):
         raise ValueError(f'needs the {len(SEGMENT_HEADER)} columns {",".join(SEGMENT_HEADER)}, '
                          f'but has {len(fields)}')
@@ -93,7 +139,7 @@ def _parse_segment(line: str) -> dict:
 
 
 def _parse_clip(line: str) -> dict:
-    # the label is behind the last blank or tab: file names may hold blanks too
+    # the label follows the last blank or tab: file names may hold blanks too
     video, *label = line.strip().rsplit(maxsplit=1)
     if not label and re.search('[,;][0-9]+$', video):
         raise ValueError('a blank or a tab must be before the label of a clip list')
@@ -104,10 +150,3 @@ def _parse_clip(line: str) -> dict:
         start_frame=0,
         end_frame=-1,
         label=_integer('label', label[0]) if label else -1)
-
-
-def _check(clip: dict, num_classes: int) -> None:
-    if not -1 <= clip['label'] < num_classes:
-        raise ValueError(f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
-                         f'{clip["label"]}; classes of your own are set by metainfo=dict(classes='
-                         '[...])')

@@ -1,7 +1,12 @@
-"""Reading a release of iMiGUE as it is given out.
+"""Read a release of iMiGUE as it is given out.
 
-Data flows one way: :mod:`archives` (zips to files) -> :mod:`layout` (files to
-labels, videos and skeletons by video id) -> :mod:`examination` (what a video and its skeleton
-hold) -> :mod:`segments` (rows of the annotation files) -> :mod:`cutting` (short clips).
-Whatever deviates goes into one :class:`~gaie_mmaction.release.report.Report`.
+Data flows one way: :mod:`archives` (zips to files) -> :mod:`layout` (files by video id) ->
+:mod:`video_info` (what a video and its skeleton hold) -> :mod:`segments` (rows of the annotation
+files) -> :mod:`splits` -> :mod:`outputs` -> :mod:`cutting` (short clips). Whatever deviates goes
+into one :class:`Report`.
 """
+from .prepare import prepare
+from .report import Deviation, ReleaseError, Report
+from .video_info import VideoInfo, probe
+
+__all__ = ['Deviation', 'ReleaseError', 'Report', 'VideoInfo', 'prepare', 'probe']

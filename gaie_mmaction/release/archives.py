@@ -1,122 +1,142 @@
-"""Unpacking the challenge's zips beside themselves."""
-import lzma
+"""Unpack the challenge's zips beside themselves, without trusting what they say."""
+import errno
 import shutil
+import struct
 import zipfile
 import zlib
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress
 
 from ..utils.files import atomic_file, remove_partial_files
 from .layout import find_files, is_junk
-from .report import ReleaseError, Report
+from .report import UNSAFE, ReleaseError, Report
 
 WANTED = ('.csv', '.mp4', '.xlsx')
 REFUSED = 'zip files'
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
-
-
-def unpack_archives(root: Path, skip: Path, report: Report) -> None:
-    """Unpack every zip below a folder into ``<zip's name without .zip>/`` beside it.
-
-    Entries that lie somewhere below the folder already, by name and size, are left
-    alone, so that a second run, or a zip that was unpacked by hand, costs nothing. A file
-    appears under its name only when it is whole and its checksum is right.
-
-    Args:
-        root (Path): The release.
-        skip (Path): Folder that is not looked into.
-        report (Report): Gets the zips that are damaged, encrypted or unsafe.
-
-    Raises:
-        ReleaseError: If the target is full or cannot be written to.
-    """
-    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)
-               if path.exists()}
-    jobs = []
-    for archive in find_files(root, ('.zip',), skip):
-        name = archive.relative_to(root)
-        try:
-            entries = _wanted_entries(archive, name, present, report)
-        except (zipfile.BadZipFile, OSError) as error:
-            report.add(REFUSED, name, f'cannot be read ({error}), nothing of it is used: an '
-                       'incomplete download? Fetch it again')
-        except _Refused as error:
-            report.add(REFUSED, name, f'{error}; nothing of it was unpacked')
-        else:
-            jobs += [(archive, entry) for entry in entries]
-    needed = sum(entry.file_size for _, entry in jobs)
-    free = shutil.disk_usage(root).free
-    if needed > free:
-        raise ReleaseError(
-            f'unpacking the zips needs {needed / 1e9:.1f} GB below {root}, but {free / 1e9:.1f} GB '
-            'are free: make room, or put links to the zips into a folder on a larger disk and '
-            'give that one')
-    with tqdm(total=needed, desc='unpacking', unit='B', unit_scale=True, disable=not jobs) as bar:
-        for archive, entry in jobs:
-            try:
-                _extract(archive, entry)
-            except (*DAMAGE, OSError) as error:
-                # bz2 says so by an OSError that is none of the system's
-                if isinstance(error, DAMAGE) or error.errno is None:
-                    report.add(REFUSED, archive.relative_to(root),
-                               f'{entry.filename} is damaged ({error}) and was left out: fetch the '
-                               'zip again')
-                    continue
-                raise ReleaseError(
-                    f'{archive} cannot be unpacked to {_folder(archive)}: {error.strerror}. '
-                    'Nothing half-written is left; mend it and run again, or put links to the '
-                    'zips into a folder that you can write to and give that one') from error
-            bar.update(entry.file_size)
+# Labels and skeletons shrink to a tenth, videos not at all; zeros shrink to a thousandth.
+MAX_UNPACKED_RATIO = 100.
+SMALL = 100_000_000  # bytes; what unpacks to less is harmless, whatever its ratio
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error,
+          OverflowError)
+# not bzip2 and LZMA: zipfile decompresses their blocks whole, and a few bytes can fill the memory
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# others concern every file: a full disk, a folder that must not be written to
+ERRORS_OF_ONE_ENTRY = (None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+                       errno.EINVAL, errno.EILSEQ)
 
 
 class _Refused(Exception):
     """An archive that must not be unpacked."""
 
 
-def _folder(archive: Path) -> Path:
-    return archive.with_suffix('')
+def unpack_archives(root: Path, skip: Path, report: Report,
+                    max_ratio: float = MAX_UNPACKED_RATIO) -> None:
+    """Unpack every zip below ``root``, except in ``skip``, into a folder of its name beside it.
+
+    Entries that lie somewhere below ``root`` already, by name and size, are left alone, so that a
+    second run, or a zip that was unpacked by hand, costs nothing. A file appears under its name
+    only once it is complete and its checksum is right. ``report`` gets what is damaged, encrypted,
+    unsafe, or unpacks to more than 100 MB and more than ``max_ratio`` times the zip.
+
+    Raises:
+        ReleaseError: If the target is full or cannot be written to.
+    """
+    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)}
+    jobs: dict[Path, list[zipfile.ZipInfo]] = {}
+    for archive in find_files(root, ('.zip',), skip, report):
+        name = archive.relative_to(root)
+        try:
+            entries = [entry for entry in _wanted_entries(archive, name, report)
+                       if (PurePosixPath(entry.filename).name, entry.file_size) not in present]
+            _check_ratio(entries, archive.stat().st_size, max_ratio)
+            jobs[archive] = entries
+        except (*DAMAGE, OSError) as error:
+            report.add(REFUSED, name, f'cannot be read ({error}), nothing of it is used: an '
+                       'incomplete download? Fetch it again')
+        except _Refused as error:
+            report.add(REFUSED, name, f'{error}; nothing of it was unpacked')
+    needed = sum(entry.file_size for entries in jobs.values() for entry in entries)
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise ReleaseError(
+            f'unpacking the zips needs {needed / 1e9:.1f} GB below {root}, but {free / 1e9:.1f} GB '
+            'are free: make room, or give a folder on a larger disk, with links to the zips')
+    columns = *Progress.get_default_columns(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True), disable=not needed) as progress:
+        bar = progress.add_task('unpacking', total=needed)
+        for archive, entries in jobs.items():
+            for folder in {_target(archive, entry).parent for entry in entries}:
+                remove_partial_files(folder)
+            with zipfile.ZipFile(archive) as file:
+                for entry in entries:
+                    _extract(file, entry, archive, archive.relative_to(root), report)
+                    progress.advance(bar, entry.file_size)
 
 
-def _wanted_entries(archive: Path, name: Path, present: set[tuple[str, int]],
-                    report: Report) -> list[zipfile.ZipInfo]:
-    """Entries that the project reads and that are not there yet."""
+def _target(archive: Path, entry: zipfile.ZipInfo) -> Path:
+    return archive.with_suffix('') / entry.filename
+
+
+def _check_ratio(entries: list[zipfile.ZipInfo], zip_size: int, max_ratio: float) -> None:
+    # by archive, not by entry: a skeleton of zeros is legitimate, and overlapping entries are
+    # suspicious only together
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > max(SMALL, max_ratio * zip_size):
+        raise _Refused(
+            f'it would unpack to {unpacked:,} bytes, {unpacked / max(zip_size, 1):,.0f} times its '
+            f'own {zip_size:,}, and at most {max_ratio:g} times or {SMALL:,} bytes are allowed: '
+            'if you trust it, raise --max-unpacked-ratio')
+
+
+def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.ZipInfo]:
+    """Entries that the project reads, by the zip's own list."""
+    wanted: dict[str, zipfile.ZipInfo] = {}
     with zipfile.ZipFile(archive) as file:
-        entries = [entry for entry in file.infolist() if not entry.is_dir()]
+        entries = file.infolist()
     for entry in entries:
         entry.filename = entry.filename.replace('\\', '/')  # as some tools of Windows write it
         path = PurePosixPath(entry.filename)
-        if path.is_absolute() or '..' in path.parts or ':' in path.parts[0]:
+        if path.is_absolute() or '..' in path.parts or ':' in ''.join(path.parts[:1]):
             raise _Refused(f'its entry {entry.filename!r} would be written outside the folder '
-                           f'{_folder(archive).name}')
+                           f'{archive.stem}')
         if (entry.external_attr >> 16) & 0o170000 == 0o120000:
             raise _Refused(f'its entry {entry.filename!r} is a link')
         if entry.flag_bits & 1:
             raise _Refused('it is encrypted: unpack it yourself, with its password, into the same '
                            'folder')
-    wanted = [
-        entry for entry in entries
-        if not is_junk(entry.filename) and entry.filename.lower().endswith(WANTED)]
-    count = Counter(entry.filename for entry in wanted)
-    for filename, number in count.items():
-        if number > 1:
-            report.add(REFUSED, name, f'{filename} is in it {number} times, the last one is used')
-    wanted = list({entry.filename: entry for entry in wanted}.values())
-    names: dict[str, zipfile.ZipInfo] = {PurePosixPath(entry.filename).name: entry
-                                         for entry in wanted}
-    # the 21 MB a video are not needed where the small skeleton file is there
+        if is_junk(entry.filename) or not entry.filename.lower().endswith(WANTED):
+            continue
+        if entry.compress_type not in METHODS:
+            raise _Refused(f'its entry {entry.filename!r} is neither stored nor deflated (method '
+                           f'{entry.compress_type}): unpack it yourself into the same folder')
+        if UNSAFE.search(entry.filename):
+            report.add(REFUSED, name, f'{entry.filename} has a control character or a line break '
+                       'in its name and was left out')
+            continue
+        if entry.filename in wanted:
+            report.add(REFUSED, name, f'{entry.filename} is in it again, the last one is used')
+        wanted[entry.filename] = entry
+    # the 21 MB per video are not needed where the small skeleton file is there
+    names = [PurePosixPath(filename).name for filename in wanted]
     redundant = {name.replace('_light_hand.csv', '_openpose.xlsx') for name in names
                  if name.endswith('_light_hand.csv')}
-    return [entry for entry in wanted
-            if PurePosixPath(entry.filename).name not in redundant
-            and (PurePosixPath(entry.filename).name, entry.file_size) not in present]
+    return [entry for name, entry in zip(names, wanted.values()) if name not in redundant]
 
 
-def _extract(archive: Path, entry: zipfile.ZipInfo) -> None:
-    target = _folder(archive) / entry.filename
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_partial_files(target.parent)
-    with atomic_file(target) as partial, zipfile.ZipFile(archive) as file, \
-            file.open(entry) as source, open(partial, 'wb') as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, name: Path,
+             report: Report) -> None:
+    target = _target(archive, entry)
+    try:
+        with atomic_file(target) as partial, file.open(entry) as source, \
+                open(partial, 'wb') as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)  # stops at the size that was declared
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in ERRORS_OF_ONE_ENTRY:
+            raise ReleaseError(
+                f'{archive} cannot be unpacked to {archive.with_suffix("")}: {error.strerror}. Mend '
+                'it and run again, or give a folder that you can write to, with links to the '
+                'zips') from error
+        report.add(REFUSED, name, f'{entry.filename} is damaged ({error}) and was left out: fetch '
+                   'the zip again')

@@ -1,9 +1,10 @@
-"""Reading label files; what cannot be read is listed and costs one row."""
+"""Read label files; a row that cannot be read is reported and costs one clip."""
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..datasets.annotations import Segment
 from ..datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .layout import LICENSED_COLUMNS
 from .report import ReleaseError, Report
@@ -21,25 +22,23 @@ class LabelRow:
         k (int): Number of the row in its video, from 0: the clip is ``<VID>_<k>``.
         code (str): Class, as text: it means nothing in the test part.
         frames (tuple[int, int], optional): First and last frame; None if unreadable.
-        fault (str): Why ``frames`` is None.
+        error (str): Why ``frames`` is None.
     """
     k: int
     code: str
-    frames: tuple | None
-    fault: str = ''
+    frames: tuple[int, int] | None
+    error: str = ''
 
 
-def read_label_file(path: Path, name: Path, report: Report) -> list[LabelRow]:
-    """Read ``class,start_frame,end_frame`` rows.
+@dataclass
+class LicensedTable:
+    """``labels_20200831.csv``: rows and subject by video id, the subjects only if it has them."""
+    rows: dict[str, list[LabelRow]] = field(default_factory=dict)
+    subjects: dict[str, int] = field(default_factory=dict)
 
-    Args:
-        path (Path): ``<VID>_label.csv``.
-        name (Path): How the report calls it.
-        report (Report): Gets what is unusual about the form.
 
-    Returns:
-        list[LabelRow]: Every row but blank ones and a header.
-    """
+def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
+    """Read the ``class,start_frame,end_frame`` rows of a file that the report calls ``name``."""
     try:
         text, unusual = _read_text(path)
     except (OSError, UnicodeDecodeError) as error:
@@ -51,18 +50,14 @@ def read_label_file(path: Path, name: Path, report: Report) -> list[LabelRow]:
         if not line.strip(' \t,'):
             blank += 1
             continue
-        fields = line.split(',')
-        spaces |= any(field != field.strip() for field in fields)
-        fields = [field.strip() for field in fields]
+        fields = [value.strip() for value in line.split(',')]
+        spaces |= fields != line.split(',')
         if not rows and not header and _is_header(fields):
             header = True
             unusual.append(f'a header ({line.strip()!r})')
             continue
         rows.append(_label_row(len(rows), fields, f'line {number} ({line.strip()!r})'))
-    if blank:
-        unusual.append(f'{blank} blank lines')
-    if spaces:
-        unusual.append('blanks around values')
+    unusual += [f'{blank} blank lines'] * (blank > 0) + ['blanks around values'] * spaces
     if unusual:
         report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
     if not rows:
@@ -70,68 +65,16 @@ def read_label_file(path: Path, name: Path, report: Report) -> list[LabelRow]:
     return rows
 
 
-def _read_text(path: Path) -> tuple[str, list[str]]:
-    """Text of a file with plain line ends, and what is unusual about its form."""
-    text, unusual = path.read_bytes().decode('utf-8'), []
-    if text.startswith('\ufeff'):
-        unusual.append('a byte order mark')
-        text = text[1:]
-    if '\r' in text:
-        unusual.append('Windows line ends')
-        text = text.replace('\r\n', '\n').replace('\r', '\n')
-    return text, unusual
-
-
-def _is_integer(text: str) -> bool:
-    return re.fullmatch(r'[+-]?\d{1,18}', text) is not None
-
-
-def _is_header(fields: list[str]) -> bool:
-    """Names of columns; a row in a form that is not read must keep its number as a row."""
-    return all(re.match('["\']?[^\\W\\d]', field) for field in fields)
-
-
-def _label_row(k: int, fields: list[str], where: str) -> LabelRow:
-    if len(fields) != 3:
-        return LabelRow(k, '', None, f'{where} has {len(fields)} fields instead of class,'
-                        'start_frame,end_frame')
-    code, start, end = fields
-    if not (_is_integer(start) and _is_integer(end)):
-        return LabelRow(k, code, None, f'{where}: start_frame and end_frame are no integers')
-    return LabelRow(k, code, (int(start), int(end)))
-
-
 def label_of(code: str) -> int | None:
-    """Model label of a file's class, None if it is none of 1..31 and 99."""
+    """Model label of a file's class, None if it is not one of 1..31 and 99."""
     return LABEL_OF_CODE.get(int(code)) if _is_integer(code) else None
 
 
-@dataclass
-class LicensedTable:
-    """``labels_20200831.csv``: rows by video id, and who is seen in a video.
-
-    Attributes:
-        rows (dict[str, list[LabelRow]]): In the order of the file.
-        subjects (dict[str, int]): Subject by video id; empty without a column ``subject_id``.
-    """
-    rows: dict[str, list[LabelRow]]
-    subjects: dict[str, int]
-
-
-def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable:
-    """Read the licensed release's table of labels.
-
-    Args:
-        path (Path): The csv, with a header that has at least the columns ``video_id``,
-            ``class``, ``start_frame`` and ``end_frame``.
-        name (object): How the report calls it.
-        report (Report): Gets rows whose video or subject cannot be read.
-
-    Returns:
-        LicensedTable: Video ids with four digits.
+def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
+    """Read the licensed release's table of labels, which the report calls ``name``.
 
     Raises:
-        ReleaseError: If it is no such file.
+        ReleaseError: If the file has no header with ``LICENSED_COLUMNS``.
     """
     try:
         text, unusual = _read_text(path)
@@ -140,57 +83,91 @@ def read_licensed_csv(path: Path, name: object, report: Report) -> LicensedTable
         raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
     if unusual:
         report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
-    header = [field.strip() for field in lines[0]] if lines else []
+    header = [column.strip() for column in lines[0]] if lines else []
     missing = [column for column in LICENSED_COLUMNS if column not in header]
     if missing:
         raise ReleaseError(f'{path}: the header lacks {", ".join(missing)}; give the '
                            f'labels_20200831.csv of the licensed release (its header is {header})')
-    table = LicensedTable({}, {})
+    table = LicensedTable()
     for number, line in enumerate(lines[1:], 2):
-        if not any(field.strip() for field in line):
+        row = {column: value.strip() for column, value in zip(header, line)}
+        if not any(row.values()):
             continue
-        row = {column: field.strip() for column, field in zip(header, line)}
-        if not row.get('video_id', '').isdecimal():
-            report.add(ROWS, name, f'line {number}: video_id is no number; left out')
+        if not _is_integer(row.get('video_id', ''), sign=''):
+            report.add(ROWS, name, f'line {number}: video_id is not a number; left out')
             continue
         video_id = f'{int(row["video_id"]):04d}'
         rows = table.rows.setdefault(video_id, [])
         fields = [row.get(column, '') for column in LICENSED_COLUMNS[1:]]
         rows.append(_label_row(len(rows), fields, f'{name}, line {number} ({",".join(line)!r})'))
+        if 'subject_id' not in header:
+            continue
         subject = row.get('subject_id', '')
-        if 'subject_id' in header and not subject.isdecimal():
-            report.add(ROWS, name, f'line {number}: subject_id is no number')
-        elif subject:
-            known = table.subjects.setdefault(video_id, int(subject))
-            if known != int(subject):
-                report.add(ROWS, name, f'line {number}: video {video_id} has subject {subject}, '
-                           f'but {known} above; {known} is used')
+        if not _is_integer(subject, sign=''):
+            report.add(ROWS, name, f'line {number}: subject_id is not a number')
+            continue
+        known = table.subjects.setdefault(video_id, int(subject))
+        if known != int(subject):
+            report.add(ROWS, name, f'line {number}: video {video_id} has subject {subject}, '
+                       f'but {known} above; {known} is used')
     return table
 
 
-def read_test_labels(path: Path) -> dict[str, int]:
-    """Model labels by clip id, from a csv with the header ``clip_id,label``.
+def add_test_labels(segments: list[Segment], path: Path) -> list[Segment]:
+    """Label the segments of the test part from a csv with the header ``clip_id,label``.
 
     Raises:
-        ReleaseError: With file and line, if a label is none of the model's, or a clip
-            occurs twice.
+        ReleaseError: If a label is not one of the model's, or a clip has none or two.
     """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
     header = lines[0][1] if lines else None
     if header != ['clip_id', 'label']:
         raise ReleaseError(f'{path}: needs the header clip_id,label, but has {header}')
-    labels = {}
+    labels: dict[str, int] = {}
     limit = len(IMIGUE_CLASSES) - 1
     for number, row in lines[1:]:
-        if len(row) != 2 or not row[1].strip().isdecimal() or int(row[1]) > limit:
+        if len(row) != 2 or not _is_integer(row[1].strip(), sign='') or int(row[1]) > limit:
             raise ReleaseError(f'{path}, line {number}: needs a clip id and a label in 0..{limit}, '
                                f'but got {row}')
         if row[0] in labels:
             raise ReleaseError(f'{path}, line {number}: clip {row[0]} was already given: remove '
                                'one of the lines')
         labels[row[0]] = int(row[1])
-    return labels
+    for segment in segments:
+        if segment.clip_id not in labels:
+            raise ReleaseError(f'{path} has no label for clip {segment.clip_id} of the test part')
+    return [segment._replace(label=labels[segment.clip_id]) for segment in segments]
+
+
+def _read_text(path: Path) -> tuple[str, list[str]]:
+    """Text of a file with plain line ends, and what is unusual about its form."""
+    text, unusual = path.read_bytes().decode('utf-8'), []
+    if text.startswith('\ufeff'):
+        unusual.append('a byte order mark')
+    if '\r' in text:
+        unusual.append('Windows line ends')
+    return text.removeprefix('\ufeff').replace('\r\n', '\n').replace('\r', '\n'), unusual
+
+
+def _is_integer(text: str, sign: str = '[+-]?') -> bool:
+    # int() refuses more than 4,300 digits
+    return re.fullmatch(rf'{sign}\d{{1,18}}', text) is not None
+
+
+def _is_header(fields: list[str]) -> bool:
+    """Column names; a row that merely has an unknown form must keep its number as a row."""
+    return all(re.match('["\']?[^\\W\\d]', name) for name in fields)
+
+
+def _label_row(k: int, fields: list[str], where: str) -> LabelRow:
+    if len(fields) != 3:
+        return LabelRow(k, '', None, f'{where} has {len(fields)} fields instead of class,'
+                        'start_frame,end_frame')
+    code, start, end = fields
+    if not (_is_integer(start) and _is_integer(end)):
+        return LabelRow(k, code, None, f'{where}: start_frame and end_frame must be integers')
+    return LabelRow(k, code, (int(start), int(end)))

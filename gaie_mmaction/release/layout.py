@@ -1,18 +1,20 @@
-"""Finding labels, videos and skeletons of a release by what their names say."""
+"""Find labels, videos and skeletons of a release by the names of files and folders."""
 import csv
 import filecmp
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from .report import ReleaseError, Report
+from .report import UNSAFE, ReleaseError, Report
 
 PARTS = ('train', 'val', 'test')
-# read against each folder's name on the way up from a file; the nearest one decides
-PART_PATTERNS = (('train', re.compile('train', re.I)), ('val', re.compile('valid', re.I)),
-                 ('test', re.compile('test|phase_?2', re.I)))
+# Whole words: `latest` is not a test part, `strain` not a training part. The challenge names the
+# folders of its test videos by nothing but its second phase.
+WORDS_OF_PART = dict(train=('train', 'training'),
+                     val=('val', 'valid', 'validate', 'validation', 'dev'),
+                     test=('test', 'testing', 'phase 2'))
 LICENSED_COLUMNS = ('video_id', 'class', 'start_frame', 'end_frame')
 # the first one found is used
 SKELETON_ENDINGS = ('_light_hand.csv', '_openpose.xlsx', '_2.xlsx')
@@ -20,20 +22,18 @@ SKELETON_ENDINGS = ('_light_hand.csv', '_openpose.xlsx', '_2.xlsx')
 
 @dataclass
 class Layout:
-    """Where things are.
-
-    Attributes:
-        label_files (dict[str, Path]): ``<VID>_label.csv`` by video id.
-        videos (dict[str, Path]): ``<VID>.mp4`` by video id.
-        skeletons (dict[str, Path]): Skeleton file by video id.
-        part_of (dict[str, str]): Part by video id.
-        licensed_csv (Path, optional): The table of the licensed release.
-    """
+    """Files and part of each video id, the ids of unknown part, and the licensed label table."""
+    root: Path
     label_files: dict[str, Path] = field(default_factory=dict)
     videos: dict[str, Path] = field(default_factory=dict)
     skeletons: dict[str, Path] = field(default_factory=dict)
     part_of: dict[str, str] = field(default_factory=dict)
+    unplaced: list[str] = field(default_factory=list)
     licensed_csv: Path | None = None
+
+    def name(self, path: Path) -> str:
+        """Path as annotation files and the report have it: relative to the release."""
+        return path.relative_to(self.root).as_posix()
 
 
 def is_junk(name: str) -> bool:
@@ -41,16 +41,15 @@ def is_junk(name: str) -> bool:
     return any(part == '__MACOSX' or part.startswith('._') for part in PurePosixPath(name).parts)
 
 
-def find_files(root: Path, endings: Sequence[str], skip: Path) -> Iterator[Path]:
-    """Files below a folder, in order of their names; links to folders are followed once.
+def find_files(root: Path, endings: tuple[str, ...], skip: Path,
+               report: Report | None = None) -> Iterator[Path]:
+    """Regular files below a folder, sorted by name; links to folders are followed once.
 
     Args:
         root (Path): The folder.
-        endings (Sequence[str]): Lower-case ends of the names.
-        skip (Path): Folder that is not looked into: what the tool itself writes.
-
-    Yields:
-        Path: Below ``root``.
+        endings (tuple[str, ...]): Lower-case ends of the names.
+        skip (Path): Folder that is not entered: the tool's own output.
+        report (Report, optional): Gets matching files that cannot be used.
     """
     seen, skip = set(), skip.resolve()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -61,108 +60,116 @@ def find_files(root: Path, endings: Sequence[str], skip: Path) -> Iterator[Path]
         seen.add(real)
         folders[:] = sorted(name for name in folders if not is_junk(name))
         for name in sorted(names):
-            if name.lower().endswith(tuple(endings)) and not is_junk(name):
-                yield Path(folder) / name
+            path = Path(folder, name)
+            if not name.lower().endswith(endings) or is_junk(name):
+                continue
+            reason = _unusable_reason(path, root)
+            if not reason:
+                yield path
+            elif report is not None:
+                report.add('files that cannot be used', path.relative_to(root), reason)
+
+
+def _unusable_reason(path: Path, root: Path) -> str:
+    if not os.path.isfile(path):  # opening a pipe would wait for ever
+        return 'is not a regular file but a broken link, a pipe or the like; taken for missing'
+    if UNSAFE.search(str(path.relative_to(root))):
+        return ('has a control character, a line break or a byte that is not UTF-8 in its path, '
+                'which annotation files cannot hold; left out, rename it')
+    return ''
 
 
 def find_layout(root: Path, skip: Path, report: Report) -> Layout:
-    """Look through a release.
-
-    Args:
-        root (Path): The release.
-        skip (Path): Folder that is not looked into.
-        report (Report): Gets files whose video or part is not clear.
-
-    Returns:
-        Layout: With paths below ``root``.
+    """Find the files of a release; unclear ones are reported.
 
     Raises:
         ReleaseError: If there are no labels or no videos at all.
     """
-    found: dict[str, dict[str, list[Path]]] = {}
-    layout = Layout()
-    for path in find_files(root, ('.csv', '.mp4', '.xlsx'), skip):
-        if not path.exists():
-            report.add('links that lead nowhere', path.relative_to(root), 'taken for missing')
-            continue
-        for ending in ('_label.csv', '.mp4', *SKELETON_ENDINGS):
-            if path.name.lower().endswith(ending):
-                ids = found.setdefault(ending, {})
-                ids.setdefault(path.name[:-len(ending)], []).append(path)
-                break
-        else:
-            if path.suffix.lower() == '.csv' and _is_licensed_csv(path, root, report):
-                if layout.licensed_csv is None:
-                    layout.licensed_csv = path
-                else:
-                    report.add('tables of labels that occur twice', path.relative_to(root),
-                               f'not used; {layout.licensed_csv.relative_to(root)} is')
-
-    layout.label_files = _one_each(found.get('_label.csv', {}), 'label files', root, report)
-    layout.videos = _one_each(found.get('.mp4', {}), 'videos', root, report)
+    found: dict[str, dict[str, list[Path]]] = {
+        ending: {} for ending in ('_label.csv', '.mp4', *SKELETON_ENDINGS)}
+    layout = Layout(root)
+    for path in find_files(root, ('.csv', '.mp4', '.xlsx'), skip, report):
+        ending = next(filter(path.name.lower().endswith, found), None)
+        if ending:
+            found[ending].setdefault(path.name[:-len(ending)], []).append(path)
+        elif path.suffix.lower() == '.csv' and _is_licensed_csv(path, layout, report):
+            if layout.licensed_csv is None:
+                layout.licensed_csv = path
+            else:
+                report.add('tables of labels that occur twice', layout.name(path),
+                           f'not used; {layout.name(layout.licensed_csv)} is')
+    for ending, what, kind in (
+            ('_label.csv', '<VID>_label.csv and no labels_20200831.csv', 'skeleton'),
+            ('.mp4', '<VID>.mp4', 'rgb')):
+        if not found[ending] and not (kind == 'skeleton' and layout.licensed_csv):
+            raise ReleaseError(f'no {what} below {root}: put the imigue_{kind}_phase1 and phase2 '
+                               'zips there, unpacked or as they are')
+    layout.label_files = _one_each(found['_label.csv'], 'label files', layout, report)
+    layout.videos = _one_each(found['.mp4'], 'videos', layout, report)
     for ending in reversed(SKELETON_ENDINGS):
-        layout.skeletons |= _one_each(found.get(ending, {}), 'skeletons', root, report)
-    if not found.get('_label.csv') and layout.licensed_csv is None:
-        raise ReleaseError(
-            f'no <VID>_label.csv and no labels_20200831.csv below {root}: put the '
-            'imigue_skeleton_phase1 and phase2 zips there, which hold the labels, unpacked or as '
-            'they are')
-    if not found.get('.mp4'):
-        raise ReleaseError(f'no <VID>.mp4 below {root}: put the imigue_rgb_phase1 and phase2 zips '
-                           'there, too, unpacked or as they are')
+        layout.skeletons |= _one_each(found[ending], 'skeletons', layout, report)
     for video_id in sorted({*layout.videos, *layout.label_files}):
-        paths = [files[video_id] for files in (layout.label_files, layout.videos)
-                 if video_id in files]
-        named = [part for part in (_part_of(path, root) for path in paths) if part]
-        part = next(iter(named), None)
-        if len(set(named)) > 1:
-            report.add('label file and video in different parts', paths[0].relative_to(root),
-                       f'{named[0]}, but {paths[1].relative_to(root)} is in {named[1]}; '
-                       f'{part} is used')
-        if part is None:
-            report.add('unknown part', paths[0].relative_to(root), 'no folder above it is named '
-                       'after train, validation or test; not used, keep the folders of the zips')
-        else:
-            layout.part_of[video_id] = part
+        _place(video_id, layout, report)
     return layout
 
 
-def _is_licensed_csv(path: Path, root: Path, report: Report) -> bool:
-    """Whether a csv has the columns of the licensed release's table of labels."""
+def _place(video_id: str, layout: Layout, report: Report) -> None:
+    """Find the part of a video by the folders of its label file and of itself."""
+    paths = [files[video_id] for files in (layout.label_files, layout.videos)
+             if video_id in files]
+    parts = [_named_parts(path, layout) for path in paths]
+    for path, named in zip(paths, parts):
+        if len(named) > 1:
+            report.add('ambiguous folder names', layout.name(path),
+                       f'its folder names {" and ".join(named)}')
+    certain = [named[0] for named in parts if len(named) == 1]
+    if not certain:
+        layout.unplaced.append(video_id)
+        report.add('unknown part', layout.name(paths[0]), 'no folder above it is named after one '
+                   'of train, validation and test; not used, keep the folders of the zips')
+        return
+    layout.part_of[video_id] = certain[0]
+    if len(set(certain)) > 1:
+        report.add('label file and video in different parts', layout.name(paths[0]),
+                   f'{certain[0]}, but {layout.name(paths[1])} is in {certain[1]}; '
+                   f'{certain[0]} is used')
+
+
+def _named_parts(path: Path, layout: Layout) -> list[str]:
+    """Parts that the nearest telling folder name has in it, none if there is no such folder."""
+    for folder in path.relative_to(layout.root).parents:
+        words = re.sub('(?<=[a-z])(?=[A-Z])', ' ', folder.name).lower()  # TrainData
+        words = ' '.join(['', *re.findall(r'[^\W\d_]+|\d+', words), ''])
+        named = [part for part, own in WORDS_OF_PART.items()
+                 if any(f' {word} ' in words for word in own)]
+        if named:
+            return named
+    return []
+
+
+def _is_licensed_csv(path: Path, layout: Layout, report: Report) -> bool:
+    """Whether a csv has the columns of the licensed release's label table."""
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             header = [name.strip() for name in next(csv.reader(file), [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        report.add('csv files that cannot be read', path.relative_to(root),
+        report.add('csv files that cannot be read', layout.name(path),
                    f'{error}; not used, if it is the table of labels save it as UTF-8')
         return False
     return set(LICENSED_COLUMNS) <= set(header)
 
 
-def _part_of(path: Path, root: Path) -> str | None:
-    for folder in path.relative_to(root).parents:
-        for part, pattern in PART_PATTERNS:
-            if pattern.search(folder.name):
-                return part
-    return None
-
-
-def _one_each(found: dict[str, list[Path]], kind: str, root: Path,
+def _one_each(found: dict[str, list[Path]], kind: str, layout: Layout,
               report: Report) -> dict[str, Path]:
-    """Path by video id; of several different files of one id none is used."""
+    """One path per video id; of several different files of one id none is used."""
     result = {}
-    for video_id, paths in sorted(found.items()):
-        first, *others = paths
-        differ = [path for path in others if not filecmp.cmp(first, path, shallow=False)]
-        for path in others:
-            report.add(f'{kind} that occur twice', path.relative_to(root),
-                       _twice(first.relative_to(root), path in differ))
-        if not differ:
+    for video_id, (first, *others) in sorted(found.items()):
+        same = [filecmp.cmp(first, path, shallow=False) for path in others]
+        for path, is_same in zip(others, same):
+            name = layout.name(first)
+            report.add(f'{kind} that occur twice', layout.name(path),
+                       f'is the same as {name}, which is used' if is_same else
+                       f'differs from {name}: none of this id is used, remove the wrong one')
+        if all(same):
             result[video_id] = first
     return result
-
-
-def _twice(first: Path, differs: bool) -> str:
-    if differs:
-        return f'differs from {first}: none of this id is used, remove the wrong one'
-    return f'is the same as {first}, which is used'

@@ -1,15 +1,22 @@
-"""What was found in a release, and every deviation, for people and for programs."""
+"""What a release holds, and every deviation, for people and for programs."""
 import json
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..datasets.annotations import Segment
 from ..datasets.imigue_classes import IMIGUE_CLASSES
 
 PUBLISHED_CLIPS = dict(train=12893, val=777, test=4562)
+# Control characters, line separators, and bytes of a file name that are not UTF-8. Neither a
+# clip list nor a line of the report can hold them.
+UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
 class ReleaseError(Exception):
@@ -18,13 +25,7 @@ class ReleaseError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Deviation:
-    """Something that is not as it should be.
-
-    Attributes:
-        kind (str): Group in the report.
-        file (str): File, from the release's folder.
-        detail (str): What is wrong, and what was done about it.
-    """
+    """What is wrong with a file, given relative to the release, and what was done about it."""
     kind: str
     file: str
     detail: str
@@ -32,7 +33,11 @@ class Deviation:
 
 @dataclass
 class Report:
-    """Counts by part (``train``, ``val``, ``test``), what the videos are like, and deviations."""
+    """Counts by part (``train``, ``val``, ``test``), properties of the videos, and deviations.
+
+    ``unplaced_videos`` counts labelled videos that are left out because no folder names their
+    part, ``clips_cut`` what this run has cut.
+    """
     videos: dict[str, int] = field(default_factory=dict)
     clips: dict[str, int] = field(default_factory=dict)
     published_clips: dict[str, int] = field(default_factory=lambda: dict(PUBLISHED_CLIPS))
@@ -42,27 +47,27 @@ class Report:
     skeletons: dict[str, int] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     deviations: list[Deviation] = field(default_factory=list)
+    unplaced_videos: int = 0
+    clips_cut: int = 0
 
     def add(self, kind: str, file: object, detail: str) -> None:
         """Note a deviation."""
-        self.deviations.append(Deviation(kind, str(file), detail))
+        file, detail = (UNSAFE.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
+                        for text in (str(file), detail))
+        self.deviations.append(Deviation(kind, file, detail))
 
-    def count_clips(self, parts: dict[str, list[tuple]]) -> None:
-        """Count the clips of each part and class.
-
-        Args:
-            parts (dict): Rows of the segment csv by part, the label last.
-        """
-        for part, rows in parts.items():
-            self.clips[part] = len(rows)
-            counts = Counter(row[-1] for row in rows)
+    def count_clips(self, parts: dict[str, list[Segment]]) -> None:
+        """Count the clips of each part and class."""
+        for part, segments in parts.items():
+            self.clips[part] = len(segments)
+            counts = Counter(segment.label for segment in segments)
             self.clips_per_class[part] = {
                 'unlabelled' if label < 0 else f'{label} {IMIGUE_CLASSES[label]}': number
                 for label, number in sorted(counts.items())
             }
 
     def text(self) -> str:
-        """For people."""
+        """The report for people."""
         lines = ['part    videos   clips   published']
         for part, number in self.clips.items():
             published = self.published_clips[part]
@@ -78,39 +83,33 @@ class Report:
             lines.append('\nfurther splits:')
             lines += [f'  {name}: {text}' for name, text in self.splits.items()]
         lines.append(f'\ndeviations: {len(self.deviations)}')
-        kind = None
-        for deviation in sorted(self.deviations):
-            if deviation.kind != kind:
-                kind = deviation.kind
-                number = sum(other.kind == kind for other in self.deviations)
-                lines.append(f'\n{kind}: {number}')
-            lines.append(f'  {deviation.file}: {deviation.detail}')
+        for kind, group in groupby(sorted(self.deviations), attrgetter('kind')):
+            members = [f'  {deviation.file}: {deviation.detail}' for deviation in group]
+            lines += [f'\n{kind}: {len(members)}', *members]
         return '\n'.join(lines) + '\n'
 
     def json(self) -> str:
-        """For programs."""
+        """The report for programs."""
         content = asdict(self)
+        # an interrupted run, continued, is to leave the same files as an unbroken one
+        del content['clips_cut']
         content['deviations'] = [asdict(deviation) for deviation in sorted(self.deviations)]
         return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
 
     def plot_classes(self, out_file: Path) -> None:
-        """Draw the labelled clips per class, on a logarithmic axis.
-
-        Args:
-            out_file (Path): PNG.
-        """
+        """Draw the labelled clips per class as a PNG, on a logarithmic axis."""
         figure = Figure(figsize=(10, 9), layout='constrained')
         FigureCanvasAgg(figure)
         axes = figure.subplots()
         names = [f'{label} {name}' for label, name in enumerate(IMIGUE_CLASSES)]
         labelled = {part: counts for part, counts in self.clips_per_class.items()
                     if counts and 'unlabelled' not in counts}
-        # one bar a class: parts of a bar would have no common scale on a logarithmic axis
+        # one bar per class: the parts of a stacked bar have no common scale on a logarithmic axis
         totals = [sum(counts.get(name, 0) for counts in labelled.values()) for name in names]
         axes.barh(names, totals)
         for place, number in enumerate(totals):
             axes.text(max(number, 1), place, f' {number}', va='center', fontsize=8)
-        parts = ', '.join(f'{part} {sum(counts.values())}' for part, counts in labelled.items())
+        parts = ', '.join(f'{part} {self.clips[part]}' for part in labelled)
         axes.set(xscale='log', xlabel='clips', title=f'Labelled clips per class ({parts})')
         axes.set_xlim(left=.8, right=2 * max(totals + [1]))
         axes.invert_yaxis()

@@ -1,6 +1,6 @@
-"""Skeleton files of one video, to 22 joints a frame.
+"""Read the skeleton file of a video as 22 joints per frame.
 
-Letters: T frames, V = 22 joints.
+Shapes: T frames, V = 22 joints.
 """
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from python_calamine import CalamineError
 
 from ..datasets.imigue_skeleton import JOINTS, hands_swapped
 
-# Columns of x, y and score are three a joint. Of OpenPose's 25 body joints the upper body and
-# the face, then the fingertips from thumb to little finger, left hand first.
+# Three columns per joint: x, y, score. Of OpenPose's 25 body joints the upper body and the face,
+# then the fingertips from thumb to little finger, left hand first.
 BODY = (*range(8), *range(15, 19))
 FROM_LIGHT_HAND = (*BODY, *range(25, 35))
 FROM_OPENPOSE = (*BODY, 99, 103, 107, 111, 115, 120, 124, 128, 132, 136)
@@ -32,29 +32,27 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
 
     Returns:
         tuple[np.ndarray, list[str]]: ``(T, V, 3)`` float32, x and y in pixels of the
-        video and the score in [0, 1]; zeros where a joint is missing. And what
-        deviates, with what was done about it.
+        video and the score in [0, 1], zeros where a joint is missing; and the deviations,
+        with what was done about them.
 
     Raises:
         SkeletonError: If the file has other columns, or cannot be read.
     """
     light_hand = path.suffix.lower() == '.csv'
+    num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS
+    deviations: list[str] = []
     try:
-        table = (_read_csv(path) if light_hand else
+        table = (_read_csv(path, deviations) if light_hand else
                  pd.read_excel(path, header=None, engine='calamine'))
     except (OSError, ValueError, KeyError, CalamineError) as error:  # pandas' own are ValueErrors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SkeletonError(f'cannot be read ({reason})') from error
-    deviations: list[str] = []
-    values = _numbers(table, deviations)
-    num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS
     columns = 3 * num_joints + light_hand
-    if values.shape[1] != columns:
-        raise SkeletonError(f'has {values.shape[1]} columns instead of {columns}')
+    if table.shape[1] != columns:
+        raise SkeletonError(f'has {table.shape[1]} columns instead of {columns}')
+    values = _numbers(table, deviations)
     places = np.arange(len(values))
     if light_hand:
-        if not table.attrs['header']:
-            deviations.append('has no header row; all rows are taken for frames')
         places = _places(values[:, 0], num_frames, deviations)
         values = values[:, 1:]
     joints = values.reshape(len(values), num_joints, 3)[
@@ -73,60 +71,50 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
     return skeleton, deviations
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Table without its header row; whether there is one is in ``attrs['header']``."""
+def _read_csv(path: Path, deviations: list[str]) -> pd.DataFrame:
+    """Table without its header row, if it has one."""
     with open(path, encoding='utf-8-sig') as file:
         first, second = file.readline(), file.readline()
     if not first.strip():
         raise ValueError('the file is empty')
-    header = _is_header(first.strip().split(','))
-    if header and not second.strip():
-        table = pd.DataFrame(np.empty((0, len(first.split(',')))))
-    else:
-        table = pd.read_csv(path, header=None, skiprows=int(header), encoding='utf-8-sig',
-                            low_memory=False)
-    table.attrs['header'] = header
-    return table
-
-
-def _is_header(fields: list[str]) -> bool:
-    """Names of columns, or their numbers, as pandas writes them; a frame's row is neither."""
-    numbers = pd.to_numeric(pd.Series(fields), errors='coerce').to_numpy(np.float64)
-    return bool(np.isnan(numbers[0]) or np.isnan(numbers).all()
-                or len(numbers) > 2 and (np.diff(numbers) == 1).all())
+    names = first.strip().split(',')
+    # column names, or the columns' numbers as pandas writes them; a frame is neither
+    numbers = pd.to_numeric(pd.Series(names), errors='coerce').to_numpy(np.float64)
+    header = bool(np.isnan(numbers[0]) or np.isnan(numbers).all()
+                  or len(numbers) > 2 and (np.diff(numbers) == 1).all())
+    if not header:
+        deviations.append('has no header row; all rows are taken for frames')
+    elif not second.strip():
+        return pd.DataFrame(np.empty((0, len(names))))
+    return pd.read_csv(path, header=None, skiprows=int(header), encoding='utf-8-sig',
+                       low_memory=False)
 
 
 def _numbers(table: pd.DataFrame, deviations: list[str]) -> np.ndarray:
-    """Values as float32, 0 for what is no finite number."""
-    values = np.zeros(table.shape, np.float64)
-    bad = np.zeros(table.shape, bool)
-    for place, (_, column) in enumerate(table.items()):
-        if column.dtype == object:
-            numbers = pd.to_numeric(column, errors='coerce').to_numpy(np.float64)
-        else:
-            numbers = column.to_numpy(np.float64)
-        bad[:, place] = ~np.isfinite(numbers)
-        values[:, place] = np.where(bad[:, place], 0, numbers)
+    """Values as float32, 0 for what is not a finite number."""
+    with np.errstate(over='ignore'):  # what float32 cannot hold is infinite, and so not a number
+        numbers = table.apply(pd.to_numeric, errors='coerce').to_numpy(np.float32)
+    bad = ~np.isfinite(numbers)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         deviations.append(
-            f'{int(bad.sum())} values are no numbers, the first one '
+            f'{int(bad.sum())} values are not numbers, the first one '
             f'({str(table.iat[row, column])!r}) in row {row + 1} of the data, column {column + 1}; '
             'taken for missing')
-    return values.astype(np.float32)
+    return np.where(bad, np.float32(0), numbers)
 
 
 def _places(index: np.ndarray, num_frames: int, deviations: list[str]) -> np.ndarray:
     """Frame of each row by its index column."""
     rows = np.arange(len(index))
-    if len(index) == 0 or np.array_equal(index, rows):
+    if np.array_equal(index, rows):
         return rows
-    if np.array_equal(index, rows + 1):
-        if len(index) < num_frames:
-            deviations.append('begins one frame late: its first row has the index 1, frame 0 is '
-                              'missing')
-            return rows + 1
-        deviations.append('its index begins at 1; its first row is taken for frame 0')
-    else:
+    if not np.array_equal(index, rows + 1):
         deviations.append('its index does not count the frames; rows are taken in their order')
+    elif len(index) < num_frames:
+        deviations.append('begins one frame late: its first row has the index 1, frame 0 is '
+                          'missing')
+        return rows + 1
+    else:
+        deviations.append('its index begins at 1; its first row is taken for frame 0')
     return rows

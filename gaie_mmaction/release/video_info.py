@@ -1,0 +1,121 @@
+"""Probe a video and its skeleton once, then remember what was found."""
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.video_file import VideoFile, VideoReadError
+from ..utils.files import atomic_file
+from ..utils.parallel import in_parallel
+from .layout import Layout
+from .report import Report
+from .skeletons import SkeletonError, read_skeleton
+
+FORMAT = 2  # of the cache; raised when VideoInfo changes
+
+
+@dataclass
+class VideoInfo:
+    """Properties of a video, as displayed, and of its skeleton.
+
+    ``error`` says why the video cannot be read; ``skeleton`` is ``'usable'``, ``'empty'``,
+    ``'unreadable'`` or ``'absent'``.
+    """
+    num_frames: int = 0
+    width: int = 0
+    height: int = 0
+    fps: float = 0.
+    error: str = ''
+    skeleton: str = 'absent'
+    skeleton_notes: list[str] = field(default_factory=list)
+
+
+def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> VideoInfo:
+    """Count the frames, decode the first and the last, convert the skeleton.
+
+    ``cache`` gets ``<VID>.json`` (the result) and ``<VID>.npy`` (the skeleton, ``(T, 22, 3)``).
+    They are used as long as video and skeleton file stay the same.
+    """
+    sources = [_identity(video)] + ([_identity(skeleton)] if skeleton else [])
+    cached = _load_cached(cache / f'{video_id}.json', sources)
+    if cached and (cached.skeleton not in ('usable', 'empty')
+                   or _is_skeleton(cache / f'{video_id}.npy', cached.num_frames)):
+        return cached
+    info = VideoInfo()
+    try:
+        with VideoFile(video) as reader:
+            first, _ = reader.read([0, len(reader) - 1])
+            info.num_frames, info.fps = len(reader), round(reader.fps, 3)
+            info.height, info.width = first.shape[:2]
+    except VideoReadError as error:
+        info.error = str(error)
+    if skeleton is not None and not info.error:
+        try:
+            joints, info.skeleton_notes = read_skeleton(skeleton, info.num_frames)
+        except SkeletonError as error:
+            info.skeleton, info.skeleton_notes = 'unreadable', [f'{error}; not used']
+        else:
+            info.skeleton = 'usable' if joints.any() else 'empty'
+            with atomic_file(cache / f'{video_id}.npy') as partial, open(partial, 'wb') as file:
+                np.save(file, joints)
+    with atomic_file(cache / f'{video_id}.json') as partial:
+        content = dict(format=FORMAT, sources=sources, info=asdict(info))
+        partial.write_text(json.dumps(content), encoding='utf-8')
+    return info
+
+
+def load_skeleton(video_id: str, cache: Path) -> np.ndarray:
+    """Skeleton that :func:`probe` converted, ``(T, 22, 3)`` float32."""
+    return np.load(cache / f'{video_id}.npy')
+
+
+def probe_all(layout: Layout, cache: Path, workers: int, report: Report) -> dict[str, VideoInfo]:
+    """Probe every video that has a part; unreadable ones are reported and left out."""
+    jobs = {video_id: (video_id, layout.videos[video_id], layout.skeletons.get(video_id), cache)
+            for video_id in sorted(layout.part_of) if video_id in layout.videos}
+    found = dict(in_parallel(probe, jobs, workers, 'probing', 'video'))
+    infos = {}
+    for video_id in jobs:
+        info, name = found[video_id], layout.name(layout.videos[video_id])
+        for note in info.skeleton_notes:
+            report.add('skeletons', layout.name(layout.skeletons[video_id]), note)
+        if layout.skeletons and video_id not in layout.skeletons:
+            report.add('skeletons', name, 'has no skeleton file; its clips have no joints')
+        if info.error:
+            report.add('videos that cannot be read', name,
+                       f'{info.error}; its clips are left out: fetch the file again')
+        else:
+            infos[video_id] = info
+    for title, values in (
+            ('resolutions', [f'{info.width}x{info.height}' for info in infos.values()]),
+            ('frame_rates', [f'{info.fps:.2f} frames/s' for info in infos.values()]),
+            ('skeletons', [info.skeleton for info in infos.values()])):
+        setattr(report, title, dict(Counter(values).most_common()))
+    return infos
+
+
+def _identity(path: Path) -> list:
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
+def _load_cached(path: Path, sources: list) -> VideoInfo | None:
+    """What was found before; None if the sources have changed or the file is not as written."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if content['format'] != FORMAT or content['sources'] != sources:
+            return None
+        info = VideoInfo(**content['info'])
+    except (FileNotFoundError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    expected = {name: type(value) for name, value in vars(VideoInfo()).items()}
+    return info if {name: type(value) for name, value in vars(info).items()} == expected else None
+
+
+def _is_skeleton(path: Path, num_frames: int) -> bool:
+    try:
+        return np.load(path, mmap_mode='r').shape == (num_frames, 22, 3)
+    except (FileNotFoundError, ValueError, EOFError):
+        return False
