@@ -1,0 +1,98 @@
+"""Jobs in worker processes, with a progress bar."""
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Key = TypeVar('Key')
+Result = TypeVar('Result')
+
+
+class WorkerError(RuntimeError):
+    """A worker process died before its job was done."""
+
+
+def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, ...]], workers: int,
+                title: str, unit: str = 'item', weight: Callable[[Key], int] = lambda key: 1
+                ) -> Iterator[tuple[Key, Result]]:
+    """Run jobs in worker processes, with a progress bar on stderr. Main thread only.
+
+    Args:
+        function (Callable): Called with the arguments of each job; picklable.
+        jobs (Mapping): Arguments by key.
+        workers (int): Number of processes.
+        title (str): Shown before the bar.
+        unit (str): What the bar counts, in the singular. Defaults to ``'item'``.
+        weight (Callable): How many units a key stands for. Defaults to one.
+
+    Yields:
+        tuple: Key and result, in the order of completion.
+
+    Raises:
+        WorkerError: If a worker dies, for example because memory runs out.
+        KeyboardInterrupt: After Ctrl-C, once running jobs have stopped.
+    """
+    # Without a refresh thread, and with stderr as it is: a worker must not be forked while
+    # another thread holds the console's lock.
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+               TextColumn(f'{unit}s'), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False,
+                        redirect_stdout=False, redirect_stderr=False)
+    with _deferred_interrupt() as interrupts, progress, \
+            ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
+        bar = progress.add_task(title, total=sum(map(weight, jobs)))
+        try:
+            keys = {pool.submit(function, *job): key for key, job in jobs.items()}
+            pending = set(keys)
+            while pending and not interrupts:
+                done, pending = wait_for(pending, timeout=.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield keys[future], future.result()
+                    progress.advance(bar, weight(keys[future]))
+                progress.refresh()
+        except BrokenProcessPool:
+            time.sleep(.5)  # Ctrl-C ends the workers too, and may reach this process a bit later
+            if interrupts:
+                return
+            raise WorkerError(f'a process of the step "{title}" died (killed, or out of memory): '
+                              'run again, perhaps with fewer --workers; finished work is '
+                              'kept') from None
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error, start no further jobs
+
+
+def _end_with_parent() -> None:
+    """Make a worker exit with the main process, even a killed one, and silently on Ctrl-C."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[list[int]]:
+    """Collect Ctrl-C in a list: Python can lose one while it starts or ends a process."""
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            raise KeyboardInterrupt

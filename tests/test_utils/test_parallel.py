@@ -1,0 +1,33 @@
+"""Worker processes: results, errors, and a worker that dies."""
+import os
+
+import pytest
+
+from gaie_mmaction.utils.parallel import WorkerError, in_parallel
+
+
+def divide(a, b):
+    return a / b
+
+
+def die(_):
+    os._exit(9)
+
+
+def test_results_by_key(capsys):
+    jobs = {key: (key, 2) for key in range(20)}
+    assert dict(in_parallel(divide, jobs, 3, 'halving', weight=lambda key: key)) == {
+        key: key / 2 for key in jobs}
+    captured = capsys.readouterr()
+    assert 'halving' in captured.err and '190/190 items' in captured.err and not captured.out
+    assert dict(in_parallel(divide, {}, 2, 'nothing')) == {}
+
+
+def test_error_of_a_job_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        dict(in_parallel(divide, {k: (1, k % 2) for k in range(50)}, 2, 'dividing'))
+
+
+def test_dead_worker_is_named():
+    with pytest.raises(WorkerError, match='step "dying" died .*fewer --workers'):
+        dict(in_parallel(die, {0: (0, )}, 1, 'dying'))
