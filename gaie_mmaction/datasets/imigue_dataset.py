@@ -27,6 +27,9 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     :func:`~gaie_mmaction.datasets.annotations.read_annotations`. ``ClipInit`` and ``ClipDecode``
     read both; MMAction2's own readers take a clip list only.
 
+    What a file ``caution.txt`` beside the annotation file of a training set says, such as that
+    its people are drawn, goes into the checkpoints, and ``tools/demo.py`` repeats it.
+
     Args:
         ann_file (str): Path of the annotation file.
         pipeline (list[dict or Callable]): Data transforms.
@@ -88,8 +91,13 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             indices=indices,
             serialize_data=serialize_data,
             lazy_init=lazy_init)
+        caution = os.path.join(os.path.dirname(self.ann_file), 'caution.txt')
         if test_mode:  # metrics find the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file
+        elif os.path.isfile(caution):
+            with open(caution, encoding='utf-8') as file:
+                # a list: mmengine takes bare text for the name of a file
+                self._metainfo.setdefault('caution', [file.read().strip()])
 
     def load_data_list(self) -> list[dict]:
         """Clips as of :func:`read_annotations`, with ``filename`` instead of ``video``."""
