@@ -31,7 +31,8 @@ def hands_swapped(skeleton: np.ndarray) -> bool:
     Returns:
         bool: False if nothing can be compared.
     """
-    frames = skeleton[skeleton[:, [LEFT_WRIST, RIGHT_WRIST], :2].any(axis=2).all(axis=1), :, :2]
+    both = np.all(skeleton[:, [LEFT_WRIST, RIGHT_WRIST], :2].any(axis=2), axis=1)  # (T,)
+    frames = skeleton[both, :, :2]
     excess = []  # distance to the own wrist less that to the other one, pixels
     for tips, own, other in ((LEFT_TIPS, LEFT_WRIST, RIGHT_WRIST),
                              (RIGHT_TIPS, RIGHT_WRIST, LEFT_WRIST)):

@@ -1,4 +1,8 @@
 """What people meet with data of their own: other readers, portrait videos, other settings."""
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mmaction.registry import DATASETS
@@ -8,6 +12,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numbered_video import read_number, write_video
 from test_configs import CONFIGS
+
+from gaie_mmaction.datasets.check import ClipSet, check_clips
+
+ROOT = Path(__file__).parents[2]
 
 SEGMENTS = 'clip_id,video,start_frame,end_frame,label\nc,a.mp4,100,160,3\n'
 SAMPLE = dict(type='UniformSample', clip_len=8, test_mode=True)
@@ -115,3 +123,56 @@ def test_learning_rate_is_for_the_stated_batch(root, path):
     cfg = Config.fromfile(root / path)
     gpus = 2 if cfg.train_dataloader.batch_size == 2 else 1  # the paper's 2 clips on each of 2 GPUs
     assert cfg.auto_scale_lr.base_batch_size == gpus * cfg.train_dataloader.batch_size
+
+
+def check(*arguments):
+    command = [sys.executable, ROOT / 'tools/data/check_clips.py', *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return result.returncode, result.stdout
+
+
+def test_check_of_a_list(folder):
+    whole = (folder / 'a.mp4').read_bytes()
+    (folder / 'cut.mp4').write_bytes(whole[:len(whole) // 2])
+    (folder / 'damaged.mp4').write_bytes(whole[:20000] + bytes(4096) + whole[24096:])
+    write_video(folder / 'short.mp4', 5)
+    (folder / 'own.csv').write_text(SEGMENTS.splitlines()[0] + '''
+whole,a.mp4,0,174,0
+range,a.mp4,10,40,1
+again,a.mp4,10,40,1
+other,a.mp4,10,40,0
+beyond,a.mp4,150,175,0
+seven,a.mp4,3,30,7
+cut,cut.mp4,0,9,0
+start,damaged.mp4,0,0,0
+damaged,damaged.mp4,0,174,0
+absent,none.mp4,0,9,0
+short,short.mp4,0,4,-1
+''')
+    counts, problems = check_clips(ClipSet(str(folder / 'own.csv'), str(folder), 2), workers=2)
+    assert counts == {0: 7, 1: 2, 7: 1, -1: 1}
+    assert [(p.clip_id, p.unusable) for p in problems] == [
+        ('again', False), ('other', True), ('beyond', True), ('seven', True), ('cut', True),
+        ('start', False), ('damaged', True), ('absent', True), ('short', False)]
+    for problem, said in zip(problems, (
+            'the same frames as range', 'labelled 0 and 1', r'150..175 are beyond the 175',
+            'label 7 is outside 0..1', 'is incomplete', 'has 1 frames', 'decoding frames',
+            'No such file', 'has 5 frames: some will be repeated to make 16')):
+        assert said in problem.reason
+    status, output = check(folder / 'own.csv', '--num-classes', 2, '--workers', 1)
+    assert status == 1 and 'own.csv: 11 clips, 6 unusable, 1 unlabelled' in output
+    assert 'clips by class: 0: 7, 1: 2\n' in output
+    assert all(problem.reason in output for problem in problems)
+
+
+def test_check_of_a_config(root, folder):
+    for part in ('trainval', 'val', 'test'):
+        (folder / f'{part}.csv').write_text(SEGMENTS)
+    (folder / 'videos').mkdir()
+    (folder / 'a.mp4').rename(folder / 'videos/a.mp4')
+    config = root / 'configs/gaie_vitb_imigue_extras.py'
+    status, output = check(config, '--data-root', folder, '--workers', 1)
+    assert status == 0 and output.count('1 clips, 0 unusable') == 3
+    (folder / 'val.csv').unlink()
+    status, output = check(config, '--data-root', folder, '--workers', 1)
+    assert status == 1 and 'val.csv does not exist' in output

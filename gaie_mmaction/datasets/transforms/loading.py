@@ -102,8 +102,8 @@ def require_matching_readers(transforms: Sequence[object], ranges_of: str | None
     others = [name for name in (type(step).__name__ for step in transforms)
               if name.endswith(('Init', 'Decode')) and name not in {*own, 'PoseDecode'}]
     if own and others:
-        raise ValueError(f'{", ".join(sorted(own))} and {", ".join(others)} do not go together: use '
-                         'ClipInit with ClipDecode, or both of MMAction2')
+        raise ValueError(f'{", ".join(sorted(own))} and {", ".join(others)} do not go together: '
+                         'use ClipInit with ClipDecode, or two of MMAction2')
     if others and ranges_of:
         raise ValueError(f'{ranges_of} holds frame ranges, and {", ".join(others)} would read the '
                          'whole videos instead: use ClipInit and ClipDecode, or cut the clips '
