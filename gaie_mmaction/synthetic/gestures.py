@@ -23,16 +23,9 @@ def apply_gesture(subject: Subject, pose: Pose, gesture: str, time: float, lengt
                   phase: float, amplitude: float = 1.) -> Pose:
     """Add a gesture to an idle pose, in place.
 
-    Args:
-        subject (Subject): Who.
-        pose (Pose): The idle pose.
-        gesture (str): A key of ``GESTURES``.
-        time (float): Position within the clip, [0, 1]. At both ends the pose stays idle, so that
-            neither the first nor the last frame tells the class.
-        length (int): Frames of the clip.
-        side (int): 0 for the right hand, 1 for the left one.
-        phase (float): Start of the oscillation, radians.
-        amplitude (float): Share of the full movement, in (0, 1]. Defaults to 1.
+    ``time`` is the position in a clip of ``length`` frames, [0, 1]; at both ends the pose stays
+    idle, so that neither the first nor the last frame tells the class. ``side`` is 0 for the right
+    hand, ``phase`` where the oscillation starts, ``amplitude`` a share of the movement in (0, 1].
     """
     r = subject.radius
     rise = np.clip(min(time, 1 - time) / .22, 0, 1)
@@ -78,18 +71,7 @@ def apply_gesture(subject: Subject, pose: Pose, gesture: str, time: float, lengt
 
 def moving_box(subject: Subject, pose: Pose, idle: dict[str, Point], joints: dict[str, Point],
                amplitude: float = 1.) -> np.ndarray | None:
-    """Box around all that a gesture moves in one frame.
-
-    Args:
-        subject (Subject): Who.
-        pose (Pose): The pose with the gesture.
-        idle (dict): Joints of the same frame without the gesture.
-        joints (dict): Joints with it.
-        amplitude (float): Amplitude of the gesture, in (0, 1]. Defaults to 1.
-
-    Returns:
-        np.ndarray or None: ``(4,)``, x0, y0, x1, y1 in pixels of the canvas; None if nothing moved.
-    """
+    """Corners ``(2, 2)`` of the box around all that moved from ``idle`` to ``joints``, or None."""
     corners = []
     for name, point in joints.items():
         kind = name.split('_')[-1].rstrip('01234')
@@ -98,4 +80,4 @@ def moving_box(subject: Subject, pose: Pose, idle: dict[str, Point], joints: dic
         if kind in REACH and (moved or (kind == 'mouth' and pose.press > 0)):
             reach = REACH[kind] * subject.radius
             corners += [point - reach, point + reach]
-    return np.concatenate([np.min(corners, 0), np.max(corners, 0)]) if corners else None
+    return np.stack([np.min(corners, 0), np.max(corners, 0)]) if corners else None

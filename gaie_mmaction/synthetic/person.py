@@ -86,14 +86,7 @@ def sample_subject(rng: np.random.Generator) -> Subject:
 
 
 def idle_pose(subject: Subject, frame: int, phases: np.ndarray, amount: float = 1.) -> Pose:
-    """Breathing, slight swaying and blinking with the hands on the table.
-
-    Args:
-        subject (Subject): Who.
-        frame (int): Frame of the video.
-        phases (np.ndarray): ``(6,)``, radians, what makes people move differently.
-        amount (float): Factor of the swaying. Defaults to 1.
-    """
+    """Breathing, swaying (by ``amount``) and blinking; ``phases`` ``(6,)``, radians, differ."""
     seconds = frame / FPS
     sway = np.array([np.sin(1.3 * seconds + phases[0]), .6 * np.sin(.9 * seconds + phases[1])])
     breath = .03 * np.sin(1.7 * seconds + phases[2])
@@ -143,13 +136,10 @@ def _elbow(shoulder: Point, wrist: Point, length: float, outward: int) -> Point:
 
 def light_hand_row(joints: dict[str, Point], rng: np.random.Generator) -> list[float]:
     """35 x (x, y, score) as a detector would find them, in pixels of the video; zeros if hidden."""
-    row = []
-    for name in LIGHT_HAND:
-        values = [0., 0., 0.]
+    row = np.zeros((len(LIGHT_HAND), 3))
+    for number, name in enumerate(LIGHT_HAND):
         if name is not None:
             x, y = joints[name] / SCALE + rng.normal(0, .4, 2)
             if 0 <= x < WIDTH and 0 <= y < HEIGHT:
-                values = [round(float(x), 2), round(float(y), 2),
-                          round(float(rng.uniform(.6, 1.)), 3)]
-        row += values
-    return row
+                row[number] = round(x, 2), round(y, 2), round(rng.uniform(.6, 1.), 3)
+    return row.ravel().tolist()

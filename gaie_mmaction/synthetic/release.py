@@ -7,15 +7,14 @@ that organisers would keep: ``test_answers.csv`` (labels of the test part) and `
 import csv
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from rich.progress import track
 
 from ..datasets.imigue_classes import IMIGUE_CODES
+from ..utils.parallel import in_parallel
 from .difficulty import DIFFICULTIES, Difficulty, Disturbances
 from .drawing import draw_background, draw_foreground, draw_frame
 from .gestures import GESTURES, apply_gesture, moving_box
@@ -62,14 +61,7 @@ def plan_clips(rng: np.random.Generator, clips_per_class: int) -> list[tuple[str
 
 
 class Recording:
-    """One subject's video, which is drawn frame by frame and in order.
-
-    Args:
-        video_id (str): Four digits.
-        seed (int): Seed of the dataset.
-        clips_per_class (int): Gestures of each class.
-        difficulty (Difficulty): How hard it is.
-    """
+    """One subject's video, which is drawn frame by frame and in order."""
 
     def __init__(self, video_id: str, seed: int, clips_per_class: int,
                  difficulty: Difficulty) -> None:
@@ -96,11 +88,7 @@ class Recording:
         self._corners: dict[int, list[np.ndarray]] = {}  # of what moves, by clip
 
     def draw(self, frame: int) -> tuple[np.ndarray, list[float]]:
-        """Draw the next frame.
-
-        Returns:
-            tuple: Picture ``(HEIGHT, WIDTH, 3)`` uint8, BGR, and the row of its skeleton.
-        """
+        """Draw the next frame: ``(HEIGHT, WIDTH, 3)`` uint8, BGR, and the row of its skeleton."""
         pose, joints = self._move(frame)
         behind = self.disturbances.draw_behind(self.background, frame)
         image = draw_frame(self.subject, pose, joints, behind, *self.layers)
@@ -122,7 +110,7 @@ class Recording:
             box = moving_box(self.subject, pose, idle, joints, self.amplitudes[k])
             if box is not None:
                 shift = SCALE * self.disturbances.shifts[frame]
-                self._corners.setdefault(k, []).extend(box.reshape(2, 2) + shift)
+                self._corners.setdefault(k, []).extend(box + shift)
         return pose, joints
 
     def region(self, k: int) -> list[int]:
@@ -135,11 +123,7 @@ class Recording:
 def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: bool, seed: int,
                clips_per_class: int, difficulty: Difficulty = DIFFICULTIES['normal']
                ) -> list[tuple[str, int, list[int]]]:
-    """Draw one subject's video and write it with its label file and its skeletons.
-
-    Returns:
-        list[tuple]: Id, class code and region of each clip.
-    """
+    """Write one subject's video, labels and skeletons; id, class code and region of each clip."""
     cv2.setNumThreads(1)
     recording = Recording(video_id, seed, clips_per_class, difficulty)
     rows: list[list] = [['frame'] + [f'{axis}{joint}' for joint in range(35) for axis in 'xys']]
@@ -168,20 +152,17 @@ def _write_csv(path: Path, rows: Iterable) -> None:
 
 def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class: int,
                  workers: int, difficulty: str = 'normal', overwrite: bool = True) -> int:
-    """Draw a whole dataset. The same seed gives the same one with any number of workers.
+    """Draw a dataset, and return its number of clips; any number of workers gives the same one.
 
     Args:
         out (Path): Folder, which appears when the dataset is complete.
         seed (int): Seed of everything, at least 0.
-        subjects (dict[str, int]): Number of subjects, one video each, by part: ``train``,
-            ``validate`` and ``test``.
+        subjects (dict[str, int]): Number of subjects of ``train``, ``validate`` and ``test``, with
+            one video each.
         clips_per_class (int): Gestures of each of the 8 classes in each video.
         workers (int): Number of processes.
         difficulty (str): A key of ``DIFFICULTIES``. Defaults to ``'normal'``.
         overwrite (bool): Replace an older synthetic dataset. Defaults to True.
-
-    Returns:
-        int: Number of clips.
 
     Raises:
         ValueError: If the seed is below 0, or another number below 1.
@@ -214,21 +195,19 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
 def _draw_release(root: Path, seed: int, subjects: dict[str, int], clips_per_class: int,
                   workers: int, difficulty: str) -> int:
     parts = [part for part, number in subjects.items() for _ in range(number)]
-    with ProcessPoolExecutor(workers) as pool:
-        futures = []
-        for number, part in enumerate(parts, start=1):
-            video_id = f'{number:04d}'
-            skeletons, videos = (root / folder / video_id for folder in PARTS[part])
-            futures.append(pool.submit(
-                make_video, video_id, videos / f'{video_id}.mp4', skeletons, part == 'test', seed,
-                clips_per_class, DIFFICULTIES[difficulty]))
-        clips = [future.result() for future in track(futures, 'Drawing videos')]
+    jobs = {}
+    for number, part in enumerate(parts, start=1):
+        video_id = f'{number:04d}'
+        skeletons, videos = (root / folder / video_id for folder in PARTS[part])
+        jobs[video_id] = (video_id, videos / f'{video_id}.mp4', skeletons, part == 'test', seed,
+                          clips_per_class, DIFFICULTIES[difficulty])
+    videos_by_id = dict(in_parallel(make_video, jobs, workers, 'Drawing', 'video'))
+    clips = [(part, *clip) for part, key in zip(parts, jobs) for clip in videos_by_id[key]]
     _write_csv(root / 'test_answers.csv', [
         ('clip_id', 'label'), *((clip_id, IMIGUE_CODES.index(code))
-                                for part, video in zip(parts, clips) if part == 'test'
-                                for clip_id, code, _ in video)])
+                                for part, clip_id, code, _ in clips if part == 'test')])
     _write_csv(root / 'regions.csv', [
         ('clip_id', 'x0', 'y0', 'x1', 'y1'),
-        *((clip_id, *region) for video in clips for clip_id, _, region in video)])
+        *((clip_id, *region) for _, clip_id, _, region in clips)])
     (root / MARKER).write_text(f'seed {seed}\n', encoding='utf-8')
-    return sum(map(len, clips))
+    return len(clips)
