@@ -274,6 +274,25 @@ def start_processes_without_gpu() -> None:
     MMDistributedDataParallel.__init__ = __init__
 
 
+def allow_zero_workers() -> None:
+    """Let ``num_workers=0`` win over a config's ``persistent_workers=True``, which torch refuses.
+
+    mmengine passes both on as they are. Delete when it drops the second one itself.
+    """
+    from mmengine.runner import Runner
+    original = Runner.build_dataloader
+    if hasattr(original, '__wrapped__'):
+        return
+
+    @functools.wraps(original)
+    def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(dataloader, dict) and dataloader.get('num_workers') == 0:
+            dataloader = {**dataloader, 'persistent_workers': False}
+        return original(dataloader, *args, **kwargs)
+
+    Runner.build_dataloader = staticmethod(build_dataloader)
+
+
 def import_mmcv_quietly() -> None:
     """Import mmcv's transformer bricks without their complaint about mmcv-lite.
 
@@ -298,3 +317,4 @@ def apply() -> None:
     start_processes_without_gpu()
     count_fused_attention()
     accept_bfloat16_scores()
+    allow_zero_workers()

@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RELEASE, DATA, WORK = 'data/demo_release', 'data/demo', 'work_dirs/demo'
 MODELS = {'plain ViT': 'vivit_demo', 'GAIE': 'gaie_demo'}  # ratios are to the first
 ROUNDS = 31
+# beside the annotation files: goes into the checkpoints, and tools/demo.py repeats it
+CAUTION = 'trained on drawings: of real people its answers mean nothing'
 console = Console()
 
 
@@ -48,6 +50,7 @@ def make_data() -> None:
         '--overwrite')
     run('Preparing it', 'python', 'tools/data/prepare_imigue.py', RELEASE, '--out', DATA,
         '--test-labels', f'{RELEASE}/test_answers.csv')
+    (ROOT / DATA / 'caution.txt').write_text(CAUTION, encoding='utf-8')
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-# A small M2HEN, trained from scratch, for the release that tools/data/make_demo_release.py draws.
+# A small M2HEN, trained from scratch, for the synthetic dataset of tools/data/make_demo_release.py.
 _base_ = '../multimodal/m2hen_imigue.py'
 
 data_root = 'data/demo'
@@ -35,4 +35,5 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.))
 param_scheduler = dict(T_max=12, end=12)
 default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=1))
+auto_scale_lr = dict(base_batch_size=16)
 randomness = dict(seed=0)

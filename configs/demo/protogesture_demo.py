@@ -1,5 +1,5 @@
-# A narrow ProtoGesture, trained from scratch, for the release that tools/data/make_demo_release.py
-# draws.
+# A narrow ProtoGesture, trained from scratch, for the synthetic dataset of
+# tools/data/make_demo_release.py
 _base_ = '../multimodal/protogesture_imigue.py'
 
 data_root = 'data/demo'
@@ -36,4 +36,5 @@ optim_wrapper = dict(optimizer=dict(lr=0.02))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', T_max=12, end=12, by_epoch=True,
                        convert_to_iter_based=True)
 default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=1))
+auto_scale_lr = dict(base_batch_size=16)
 randomness = dict(seed=0)

@@ -1,5 +1,5 @@
 # A narrow ST-GCN on joints, trained from scratch within a few minutes on one CPU core, for the
-# release that tools/data/make_demo_release.py draws.
+# synthetic dataset of tools/data/make_demo_release.py.
 _base_ = '../stgcn_imigue_joint.py'
 
 data_root = 'data/demo'
@@ -24,4 +24,5 @@ train_cfg = dict(max_epochs=12, val_interval=12)
 optim_wrapper = dict(optimizer=dict(lr=0.1))
 param_scheduler = dict(T_max=12, end=12)
 default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=1))
+auto_scale_lr = dict(base_batch_size=16)
 randomness = dict(seed=0)

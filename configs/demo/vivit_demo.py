@@ -1,5 +1,5 @@
-# A small ViT, trained from scratch within minutes on two CPU cores, for the release that
-# tools/data/make_demo_release.py draws.
+# A small ViT, trained from scratch within minutes on two CPU cores, for the synthetic dataset of
+# tools/data/make_demo_release.py
 _base_ = '../vivit_vitb_imigue.py'
 
 data_root = 'data/demo'
@@ -17,7 +17,7 @@ train_pipeline = [
     dict(type='UniformSample', clip_len=16),
     dict(type='ClipDecode'),
     dict(type='Resize', scale=(-1, 104)),
-    dict(type='CenterCrop', crop_size=(112, 104)),
+    dict(type='CenterCrop', crop_size=104),  # square, so that portrait videos fit too
     dict(type='RandomCrop', size=96),
     dict(type='Flip', flip_ratio=0.5),
     dict(type='SubtractClipMean'),
@@ -40,9 +40,7 @@ train_dataloader = dict(
     dataset=dict(
         data_root=data_root,
         ann_file='train.csv',
-        pipeline=train_pipeline,
-        # goes into the checkpoints; tools/demo.py repeats it
-        metainfo=dict(caution=['trained on drawings: of real people its answers mean nothing'])))
+        pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=16, num_workers=2, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(
@@ -56,4 +54,5 @@ param_scheduler = [
          convert_to_iter_based=True)
 ]
 default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=1))
+auto_scale_lr = dict(base_batch_size=16)
 randomness = dict(seed=0)

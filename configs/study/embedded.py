@@ -34,6 +34,7 @@ test_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
 # of finetuning
 train_cfg = dict(max_epochs=2)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
+auto_scale_lr = dict(base_batch_size=8)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, end=20, by_epoch=False),
     dict(type='CosineAnnealingLR', T_max=2, end=2, by_epoch=True, convert_to_iter_based=True)

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from .annotations import read_annotations
 from .imigue_classes import HasIMiGUEClasses
+from .transforms.loading import require_matching_readers
 from .video_file import VideoReadError
 
 ON_ERROR = ('raise', 'skip')
@@ -21,36 +22,40 @@ ON_ERROR = ('raise', 'skip')
 class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     """Clips given as frame ranges of whole videos, or as files of their own.
 
-    The annotation file is a segment csv (``clip_id,video,start_frame,end_frame,
-    label``; frames from 0, end inclusive) or MMAction2's clip list
-    (``0004_0.mp4 31``): see :func:`~gaie_mmaction.datasets.annotations.read_annotations`.
-    Use ``ClipInit`` and ``ClipDecode`` in the pipeline.
+    The annotation file is a segment csv (``clip_id,video,start_frame,end_frame,label``; frames
+    from 0, end inclusive) or MMAction2's clip list (``0004_0.mp4 31``): see
+    :func:`~gaie_mmaction.datasets.annotations.read_annotations`. ``ClipInit`` and ``ClipDecode``
+    read both; MMAction2's own readers take a clip list only.
+
+    What a file ``caution.txt`` beside the annotation file of a training set says, such as that
+    its people are drawn, goes into the checkpoints, and ``tools/demo.py`` repeats it.
 
     Args:
         ann_file (str): Path of the annotation file.
         pipeline (list[dict or Callable]): Data transforms.
-        data_prefix (dict, optional): ``video`` is the folder that the videos' paths
-            start from. Defaults to None, the same as ``dict(video='')``.
+        data_prefix (dict, optional): ``video`` is the folder of the videos. Defaults to None, the
+            same as ``dict(video='')``.
         data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults to ''.
-        metainfo (dict, optional): ``classes`` of your own data, a list of names
-            whose length is the limit of the labels. Defaults to None, iMiGUE's 32.
-        test_mode (bool): Whether for validation or test; then ``metainfo`` also tells
+        metainfo (dict, optional): ``classes`` of your own data, a list of names or a file of
+            them, which limits the labels. Defaults to None, iMiGUE's 32.
+        test_mode (bool): Whether for validation or test; then ``metainfo`` also holds
             ``ann_file``. Defaults to False.
-        on_error (str): ``'raise'`` stops at a clip that cannot be read, ``'skip'``
-            takes another one at random (training only), counts the loss and logs it once
-            a file. Each process of a distributed run counts for itself, together with its
-            workers. Defaults to ``'raise'``.
-        max_bad_share (float): With ``'skip'``, the share of the clips, in [0, 1),
-            that may be bad before the run fails. Defaults to 0.05.
+        on_error (str): ``'raise'`` stops at a clip that cannot be read; ``'skip'``, for training
+            only, takes another one at random, counts skipped clips and logs each file once. Every
+            process of a distributed run counts for itself and its workers. Defaults to
+            ``'raise'``.
+        max_bad_share (float): With ``'skip'``, share of the clips, in [0, 1), that may be bad
+            before the run fails. Defaults to 0.05.
         indices (int or Sequence[int], optional): Only the first few, or these clips.
             Defaults to None, all.
-        serialize_data (bool): Keep the annotations serialised, so that workers
-            share their memory. Defaults to True.
+        serialize_data (bool): Keep the annotations serialised, so that workers share their
+            memory. Defaults to True.
         lazy_init (bool): Do not read the annotation file yet. Defaults to False.
 
     Raises:
-        ValueError: If ``on_error`` is unknown, or ``'skip'`` in test mode, or
-            ``max_bad_share`` is outside [0, 1), or the annotation file is wrong.
+        ValueError: If ``on_error`` is unknown, or ``'skip'`` in test mode, if ``max_bad_share`` is
+            outside [0, 1), if the annotation file is wrong, or if the pipeline's readers ignore
+            its frame ranges.
     """
 
     def __init__(self,
@@ -75,7 +80,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             raise ValueError(f'max_bad_share must be in [0, 1), but got {max_bad_share}')
         self.on_error = on_error
         self.max_bad_share = max_bad_share
-        self._bad: torch.Tensor | None = None
+        self._bad: torch.Tensor | None = None  # (clips,) bool, with 'skip'
         super().__init__(
             ann_file=ann_file,
             pipeline=pipeline,
@@ -86,56 +91,41 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             indices=indices,
             serialize_data=serialize_data,
             lazy_init=lazy_init)
-        if test_mode:  # a metric finds the clips there; of training it would enter checkpoints
+        caution = os.path.join(os.path.dirname(self.ann_file), 'caution.txt')
+        if test_mode:  # metrics find the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file
+        elif os.path.isfile(caution):
+            with open(caution, encoding='utf-8') as file:
+                # a list: mmengine takes bare text for the name of a file
+                self._metainfo.setdefault('caution', [file.read().strip()])
 
     def load_data_list(self) -> list[dict]:
-        """Read the annotation file.
-
-        Returns:
-            list[dict]: As :func:`read_annotations`, with ``filename`` for ``video``.
-        """
+        """Clips as of :func:`read_annotations`, with ``filename`` instead of ``video``."""
         clips = read_annotations(self.ann_file, len(self.metainfo['classes']))
+        ranges = any(clip['end_frame'] != -1 for clip in clips)
+        require_matching_readers(self.pipeline.transforms, self.ann_file if ranges else None)
         for clip in clips:
             clip['filename'] = os.path.join(self.data_prefix.get('video', ''), clip.pop('video'))
         return clips
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Class of a clip, for mmengine's ``ClassBalancedDataset``.
-
-        Args:
-            idx (int): Place of the clip.
-
-        Returns:
-            list[int]: The label, or nothing if the clip is unlabelled.
-        """
+        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
         label = self.get_data_info(idx)['label']
         return [] if label == -1 else [label]
 
     def full_init(self) -> None:
-        """Read the annotations and set up the count of bad clips."""
+        """Read the annotations and reset the count of bad clips."""
         if not self._fully_initialized:
             super().full_init()
             self._reset_bad()
 
     def get_subset_(self, indices: Sequence[int] | int) -> None:
-        """Keep only some clips; bad ones are counted anew.
-
-        Args:
-            indices (int or Sequence[int]): As in mmengine's ``BaseDataset``.
-        """
+        """Keep some of the clips; bad ones are counted anew."""
         super().get_subset_(indices)
         self._reset_bad()
 
     def get_subset(self, indices: Sequence[int] | int) -> 'IMiGUEDataset':
-        """A new dataset of some clips, which counts its own bad ones.
-
-        Args:
-            indices (int or Sequence[int]): As in mmengine's ``BaseDataset``.
-
-        Returns:
-            IMiGUEDataset: The subset.
-        """
+        """A new dataset of some clips, which counts its own bad ones."""
         subset = super().get_subset(indices)
         subset._reset_bad()
         return subset
@@ -146,13 +136,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
     def prepare_data(self, idx: int) -> dict | None:
-        """Run the pipeline on a clip.
-
-        Args:
-            idx (int): Place of the clip.
-
-        Returns:
-            dict or None: What the pipeline gives; None asks for another clip.
+        """Run the pipeline on a clip; None asks for another one.
 
         Raises:
             VideoReadError: If the clip cannot be read and ``on_error='raise'``.
@@ -161,7 +145,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         try:
             return super().prepare_data(idx)
         except VideoReadError as error:
-            if self.on_error == 'raise':
+            if self._bad is None:
                 raise
             self._note_bad(idx, error)
             return None
@@ -169,12 +153,12 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     def _rand_another(self) -> int:
         if self._bad is None:
             return super()._rand_another()
-        # never one that is known to be bad: each try finds a good or a new bad clip, so it ends
+        # never one known to be bad: each try finds a good or a new bad clip, so it ends
         return int(np.random.choice(np.flatnonzero(~self._known_bad())))
 
     def _known_bad(self) -> np.ndarray:
-        assert self._bad is not None  # where clips are noted, _reset_bad made it
-        # a copy: nonzero() of memory that another worker writes to meanwhile crashes the process
+        assert self._bad is not None
+        # a copy: nonzero() crashes on memory that another worker writes to meanwhile
         return self._bad.numpy().copy()
 
     def _note_bad(self, idx: int, error: VideoReadError) -> None:
@@ -194,8 +178,5 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         if any(other != idx % len(self) and self.get_data_info(other)['filename'] == filename
                for other in bad):
             return
-        print_log(
-            f'{error}. Skipped; {len(bad)} of {len(self)} clips so far. Further clips of this '
-            'file are skipped without a line',
-            logger='current',
-            level=logging.WARNING)
+        print_log(f'{error}. Skipped; {len(bad)} of {len(self)} clips so far. Further clips of '
+                  'this file are skipped without a line', logger='current', level=logging.WARNING)

@@ -22,13 +22,10 @@ def some(names: Sequence[str]) -> str:
 
 
 def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
-    """Read a pickle of skeletons, without running anything that it may hold.
-
-    Args:
-        path (str): Path of the file.
+    """Read a pickle of skeletons without running anything that it may hold.
 
     Returns:
-        tuple: The annotations by clip id, and the clip ids by the name of their split.
+        tuple: Annotations by clip id, and clip ids by split.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -37,8 +34,8 @@ def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
     content = load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
             and isinstance(content.get('annotations'), list)):
-        raise ValueError(f'{path} is no file of skeletons: it must hold a dict of '
-                         'split and annotations, as tools/data/prepare_imigue.py writes it')
+        raise ValueError(f'{path} is not a skeleton file: it must hold a dict of split and '
+                         'annotations, as tools/data/prepare_imigue.py writes it')
     by_id: dict[str, dict] = {}
     for clip in content['annotations']:
         if not isinstance(clip, dict) or (missing := set(KEYS) - set(clip)):
@@ -53,24 +50,22 @@ def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
 class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
 
-    The file has the form of MMAction2's ``PoseDataset``, which reads it as well. This one reads it
-    without running anything that it may hold, and checks it. Every clip gets its ``clip_id``, and
-    a warning names videos whose left and right hand seem to be swapped.
+    The file has the form of MMAction2's ``PoseDataset``, which reads it as well; this class checks
+    it, runs nothing that it may hold, and warns of videos whose hands seem to be swapped.
 
-    A clip has ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape`` (H, W), and
-    ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints; missing
-    joints are zeros. Clips without any joint are allowed in test mode alone.
+    A clip has ``clip_id``, ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape``
+    (H, W), and ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints.
+    Missing joints are zeros. Clips without any joint are allowed in test mode only.
 
     Args:
         ann_file (str): Path of the pickle.
         pipeline (list[dict or Callable]): Data transforms.
-        split (str): Name of the split, ``'train'``, ``'val'``, ``'test'``, ``'trainval'`` ...;
-            its order is kept.
-        layout (str): Name of the joints' layout. Defaults to ``'imigue'``.
+        split (str): Name of the split, such as ``'train'`` or ``'trainval'``; its order is kept.
+        layout (str): Name of the skeleton layout. Defaults to ``'imigue'``.
         data_root (str): Folder that ``ann_file`` starts from. Defaults to ''.
-        metainfo (dict, optional): ``classes`` of your own data, a list of names whose
-            length is the limit of the labels. Defaults to None, iMiGUE's 32.
-        test_mode (bool): Whether for validation or test; then ``metainfo`` also tells
+        metainfo (dict, optional): ``classes`` of your own data, a list of names, which limits the
+            labels. Defaults to None, iMiGUE's 32.
+        test_mode (bool): Whether for validation or test; then ``metainfo`` also holds
             ``ann_file``, the segment csv of the split, if it lies beside the skeletons.
             Defaults to False.
         indices (int or Sequence[int], optional): Only the first few, or these clips.
@@ -81,10 +76,9 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file has another form, holds anything but plain
-            containers and arrays, or has no such split; or if a clip of the split is not there, has
-            another number of joints, values that are not finite, a label out of bounds, or,
-            for training, no joint at all.
+        ValueError: If the file has another form or no such split; or if a clip of the split is
+            missing or has another number of joints, values that are not finite, a label out of
+            range, or, for training, no joint at all.
     """
 
     def __init__(self,
@@ -117,23 +111,11 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
             self._metainfo['ann_file'] = segments
 
     def load_data_list(self) -> list[dict]:
-        """Read and check the clips of the split.
-
-        Returns:
-            list[dict]: As in the file, with ``clip_id``.
-        """
+        """Checked clips of the split, with ``clip_id``."""
         return self.select(*read_skeletons(self.ann_file))
 
     def select(self, by_id: dict[str, dict], splits: dict[str, list[str]]) -> list[dict]:
-        """Check the clips of the split.
-
-        Args:
-            by_id (dict[str, dict]): As :func:`read_skeletons` gives it.
-            splits (dict[str, list[str]]): Likewise.
-
-        Returns:
-            list[dict]: As in the file, with ``clip_id``.
-        """
+        """Checked clips of the split, from what :func:`read_skeletons` returns."""
         if self.split not in splits:
             raise ValueError(f'{self.ann_file} has no split {self.split!r}, only '
                              f'{sorted(splits)}')
@@ -155,13 +137,12 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
 
     def _check(self, clip: dict) -> None:
         where = f'{self.ann_file}: clip {clip["clip_id"]}'
-        keypoint, score = clip['keypoint'], clip['keypoint_score']
-        shapes = [getattr(values, 'shape', type(values)) for values in (keypoint, score)]
-        frames = clip['total_frames']
+        keypoint, score, frames = clip['keypoint'], clip['keypoint_score'], clip['total_frames']
         if not (isinstance(keypoint, np.ndarray) and isinstance(score, np.ndarray)
                 and keypoint.ndim == 4 and keypoint.shape[0] > 0 and frames > 0
                 and (keypoint.shape[1], keypoint.shape[3]) == (frames, 2)
                 and score.shape == keypoint.shape[:3]):
+            shapes = [getattr(values, 'shape', type(values)) for values in (keypoint, score)]
             raise ValueError(f'{where} needs keypoint (M, T, V, 2) and keypoint_score (M, T, V) '
                              f'with T = total_frames = {frames}, but has {shapes[0]} and '
                              f'{shapes[1]}')
@@ -171,30 +152,28 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                              'with tools/data/prepare_imigue.py, or choose another layout')
         if any(values.dtype.kind != 'f' or not np.isfinite(values).all()
                for values in (keypoint, score)):
-            raise ValueError(f'{where} has values that are not finite (NaN or infinite), or no '
-                             'floats: a missing joint must be zeros')
+            raise ValueError(f'{where} has values that are not finite floats: a missing joint must '
+                             'be zeros')
         num_classes = len(self.metainfo['classes'])
         if not -1 <= clip['label'] < num_classes:
             raise ValueError(f'{where}: label must be in 0..{num_classes - 1}, or -1 for '
                              f'unlabelled, but got {clip["label"]}; classes of your own are set by '
                              'metainfo=dict(classes=[...])')
-        height, width = clip['img_shape']
-        if height <= 0 or width <= 0:
+        if min(clip['img_shape']) <= 0:
             raise ValueError(f'{where}: img_shape (H, W) must be positive, but got '
                              f'{clip["img_shape"]}')
 
     def _check_empty(self, clips: list[dict]) -> None:
         empty = [clip['clip_id'] for clip in clips if not clip['keypoint'].any()]
-        if empty and not self.test_mode:
-            raise ValueError(f'{self.ann_file}: {len(empty)} clips of the split {self.split} have '
-                             f'no joint in any frame: {some(empty)}. There is nothing to learn '
-                             'from them: leave them out of the split, as '
-                             'tools/data/prepare_imigue.py does of every training split')
-        if empty:
-            print_log(f'{len(empty)} of {len(clips)} clips of the split {self.split} of '
-                      f'{self.ann_file} have no joint in any frame: {some(empty)}. What is '
-                      'predicted of them says nothing about them', logger='current',
-                      level=logging.WARNING)
+        if not empty:
+            return
+        found = (f'{len(empty)} of {len(clips)} clips of the split {self.split} of {self.ann_file} '
+                 f'have no joint in any frame: {some(empty)}')
+        if not self.test_mode:
+            raise ValueError(f'{found}. There is nothing to learn from them: leave them out of the '
+                             'split, as tools/data/prepare_imigue.py does in training splits')
+        print_log(f'{found}. Their predictions mean nothing', logger='current',
+                  level=logging.WARNING)
 
     def _check_sides(self, clips: list[dict]) -> None:
         if self.layout != 'imigue':
@@ -210,13 +189,6 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                       'wrist', logger='current', level=logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Class of a clip, for mmengine's ``ClassBalancedDataset``.
-
-        Args:
-            idx (int): Place of the clip.
-
-        Returns:
-            list[int]: The label, or nothing if the clip is unlabelled.
-        """
+        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
         label = self.get_data_info(idx)['label']
         return [] if label == -1 else [label]

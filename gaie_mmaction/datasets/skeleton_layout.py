@@ -1,4 +1,4 @@
-"""Layouts of skeletons by name: joints, tree and mirror image."""
+"""Skeleton layouts by name: joints, tree and mirror image."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,15 +10,14 @@ class SkeletonLayout:
     """A tree of joints with a mirror image.
 
     Args:
-        joints (Sequence[str]): Names, whose places are the joints' numbers.
-        edges (Sequence[tuple[int, int]]): A joint and its parent each, from the outside
-            towards the centre.
+        joints (Sequence[str]): Names; a joint's number is its index.
+        edges (Sequence[tuple[int, int]]): Each joint and its parent, from the outside towards the
+            centre.
         center (int): The joint without a parent.
         left, right (Sequence[int]): Joints of the person's sides, in pairs.
 
     Raises:
-        ValueError: If the edges are no tree that ends in the centre, or if the mirror
-            image of an edge is none.
+        ValueError: If the edges are not a tree rooted at the centre, or not symmetric.
     """
     joints: Sequence[str]
     edges: Sequence[tuple[int, int]]
@@ -27,9 +26,9 @@ class SkeletonLayout:
     right: Sequence[int]
 
     def __post_init__(self) -> None:
-        joints = set(range(len(self.joints)))
+        joints = set(range(self.num_joints))
         children = [child for child, _ in self.edges]
-        if len(children) != len(set(children)) or set(children) != joints - {self.center}:
+        if sorted(children) != sorted(joints - {self.center}):
             raise ValueError(f'each of the {len(joints)} joints but the centre, {self.center}, '
                              f'needs one edge to its parent, but the edges are of {children}')
         reached = {self.center}
@@ -43,11 +42,13 @@ class SkeletonLayout:
                 set(sides) <= joints - {self.center}):
             raise ValueError(f'left {self.left} and right {self.right} must be pairs of different '
                              'joints')
-        mirror = self.mirror
-        for child, parent in self.edges:
-            if (mirror[child], mirror[parent]) not in self.edges:
-                raise ValueError(f'the mirror image of the edge {(child, parent)}, '
-                                 f'{(mirror[child], mirror[parent])}, is none')
+        for edge in self.edges:
+            if self._mirrored(edge) not in self.edges:
+                raise ValueError(f'the edge {edge} has no mirror image: {self._mirrored(edge)} is '
+                                 'not an edge')
+
+    def _mirrored(self, edge: tuple[int, int]) -> tuple[int, int]:
+        return self.mirror[edge[0]], self.mirror[edge[1]]
 
     @property
     def num_joints(self) -> int:
@@ -55,25 +56,21 @@ class SkeletonLayout:
 
     @property
     def mirror(self) -> list[int]:
-        """The joint that stands in the place of each one in a mirror."""
-        mirror = list(range(len(self.joints)))
-        for left, right in zip(self.left, self.right):
-            mirror[left], mirror[right] = right, left
-        return mirror
+        """For each joint the one that takes its place in a mirror."""
+        swap = dict([*zip(self.left, self.right), *zip(self.right, self.left)])
+        return [swap.get(joint, joint) for joint in range(self.num_joints)]
 
     @property
     def parents(self) -> list[int]:
-        """Of each joint; the centre is its own."""
-        parent_of = dict(self.edges)
-        return [parent_of.get(joint, joint) for joint in range(len(self.joints))]
+        """Parent of each joint; the centre is its own."""
+        parent = dict(self.edges)
+        return [parent.get(joint, joint) for joint in range(self.num_joints)]
 
     @property
     def limb_sides(self) -> tuple[list[int], list[int]]:
-        """Numbers of the edges of the left and the right side, in pairs."""
+        """Numbers of the edges on the left and on the right side, in pairs."""
         left = [k for k, (child, _) in enumerate(self.edges) if child in self.left]
-        mirror = self.mirror
-        right = [self.edges.index(tuple(mirror[joint] for joint in self.edges[k])) for k in left]
-        return left, right
+        return left, [self.edges.index(self._mirrored(self.edges[k])) for k in left]
 
     @property
     def graph(self) -> dict:
@@ -86,17 +83,7 @@ SKELETON_LAYOUTS: dict[str, SkeletonLayout] = dict(
 
 
 def get_layout(name: str) -> SkeletonLayout:
-    """Layout of a name.
-
-    Args:
-        name (str): Key of ``SKELETON_LAYOUTS``, to which layouts of your own can be added.
-
-    Returns:
-        SkeletonLayout: The layout.
-
-    Raises:
-        ValueError: If there is none.
-    """
+    """Layout of a name; your own can be added to ``SKELETON_LAYOUTS``."""
     if name not in SKELETON_LAYOUTS:
         raise ValueError(f'layout must be one of {sorted(SKELETON_LAYOUTS)}, but got {name!r}; '
                          'add others to gaie_mmaction.datasets.SKELETON_LAYOUTS')

@@ -1,1 +1,4 @@
-"""The synthetic dataset: a drawn release in the challenge's own form."""
+"""A synthetic dataset in iMiGUE's layout: drawn people who make small gestures."""
+from .release import make_release
+
+__all__ = ['make_release']

@@ -127,7 +127,7 @@ def no_size(clips):
     (flat, r'clip 0001_0 needs keypoint .* has \(21, 22, 2\)'),
     (listed, 'clip 0001_0 needs keypoint'),
     (no_frames, 'clip 0001_0 needs keypoint'),
-    (empty, '1 clips of the split train have no joint in any frame: 0001_0.* leave them out'),
+    (empty, '1 of 3 clips of the split train of .* have no joint .*: 0001_0.* leave them out'),
     (twice, 'clip 0001_1 occurs twice'),
     (no_label, r"annotation 1 lacks \['label'\]"),
     (no_size, r'img_shape \(H, W\) must be positive'),
@@ -150,7 +150,7 @@ def test_bad_files(tmp_path, clips):
         load(path, 'none')
     for content in ([], clips, dict(split=[], annotations=clips)):
         (tmp_path / 'other.pkl').write_bytes(pickle.dumps(content))
-        with pytest.raises(ValueError, match='other.pkl is no file of skeletons'):
+        with pytest.raises(ValueError, match='other.pkl is not a skeleton file'):
             load(tmp_path / 'other.pkl')
     with pytest.raises(FileNotFoundError, match='nothing.pkl does not exist'):
         load(tmp_path / 'nothing.pkl')

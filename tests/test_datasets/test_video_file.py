@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numbered_video import HEIGHT, WIDTH, draw_number, read_number, remux, rotate, write_video
 
-from gaie_mmaction.datasets import VideoFile, VideoReadError, video_file
+from gaie_mmaction.datasets import VideoFile, VideoReadError, frame_table
 
 # name of the file, how it is written, its frames
 STREAMS = {
@@ -266,8 +266,8 @@ def test_what_lies_before_the_damage_is_right(video, tmp_path):
 
 def test_packets_are_scanned_once_and_again_after_a_change(video, tmp_path, monkeypatch):
     scans = []
-    scan = video_file._scan
-    monkeypatch.setattr(video_file, '_scan', lambda container: scans.append(1) or scan(container))
+    scan = frame_table.scan
+    monkeypatch.setattr(frame_table, 'scan', lambda container: scans.append(1) or scan(container))
     path = tmp_path / 'v.mp4'
     path.write_bytes(video.read_bytes())
     for _ in range(3):

@@ -1,10 +1,8 @@
-"""One sampling of frames and skeletons.
+"""One sampling for frames and skeletons.
 
-Letters: M persons, T frames, V joints. Coordinates are those of the picture's plane, where pixel
-i reaches from i to i + 1: cropping subtracts the corner, resizing multiplies, and the mirror image
-of x is width - x, as MMAction2 does it.
+Shapes: M persons, T frames, V joints. Coordinates are MMAction2's: pixel i reaches from i to i + 1,
+cropping subtracts the corner, resizing multiplies, and the mirror image of x is width - x.
 """
-
 import numpy as np
 from mmaction.datasets.transforms import MMUniformSampleFrames
 from mmaction.registry import TRANSFORMS
@@ -12,32 +10,33 @@ from mmcv.transforms import BaseTransform
 
 from .loading import ClipDecode
 
-ASPECT_TOLERANCE = 0.02  # a cut clip's sides are rounded to even numbers
+ASPECT_TOLERANCE = 0.02  # the sides of a cut clip are rounded to even numbers
 
 
 @TRANSFORMS.register_module()
 class MMSharedSampleFrames(MMUniformSampleFrames):
-    """MMAction2's ``UniformSampleFrames`` of the skeleton, and every k-th of it as a frame.
+    """Sample the skeleton uniformly and take every k-th of its moments as a frame.
 
-    The host's ``MMUniformSampleFrames`` draws frames and skeletons apart, so that they show
-    different moments. Here frame i is the moment of skeleton ``i * k``, with
+    MMAction2's ``MMUniformSampleFrames`` draws frames and skeletons independently, so that they
+    show different moments. Here frame i is the moment of skeleton ``i * k`` with
     ``k = clip_len['Pose'] / clip_len['RGB']``; there ``RGBPoseConv3D``'s lateral convolutions,
     of stride k, are centred.
 
     Required keys: ``total_frames``, ``start_index``, ``keypoint``.
 
-    Added keys: ``Pose_inds`` (from the clip's first frame), ``frame_inds`` (of the RGB frames
-    in the video), ``clip_len`` (a dict), ``frame_interval``, ``num_clips``.
+    Added keys: ``Pose_inds`` (relative to the clip), ``frame_inds`` (of the RGB frames in the
+    video), ``clip_len`` (a dict), ``frame_interval``, ``num_clips``.
 
     Args:
         clip_len (dict): Frames of a clip by modality, ``dict(RGB=8, Pose=32)``; ``Pose`` a
             multiple of ``RGB``.
-        num_clips (int): Views. Defaults to 1.
+        num_clips (int): Number of views. Defaults to 1.
         test_mode (bool): The same frames each time. Defaults to False.
-        seed (int): Of the test's frames. Defaults to 255.
+        seed (int): Seed of the test's frames. Defaults to 255.
 
     Raises:
-        ValueError: If ``clip_len`` has other keys or is no multiple.
+        ValueError: If ``clip_len`` has other keys or is not a multiple; in use, if skeleton and
+            clip differ in their number of frames.
     """
 
     def __init__(self,
@@ -52,17 +51,7 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
         super().__init__(clip_len, num_clips, test_mode, seed)
 
     def transform(self, results: dict) -> dict:
-        """Sample.
-
-        Args:
-            results (dict): The required keys.
-
-        Returns:
-            dict: With the added keys.
-
-        Raises:
-            ValueError: If the skeleton has another number of frames than the clip.
-        """
+        """Sample."""
         num_frames, num_poses = results['total_frames'], results['keypoint'].shape[1]
         if num_frames != num_poses:
             raise ValueError(f'clip {results["clip_id"]} of {results["filename"]} has {num_frames} '
@@ -84,8 +73,8 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
 class MMClipDecode(ClipDecode):
     """Decode the sampled frames and take the skeletons of the same moments.
 
-    Skeletons are scaled from the frame size that they were found in to that of the video,
-    since cut clips are smaller.
+    Skeletons are scaled from the frame size that they were found in to that of the video, since
+    cut clips are smaller.
 
     Required keys: those of ``ClipDecode``, ``Pose_inds``, ``img_shape`` (H, W, of the
     skeleton), ``keypoint``, ``keypoint_score``.
@@ -97,20 +86,14 @@ class MMClipDecode(ClipDecode):
     def transform(self, results: dict) -> dict:
         """Decode.
 
-        Args:
-            results (dict): The required keys.
-
-        Returns:
-            dict: With the added and changed keys.
-
         Raises:
             VideoReadError: If one of the frames is damaged.
-            ValueError: If the frames have another aspect ratio than the skeleton's.
+            ValueError: If the aspect ratios of frames and skeleton differ.
         """
         skeleton_shape, inds = results['img_shape'], results['Pose_inds']
         results = super().transform(results)
         shape = results['img_shape']
-        # of x, y
+        # for x, y
         scale = np.array(shape[::-1], np.float32) / np.array(skeleton_shape[::-1], np.float32)
         if abs(scale[0] / scale[1] - 1) > ASPECT_TOLERANCE:
             raise ValueError(f'clip {results["clip_id"]} of {results["filename"]} has frames of '
@@ -124,21 +107,14 @@ class MMClipDecode(ClipDecode):
 
 @TRANSFORMS.register_module()
 class MaskMissingJoints(BaseTransform):
-    """Put joints without a score back to (0, 0), which means missing.
+    """Reset joints without a score to (0, 0), which means missing.
 
-    MMAction2's crops move all joints, missing ones too. Put it behind the last crop.
+    MMAction2's crops shift all joints, missing ones too. Put it after the last crop.
 
-    Required keys: ``keypoint``, ``keypoint_score``. Changed key: ``keypoint``.
+    Required keys: ``keypoint`` (changed), ``keypoint_score``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Mask.
-
-        Args:
-            results (dict): The required keys.
-
-        Returns:
-            dict: With the changed key.
-        """
+        """Mask."""
         results['keypoint'] = results['keypoint'] * (results['keypoint_score'] > 0)[..., None]
         return results

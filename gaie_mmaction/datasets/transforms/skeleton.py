@@ -1,10 +1,9 @@
-"""Skeletons of any registered layout, as graphs' and heat-map networks take them.
+"""Skeletons of any registered layout, as input of graph and heat-map networks.
 
-MMAction2's own transforms know three layouts. Letters: M persons, T frames, V joints.
-``keypoint`` is ``(M, T, V, 2)``, x and y in pixels of a frame of ``img_shape`` (H, W), and
-``keypoint_score`` ``(M, T, V)``. A joint at (0, 0) is missing. ``imgs`` may be there too.
+MMAction2's own transforms know three layouts. Shapes: M persons, T frames, V joints. ``keypoint``
+is ``(M, T, V, 2)``, x and y in pixels of a frame of ``img_shape`` (H, W), and ``keypoint_score``
+``(M, T, V)``. A joint at (0, 0) is missing. ``imgs`` may be present too.
 """
-
 import numpy as np
 from mmaction.datasets.transforms import Flip, GeneratePoseTarget
 from mmaction.registry import TRANSFORMS
@@ -24,29 +23,22 @@ def _require_joints(results: dict, layout: str) -> None:
 
 @TRANSFORMS.register_module()
 class FillMissingJoints(BaseTransform):
-    """Put missing joints between where they were before and after.
+    """Interpolate missing joints and their scores linearly over time.
 
-    Along time, linearly; before the first and after the last sight of a joint, where
-    it was then. Scores likewise. A joint that is missing in the whole clip stays so. Put it
-    before the sampling of frames, to have the nearest ones as neighbours.
+    Before a joint is first seen and after it is last seen, it stays where it was seen. A joint
+    that is missing in the whole clip remains missing. Put it before the sampling of frames, so
+    that the nearest frames count.
 
     Required and changed keys: ``keypoint``, ``keypoint_score``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Fill.
-
-        Args:
-            results (dict): The required keys.
-
-        Returns:
-            dict: With the filled skeleton.
-        """
+        """Interpolate."""
         keypoint, score = results['keypoint'].copy(), results['keypoint_score'].copy()
-        there = keypoint.any(axis=-1)
+        visible = keypoint.any(axis=-1)
         frames = np.arange(keypoint.shape[1])
-        for person, joint in zip(*np.nonzero(there.any(axis=1) & ~there.all(axis=1))):
-            seen = frames[there[person, :, joint]]
+        for person, joint in zip(*np.nonzero(visible.any(axis=1) & ~visible.all(axis=1))):
+            seen = frames[visible[person, :, joint]]
             for values in (keypoint[person, :, joint, 0], keypoint[person, :, joint, 1],
                            score[person, :, joint]):
                 values[:] = np.interp(frames, seen, values[seen])
@@ -56,17 +48,14 @@ class FillMissingJoints(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SkeletonFlip(Flip):
-    """MMAction2's ``Flip``, horizontal, with the joints' sides swapped by the layout.
+    """MMAction2's horizontal ``Flip``, with the joints' sides swapped by the layout.
 
-    It flips ``imgs`` as well. Put it before :class:`SkeletonStream`. Unlike the host's, it also
+    It flips ``imgs`` as well. Put it before :class:`SkeletonStream`. Unlike MMAction2's, it also
     flips joints on the left edge, at x = 0; only those at (0, 0) are missing and stay.
 
     Args:
         flip_ratio (float): Probability. Defaults to 0.5.
         layout (str): Name of the layout. Defaults to ``'imigue'``.
-
-    Raises:
-        ValueError: If there is no such layout.
     """
 
     def __init__(self, flip_ratio: float = 0.5, layout: str = 'imigue') -> None:
@@ -75,22 +64,14 @@ class SkeletonFlip(Flip):
         self.layout = layout
 
     def transform(self, results: dict) -> dict:
-        """Flip.
-
-        Args:
-            results (dict): With ``keypoint``, ``img_shape``, ``modality``; ``imgs`` and
-                ``keypoint_score`` as they are there.
-
-        Returns:
-            dict: Flipped or not, which ``flip`` tells.
-        """
+        """Flip or not; ``flip`` tells which."""
         _require_joints(results, self.layout)
         return super().transform(results)
 
     def _flip_kps(self, kps: np.ndarray, kpscores: np.ndarray | None,
                   img_width: int) -> tuple[np.ndarray, np.ndarray | None]:
         edge = (kps[..., 0] == 0) & (kps[..., 1] != 0)
-        kps[edge, 0] = np.finfo(kps.dtype).tiny  # the host leaves x = 0 alone
+        kps[edge, 0] = np.finfo(kps.dtype).tiny  # MMAction2 leaves x = 0 alone
         return super()._flip_kps(kps, kpscores, img_width)
 
 
@@ -98,14 +79,13 @@ class SkeletonFlip(Flip):
 class SkeletonStream(BaseTransform):
     """Joints, bones or their motion, for graph convolutions.
 
-    x and y are put to -1..1 by the size of the frame, as MMAction2's ``PreNormalize2D``
-    does it, but missing joints are masked: their values and scores are 0. A bone is the
-    vector from its parent joint, the centre's is 0; a motion is the difference from the
-    next frame, the last one's is 0. Either has the mean of both scores, and is masked where
-    one of its two ends is missing.
+    x and y are scaled to -1..1 by the frame size, as by MMAction2's ``PreNormalize2D``. A bone is
+    the vector from its parent joint (0 for the centre), a motion the difference to the next frame
+    (0 for the last one); the score of either is the mean of its two ends. What is missing, or has
+    a missing end, is zeros.
 
-    Required keys: ``keypoint``, ``keypoint_score``, ``img_shape``. Changed key:
-    ``keypoint`` ``(M, T, V, 3)``, x, y and score, float32. Removed key: ``keypoint_score``.
+    Required keys: ``keypoint`` (becomes ``(M, T, V, 3)``: x, y and score, float32),
+    ``keypoint_score`` (removed), ``img_shape``.
 
     Args:
         stream (str): ``'joint'``, ``'bone'``, ``'joint-motion'`` or ``'bone-motion'``.
@@ -113,7 +93,8 @@ class SkeletonStream(BaseTransform):
         layout (str): Name of the layout. Defaults to ``'imigue'``.
 
     Raises:
-        ValueError: If there is no such stream or layout.
+        ValueError: If there is no such stream or layout; in use, if the number of joints is not
+            the layout's.
     """
 
     def __init__(self, stream: str = 'joint', layout: str = 'imigue') -> None:
@@ -124,35 +105,24 @@ class SkeletonStream(BaseTransform):
         self.layout = layout
 
     def transform(self, results: dict) -> dict:
-        """Compute the stream.
-
-        Args:
-            results (dict): The required keys.
-
-        Returns:
-            dict: With the stream in ``keypoint``.
-
-        Raises:
-            ValueError: If the skeleton has another number of joints than the layout.
-        """
+        """Compute the stream."""
         _require_joints(results, self.layout)
-        there = results['keypoint'].any(axis=-1)  # (M, T, V)
-        half = np.array(results['img_shape'][::-1], np.float32) / 2  # of x, y
+        visible = results['keypoint'].any(axis=-1)  # (M, T, V)
+        half = np.array(results['img_shape'][::-1], np.float32) / 2  # for x, y
         values = (results['keypoint'].astype(np.float32) - half) / half
         score = results.pop('keypoint_score').astype(np.float32)
         if self.stream.startswith('bone'):
             values = values - values[:, :, self.parents]
             score = (score + score[:, :, self.parents]) / 2
-            there = there & there[:, :, self.parents]
+            visible = visible & visible[:, :, self.parents]
         if self.stream.endswith('motion'):
             values = np.diff(values, axis=1, append=values[:, -1:])
-            # of the last frame there is no next one
-            following = np.zeros_like(there)
-            following[:, :-1] = there[:, 1:]
             score[:, :-1] = (score[:, :-1] + score[:, 1:]) / 2
-            there = there & following
+            following = np.zeros_like(visible)  # the last frame has no next one
+            following[:, :-1] = visible[:, 1:]
+            visible = visible & following
         values = np.concatenate((values, score[..., None]), axis=-1)
-        results['keypoint'] = values * there[..., None]
+        results['keypoint'] = values * visible[..., None]
         return results
 
     def __repr__(self) -> str:
@@ -161,11 +131,11 @@ class SkeletonStream(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SkeletonCompact(BaseTransform):
-    """Cut the frame down to a square around all joints of the clip.
+    """Crop to a square around all joints of the clip.
 
-    As MMAction2's ``PoseCompact`` with ``hw_ratio=1`` and ``allow_imgpad=True`` (which fails
-    with NumPy 2), and ``imgs`` are cut too, as its ``MMCompact`` does it: black beyond
-    the frame. Missing joints stay at (0, 0). A box below ``threshold`` is left alone.
+    Same as MMAction2's ``PoseCompact`` with ``hw_ratio=1`` and ``allow_imgpad=True`` (which fails
+    with NumPy 2); ``imgs`` are cropped too, as by its ``MMCompact``: black beyond the frame.
+    Missing joints stay at (0, 0). A box smaller than ``threshold`` is left alone.
 
     Required and changed keys: ``keypoint``, ``img_shape``, ``imgs`` (optional).
 
@@ -181,29 +151,22 @@ class SkeletonCompact(BaseTransform):
         self.threshold = threshold
 
     def transform(self, results: dict) -> dict:
-        """Cut.
-
-        Args:
-            results (dict): The required keys.
-
-        Returns:
-            dict: With the changed keys.
-        """
+        """Crop."""
         keypoint = results['keypoint'].astype(np.float32)
-        there = keypoint.any(axis=-1)
-        if not there.any():
+        visible = keypoint.any(axis=-1)
+        if not visible.any():
             return results
-        low, high = keypoint[there].min(axis=0), keypoint[there].max(axis=0)
+        low, high = keypoint[visible].min(axis=0), keypoint[visible].max(axis=0)
         if (high - low).min() < self.threshold:
             return results
         half = (high - low).max() / 2 * (1 + self.padding)
-        # cut towards zero, as the host
+        # truncated, as in MMAction2
         first = ((low + high) / 2 - half).astype(int)
         last = ((low + high) / 2 + half).astype(int)
-        keypoint[there] -= first
+        keypoint[visible] -= first
         results['keypoint'] = keypoint
         if 'imgs' in results:
-            results['imgs'] = [_cut(image, first, last) for image in results['imgs']]
+            results['imgs'] = [_crop(image, first, last) for image in results['imgs']]
         results['img_shape'] = (int(last[1] - first[1]), int(last[0] - first[0]))
         return results
 
@@ -212,7 +175,7 @@ class SkeletonCompact(BaseTransform):
                 f'threshold={self.threshold})')
 
 
-def _cut(image: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _crop(image: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     left, top = np.maximum(-first, 0)
     right, bottom = np.maximum(last - (width, height), 0)
@@ -223,23 +186,19 @@ def _cut(image: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class SkeletonHeatmap(GeneratePoseTarget):
-    """MMAction2's heat-maps of joints or limbs, by the layout.
+    """MMAction2's heat-maps, one per joint or per edge of the layout's tree.
 
-    A map a joint, or a map an edge of the layout's tree. Scores are the maps' maxima, so
-    missing joints and their limbs have empty maps.
+    The maximum of a map is the score, so missing joints and their limbs have empty maps.
 
     Added key: ``imgs`` ``(T, maps, H, W)`` float32, or ``heatmap_imgs`` if there are ``imgs``.
-    With ``double`` T maps of the mirrored skeleton follow.
+    With ``double``, T maps of the mirrored skeleton follow.
 
     Args:
         kind (str): ``'joint'`` or ``'limb'``. Defaults to ``'joint'``.
-        double (bool): Add the mirror image, sides swapped. Defaults to False.
-        sigma (float): Of the maps, pixels. Defaults to 0.6.
-        scaling (float): Size of a map over that of the frame. Defaults to 1.
+        double (bool): Append the mirror image, sides swapped. Defaults to False.
+        sigma (float): Width of the Gaussians, pixels. Defaults to 0.6.
+        scaling (float): Size of a map relative to the frame. Defaults to 1.
         layout (str): Name of the layout. Defaults to ``'imigue'``.
-
-    Raises:
-        ValueError: If there is no such kind or layout.
     """
 
     def __init__(self,
@@ -253,29 +212,12 @@ class SkeletonHeatmap(GeneratePoseTarget):
         sides = get_layout(layout)
         left_limb, right_limb = sides.limb_sides
         super().__init__(
-            sigma=sigma,
-            with_kp=kind == 'joint',
-            with_limb=kind == 'limb',
-            skeletons=sides.edges,
-            double=double,
-            left_kp=sides.left,
-            right_kp=sides.right,
-            left_limb=left_limb,
-            right_limb=right_limb,
-            scaling=scaling)
+            sigma=sigma, with_kp=kind == 'joint', with_limb=kind == 'limb', skeletons=sides.edges,
+            double=double, left_kp=sides.left, right_kp=sides.right, left_limb=left_limb,
+            right_limb=right_limb, scaling=scaling)
         self.layout = layout
 
     def transform(self, results: dict) -> dict:
-        """Draw.
-
-        Args:
-            results (dict): With ``keypoint``, ``keypoint_score`` and ``img_shape``.
-
-        Returns:
-            dict: With the maps.
-
-        Raises:
-            ValueError: If the skeleton has another number of joints than the layout.
-        """
+        """Draw."""
         _require_joints(results, self.layout)
         return super().transform(results)

@@ -1,4 +1,4 @@
-"""Taking the static background of a fixed camera away."""
+"""Removing the static background of a fixed camera."""
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -8,24 +8,16 @@ from mmcv.transforms import BaseTransform
 class SubtractClipMean(BaseTransform):
     """Replace each frame by its difference from the mean of the sampled frames.
 
-    Before a fixed camera, what stays is what moves. A network trained from
-    scratch on few clips needs it; one with pre-trained weights expects whole
-    frames. Grey 128 stands for no difference and differences beyond 127 are
-    clipped, so set ``mean=[128] * 3`` in the data preprocessor. Put it after
-    cropping and before ``FormatShape``; every view of a clip has its own mean.
+    With a fixed camera, what remains is what moves. A network trained from scratch on few clips
+    needs it; one with pre-trained weights expects whole frames. Grey 128 stands for no difference,
+    and differences beyond 127 are clipped: set ``mean=[128] * 3`` in the data preprocessor. Put it
+    after cropping and before ``FormatShape``. Every view of a clip has its own mean.
 
-    Required and changed key: ``imgs`` (list of ``(H, W, 3)`` uint8).
+    Required and changed key: ``imgs`` (list of ``num_clips * clip_len`` ``(H, W, 3)``, uint8).
     """
 
     def transform(self, results: dict) -> dict:
-        """Subtract.
-
-        Args:
-            results (dict): With ``imgs``, ``num_clips * clip_len`` frames.
-
-        Returns:
-            dict: With the differences in ``imgs``, uint8.
-        """
+        """Subtract."""
         frames = np.asarray(results['imgs'])
         clip_len = results['clip_len']
         if isinstance(clip_len, dict):  # of frames and skeletons

@@ -1,0 +1,135 @@
+"""Check clips before training: every one is opened and decoded."""
+import os
+from collections import Counter
+from dataclasses import dataclass
+
+from mmengine.config import Config
+
+from ..utils.parallel import in_parallel
+from .annotations import read_annotations
+from .imigue_classes import IMIGUE_CLASSES
+from .video_file import VideoFile, VideoReadError
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """An annotation file, the folder of its videos, and how they are used.
+
+    Attributes:
+        ann_file (str): Path of a clip list or segment csv.
+        video_dir (str): Folder that the videos' paths start from.
+        num_classes (int): Labels must be below it. Defaults to iMiGUE's 32.
+        clip_len (int): Frames that a model sees; shorter clips repeat some. Defaults to 16.
+    """
+    ann_file: str
+    video_dir: str
+    num_classes: int = len(IMIGUE_CLASSES)
+    clip_len: int = 16
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a clip; short clips and repetitions with one label are usable."""
+    clip_id: str
+    reason: str
+    unusable: bool = True
+
+
+def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
+    """Clips that a config trains, validates and tests with, each set once.
+
+    Args:
+        cfg (Config): With RGB datasets.
+        data_root (str, optional): Instead of the datasets' own. Defaults to None.
+
+    Returns:
+        list[ClipSet]: In the order train, val, test.
+
+    Raises:
+        ValueError: If a dataset reads no videos.
+    """
+    found = []
+    for part in ('train', 'val', 'test'):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        while 'dataset' in dataset:  # of a wrapper
+            dataset = dataset.dataset
+        if 'data_prefix' not in dataset:
+            raise ValueError(f'{dataset.type} of {part}_dataloader reads no videos')
+        root = dataset.get('data_root', '') if data_root is None else data_root
+        lengths = [step['clip_len'] for step in dataset.pipeline if 'clip_len' in step]
+        length = lengths[0] if lengths else 1
+        found.append(ClipSet(
+            os.path.join(root, dataset.ann_file),
+            os.path.join(root, dataset.data_prefix.get('video', '')),
+            cfg.model.cls_head.num_classes,
+            length['RGB'] if isinstance(length, dict) else length))
+    return list(dict.fromkeys(found))
+
+
+def check_clips(clips: ClipSet, workers: int = 1) -> tuple[Counter[int], list[Problem]]:
+    """Open and decode every clip, with a progress bar.
+
+    Args:
+        clips (ClipSet): Which ones.
+        workers (int): Number of processes. Defaults to 1.
+
+    Returns:
+        tuple[Counter[int], list[Problem]]: Number of clips by label (-1: unlabelled), and problems
+        in the order of the annotation file.
+
+    Raises:
+        FileNotFoundError, ValueError: If the annotation file is missing, or a line cannot be read.
+    """
+    rows = read_annotations(clips.ann_file, 2**31)
+    problems = _check_rows(rows, clips.num_classes)
+    jobs: dict[str, tuple[str, list[dict]]] = {}
+    for row in rows:
+        path = os.path.join(clips.video_dir, row['video'])
+        jobs.setdefault(path, (path, []))[1].append(row)
+    for path, reasons in in_parallel(_decode, jobs, workers, 'Decoding', 'clip',
+                                     weight=lambda path: len(jobs[path][1])):
+        for row, found in zip(jobs[path][1], reasons):
+            if isinstance(found, str):
+                problems.append(Problem(row['clip_id'], f'{path} cannot be read: {found}'))
+            elif found < clips.clip_len:
+                problems.append(Problem(row['clip_id'], f'has {found} frames: some will be '
+                                        f'repeated to make {clips.clip_len}', unusable=False))
+    place = {row['clip_id']: k for k, row in enumerate(rows)}
+    return (Counter(row['label'] for row in rows),
+            sorted(problems, key=lambda problem: place[problem.clip_id]))
+
+
+def _check_rows(rows: list[dict], num_classes: int) -> list[Problem]:
+    problems: list[Problem] = []
+    first: dict[tuple, dict] = {}
+    for row in rows:
+        if row['label'] >= num_classes:
+            problems.append(Problem(row['clip_id'], f'label {row["label"]} is outside 0..'
+                                    f'{num_classes - 1}'))
+        frames = os.path.normpath(row['video']), row['start_frame'], row['end_frame']
+        other = first.setdefault(frames, row)
+        if other is not row:
+            differ = row['label'] != other['label']
+            problems.append(Problem(
+                row['clip_id'], f'the same frames as {other["clip_id"]}' + (
+                    f', labelled {row["label"]} and {other["label"]}' if differ else ''), differ))
+    return problems
+
+
+def _decode(path: str, rows: list[dict]) -> list[str | int]:
+    """For each clip of a video its number of frames, or why it cannot be read."""
+    try:
+        with VideoFile(path) as reader:
+            return [_decode_range(reader, row['start_frame'], row['end_frame']) for row in rows]
+    except VideoReadError as error:
+        return [str(error)] * len(rows)
+
+
+def _decode_range(reader: VideoFile, start: int, end: int) -> str | int:
+    end = len(reader) - 1 if end == -1 else end
+    if end >= len(reader):
+        return f'its frames {start}..{end} are beyond the {len(reader)} of the video'
+    try:
+        return sum(1 for _ in reader.frames(range(start, end + 1)))
+    except VideoReadError as error:
+        return str(error)

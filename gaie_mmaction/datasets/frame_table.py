@@ -1,0 +1,135 @@
+"""Which frames a video has, by the time stamps of its packets, and whether any are missing."""
+from dataclasses import dataclass
+
+import av
+import numpy as np
+
+from .matroska import check_matroska
+
+# What FFmpeg may take a file for: a playlist or script (concat, hls) would have it read others
+CONTAINERS = ('mov', 'matroska', 'avi', 'mpegts', 'mpeg', 'asf', 'flv', 'ogg', 'gif', 'h264',
+              'hevc')
+REMEDY = 're-encode it: ffmpeg -i IN.mp4 -fps_mode passthrough -c:v libx264 -crf 18 OUT.mp4'
+MAX_TABLES = 20000  # kept by a process: some 100 bytes and 8 per frame each
+_TABLES: dict[tuple, 'FrameTable'] = {}
+
+
+class VideoReadError(Exception):
+    """A clip cannot be read: the file is missing, damaged, too large or too short."""
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """What the packets of a video say about its frames.
+
+    Attributes:
+        times (np.ndarray): ``(frames,)`` int64, time stamp of each frame, ascending.
+        keys (np.ndarray): ``(keys, 3)`` int64, for each key frame its time stamp, its decoding time
+            stamp, and the time stamp of the key frame to start decoding from: itself, or the
+            previous one if frames shown earlier follow it in the file (open GOP).
+    """
+    times: np.ndarray
+    keys: np.ndarray
+
+
+def open_container(filename: str, **options: str) -> av.container.InputContainer:
+    """Open a video; nothing but this file is read, whatever it contains."""
+    options.update(format_whitelist=','.join(CONTAINERS), protocol_whitelist='file')
+    # metadata in another encoding than UTF-8 does no harm: none is used
+    return av.open(filename, options=options, metadata_errors='replace')
+
+
+def get_frame_table(container: av.container.InputContainer, key: tuple) -> FrameTable:
+    """Table of a video, scanned once per process for each ``key`` (path, size, modification)."""
+    if key not in _TABLES:
+        if len(_TABLES) >= MAX_TABLES:
+            _TABLES.clear()
+        _TABLES[key] = scan(container)
+    return _TABLES[key]
+
+
+def scan(container: av.container.InputContainer) -> FrameTable:
+    """Read all packets without decoding any.
+
+    Raises:
+        VideoReadError: If the file is incomplete or damaged, or if its frames cannot be told apart
+            by their time stamps.
+    """
+    if 'matroska' in container.format.name:
+        try:
+            check_matroska(container.name, len(container.streams))
+        except ValueError as error:
+            raise VideoReadError(str(error)) from None
+    stream = container.streams.video[0]
+    times, keys, open_keys, stamps = [], [], set(), []
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:  # ends the stream
+                continue
+            if packet.is_corrupt:
+                raise VideoReadError('it is incomplete: its last packet is cut off')
+            if packet.pts is None:
+                raise VideoReadError(f'its frames have no time stamps; {REMEDY}')
+            stamps.append((packet.pts, packet.dts))
+            if packet.is_keyframe:
+                # Matroska has no decoding time stamps, and FFmpeg none for a file's first packets
+                keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+            elif keys and packet.pts < keys[-1][0]:
+                open_keys.add(keys[-1])
+            if not packet.is_discard:  # an edit list hides the others
+                times.append(packet.pts)
+    except av.FFmpegError as error:
+        raise VideoReadError(f'it is damaged ({first_line(error)})') from error
+    _require_all_packets(container, len(stamps))
+    if not times:
+        raise VideoReadError('it holds no frame')
+    if (container.format.name == 'avi' and stream.codec_context.has_b_frames
+            and times == sorted(times)):
+        # AVI has no time stamps; only for some codecs FFmpeg finds them in the packets
+        raise VideoReadError('its frames are stored in another order than they are shown in, '
+                             f'without time stamps; {REMEDY}')
+    keys.sort()
+    starts = np.array([(*key, keys[max(k - (key in open_keys), 0)][0])
+                       for k, key in enumerate(keys)])
+    shown = np.sort(times)
+    if (shown[1:] == shown[:-1]).any():
+        raise VideoReadError(f'some of its frames have the same time stamp; {REMEDY}')
+    if len(starts) == 0 or starts[0, 0] > shown[0]:
+        raise VideoReadError('it does not start at a key frame: its first frames cannot be decoded')
+    if stream.frames and 'mp4' in container.format.name:
+        _require_whole_header(shown, np.array(stamps), stream.duration)
+    return FrameTable(times=shown, keys=starts)
+
+
+def _require_all_packets(container: av.container.InputContainer, number: int) -> None:
+    announced = container.streams.video[0].frames
+    if number < announced:
+        # an edit list can hide whole groups of pictures, which are then not even demuxed
+        with open_container(container.name, ignore_editlist='1') as whole:
+            number = sum(packet.size > 0 for packet in whole.demux(whole.streams.video[0]))
+    if number < announced:
+        raise VideoReadError(f'it is incomplete: {number} of the {announced} frames that its '
+                             'header announces')
+
+
+def _require_whole_header(shown: np.ndarray, stamps: np.ndarray, duration: int | None) -> None:
+    """Damage in an mp4's tables of times hides or reorders frames, and FFmpeg says nothing."""
+    steps, gaps = np.diff(stamps[:, 1]), np.diff(np.sort(stamps[:, 0]))
+    # A variable rate varies in both. Only a damaged table decodes at a constant rate what it shows
+    # at another.
+    if len(steps) and (steps == steps[0]).all() and (gaps != steps[0]).any():
+        raise VideoReadError(
+            f'its header is damaged: frames are decoded every {steps[0]} ticks, but '
+            f'{(gaps != steps[0]).sum()} of {len(gaps)} are not shown at this rate')
+    longest = int(np.diff(shown).max(initial=0))
+    found = int(shown[-1] - shown[0]) + longest
+    # an edit may begin and end between two frames
+    if duration is None or (longest and duration - found > longest):
+        raise VideoReadError(f'its header is damaged: the frames found last {found} ticks, but it '
+                             f'announces {duration}')
+
+
+def first_line(error: Exception) -> str:
+    """What an error of FFmpeg says, in one line."""
+    text = getattr(error, 'strerror', None) or str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
