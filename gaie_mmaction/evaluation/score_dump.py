@@ -88,7 +88,7 @@ def _tensor(path: str, sample: dict, key: str, allowed: tuple) -> torch.Tensor:
                          f'{type(value).__name__}')
     try:
         return torch.as_tensor(value)
-    except (TypeError, RuntimeError, OverflowError) as error:  # text, or an integer too large
+    except (TypeError, ValueError, RuntimeError) as error:  # text, an integer too large
         raise ValueError(f'{path}: {key} of clip {sample["clip_id"]} is not a number: {error}'
                          ) from error
 

@@ -156,12 +156,12 @@ def _load_storage(content: bytes) -> object:
 
 def _rebuild_tensor(storage: Any, offset: int, size: tuple, stride: tuple,
                     requires_grad: bool = False, *_: Any) -> torch.Tensor:
+    tensor = torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad,
+                                             OrderedDict())  # no hooks of the file's
     # strides of 0 would let a few bytes stand for any number of values
-    if math.prod(size) > storage.size():
-        raise pickle.UnpicklingError(f'it holds a tensor of shape {tuple(size)}, but with '
-                                     f'{storage.size()} values')
-    return torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad,
-                                           OrderedDict())
+    if tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise pickle.UnpicklingError(f'it holds a tensor of shape {tuple(size)} with fewer values')
+    return tensor
 
 
 def _encode(text: str, encoding: str) -> bytes:
