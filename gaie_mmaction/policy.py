@@ -83,8 +83,9 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
                 raise RuntimeError(f'checkpoint {filename} holds CUDA tensors, and no GPU is '
                                    "visible: load it with map_location='cpu'") from error
             raise RuntimeError(
-                f'checkpoint {filename} ({size} bytes) cannot be read: {error}. It is damaged or '
-                'incomplete: download or save it again, or resume from an earlier one.') from error
+                f'checkpoint {filename} ({size} bytes) cannot be read ({type(error).__name__}: '
+                f'{error}). It is damaged or incomplete: download or save it again, or resume from '
+                'an earlier one.') from error
 
 
 def download(url: str, folder: str | None = None) -> str:

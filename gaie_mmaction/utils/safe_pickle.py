@@ -271,5 +271,5 @@ def load_pickle_safely(path: str) -> Any:
             f'{path} is refused and nothing of it was run: {str(error).splitlines()[0]}. Only '
             'plain containers, numbers, texts, NumPy arrays and torch tensors are read') from error
     except DAMAGE as error:
-        raise ValueError(f'{path} ({len(content)} bytes) cannot be read: {error}. It is '
-                         'not a pickle, or damaged or incomplete') from error
+        raise ValueError(f'{path} ({len(content)} bytes) cannot be read ({type(error).__name__}: '
+                         f'{error}). It is not a pickle, or damaged or incomplete') from error
