@@ -172,7 +172,7 @@ def allow_checkpoint_classes() -> None:
     def statistic(owner: type, name: str) -> str:
         """mmengine pickles ``HistoryBuffer.mean`` and the like by ``getattr``."""
         if owner is not CheckedHistory or name not in ('min', 'max', 'mean', 'current'):
-            raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
+            raise pickle.UnpicklingError(f'it calls getattr({owner!r:.80}, {name!r})')
         return name  # which the buffer knows by itself
 
     torch.serialization.add_safe_globals([

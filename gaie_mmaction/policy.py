@@ -1,30 +1,43 @@
 """What this package changes in mmengine by choice, each of which can be switched off.
 
-They are applied when :mod:`gaie_mmaction` is imported, also to code that has nothing to do with
-it. ``GAIE_MMACTION_OFF=safe_loading,dump_first`` in the environment leaves out those named; the
-names are the keys of :data:`POLICIES`. Workarounds for upstream bugs are in
+The policies are applied when :mod:`gaie_mmaction` is imported, also to code that has nothing to do
+with it. ``GAIE_MMACTION_OFF=safe_loading,dump_first`` in the environment leaves out those named;
+the names are the keys of :data:`POLICIES`. Workarounds for upstream bugs are in
 :mod:`gaie_mmaction.compat`.
 """
 import functools
 import os
 import pickle
 import re
-import zipfile
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from logging import FileHandler
+from pathlib import Path
+from types import TracebackType
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
 from filelock import FileLock
+from mmengine.config import ConfigDict
+from mmengine.device import get_device
 from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.fileio import LocalBackend
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
 from mmengine.runner import checkpoint as checkpoint_module
 
 from .utils.files import atomic_file
-from .utils.safe_pickle import DAMAGE
+from .utils.safe_pickle import DAMAGE, limited_growth, require_uncompressed
 
 SWITCH = 'GAIE_MMACTION_OFF'
+REFUSED = """checkpoint {path} is refused and nothing of it was run: {reason}.
+Only tensors, plain containers, NumPy numbers and mmengine's log buffers are read; \
+TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD has no effect on this. If you trust its source, keep its weights:
+  content = torch.load({path!r}, map_location='cpu', weights_only=False)
+  torch.save(dict(state_dict=content.get('state_dict', content)), NEW_PATH)
+or allow the class in a module of custom_imports: torch.serialization.add_safe_globals([CLASS])"""
 
 
 def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
@@ -32,60 +45,74 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
 
     Args:
         filename (str): Path of a local file.
-        map_location: As in :func:`torch.load`. Defaults to None.
+        map_location: Same as in :func:`torch.load`. Defaults to None.
 
     Returns:
         dict: The checkpoint.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        RuntimeError: If the file is damaged or no checkpoint, or if it holds
-            anything but tensors, plain containers and mmengine's own log buffers.
+        RuntimeError: If the file is damaged or not a checkpoint, or if it holds anything but
+            tensors, plain containers and mmengine's own log buffers.
     """
     path = os.path.expanduser(filename)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {filename} does not exist')
-    _require_uncompressed(path)
-    try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except torch.OutOfMemoryError:
-        raise  # is a RuntimeError, but says nothing about the file
-    except pickle.UnpicklingError as error:
-        # torch's own text advises to switch the check off, which is no way out
-        with open(path, 'rb') as file:
-            start = file.read(40)
-        if not start.startswith((b'PK', b'\x80')):  # neither a zip nor a pickle
-            raise RuntimeError(
-                f'{filename} is no checkpoint: it begins with {start!r}. Perhaps a web page or '
-                'the pointer of a large file was saved instead: download it again.') from error
-        found = re.search(r'GLOBAL (\S+)', str(error))
-        said = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
-        reason = (f'it holds {found[1]}' if found else said[1] if said else
-                  str(error).strip().splitlines()[0])
-        raise RuntimeError(
-            f'checkpoint {filename} is refused and nothing of it was run: {reason}. Only tensors, '
-            'plain containers and what mmengine writes are read. If you trust its source, keep its '
-            "weights alone: torch.save(dict(state_dict=torch.load(PATH, weights_only=False)"
-            "['state_dict']), NEW_PATH)") from error
-    except DAMAGE as error:
-        if 'torch.cuda.is_available() is False' in str(error):
-            raise RuntimeError(f'checkpoint {filename} holds tensors of a GPU, and none is visible '
-                               "here: load it with map_location='cpu'") from error
-        raise RuntimeError(f'checkpoint {filename} ({os.path.getsize(path)} bytes) cannot be '
-                           f'read: {error}. It is damaged or incomplete: download or save it '
-                           'again, or resume from an earlier one.') from error
-
-
-def _require_uncompressed(path: str) -> None:
-    """torch.save never compresses: records that would grow on reading are a trap for memory."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        declared = sum(record.file_size for record in archive.infolist())
     size = os.path.getsize(path)
-    if declared > size:
-        raise RuntimeError(f'checkpoint {path} is refused and nothing of it was run: its records '
-                           f'would take {declared} bytes, but the file has {size}')
+    with open(path, 'rb') as file:
+        start = file.read(40)
+        file.seek(0)
+        try:
+            require_uncompressed(file)
+            with limited_growth(size):
+                return torch.load(file, map_location=map_location, weights_only=True)
+        except torch.OutOfMemoryError:
+            raise  # is a RuntimeError, but says nothing about the file
+        except pickle.UnpicklingError as error:
+            if not start.startswith((b'PK', b'\x80')):  # neither a zip nor a pickle
+                raise RuntimeError(
+                    f'{filename} is not a checkpoint: it begins with {start!r}. Perhaps a web page '
+                    'or a Git LFS pointer was saved instead: download it again.') from error
+            # torch hides its reason behind the advice to switch the check off
+            said = str(error.__context__ or error)
+            name = re.search(r'GLOBAL (\S+)', said)
+            reason = f'it holds {name[1]}' if name else said.splitlines()[0].rstrip('.')
+            raise RuntimeError(REFUSED.format(path=filename, reason=reason)) from error
+        except DAMAGE as error:
+            if 'torch.cuda.is_available() is False' in str(error):
+                raise RuntimeError(f'checkpoint {filename} holds CUDA tensors, and no GPU is '
+                                   "visible: load it with map_location='cpu'") from error
+            raise RuntimeError(
+                f'checkpoint {filename} ({size} bytes) cannot be read ({type(error).__name__}: '
+                f'{error}). It is damaged or incomplete: download or save it again, or resume from '
+                'an earlier one.') from error
+
+
+def download(url: str, folder: str | None = None) -> str:
+    """Download a checkpoint once per node.
+
+    Args:
+        url (str): An http or https address.
+        folder (str, optional): Where to keep it. Defaults to None, PyTorch's hub folder.
+
+    Returns:
+        str: Path of the file.
+
+    Raises:
+        RuntimeError: If it cannot be downloaded.
+    """
+    folder = folder or os.path.join(torch.hub.get_dir(), 'checkpoints')
+    path = os.path.join(folder, os.path.basename(urlparse(url).path))
+    os.makedirs(folder, exist_ok=True)
+    with FileLock(f'{path}.lock'):  # the first process of each node downloads
+        if not os.path.exists(path):
+            try:
+                torch.hub.download_url_to_file(url, path)
+            except OSError as error:
+                raise RuntimeError(
+                    f'{url} cannot be downloaded ({error}): fetch it on another machine, and copy '
+                    f'it to {path}, or set its local path where the config has this URL') from error
+    return path
 
 
 def load_checkpoints_safely() -> None:
@@ -101,24 +128,12 @@ def load_checkpoints_safely() -> None:
 
     def load_from_http(filename: str, map_location: Any = None,
                        model_dir: str | None = None) -> dict:
-        folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
-        path = os.path.join(folder, os.path.basename(urlparse(filename).path))
-        os.makedirs(folder, exist_ok=True)
-        with FileLock(f'{path}.lock'):  # the first process of each node downloads
-            if not os.path.exists(path):
-                try:
-                    torch.hub.download_url_to_file(filename, path)
-                except (URLError, OSError) as error:
-                    raise RuntimeError(
-                        f'{filename} cannot be downloaded ({error}). Fetch it elsewhere and give '
-                        'its local path instead, for example --cfg-options '
-                        'model.backbone.pretrained=PATH') from error
-        return load_checkpoint_safely(path, map_location)
+        return load_checkpoint_safely(download(filename, model_dir), map_location)
 
     loader = checkpoint_module.CheckpointLoader
     loader.register_scheme(prefixes='', loader=load_from_local, force=True)
     loader.register_scheme(prefixes=['http://', 'https://'], loader=load_from_http, force=True)
-    # the loaders of torchvision://, open-mmlab:// and the like find an address and call this
+    # the loaders of torchvision://, open-mmlab:// and the like resolve to a URL and call this
     checkpoint_module.load_from_http = load_from_http
 
 
@@ -136,9 +151,8 @@ def write_files_atomically() -> None:
         except OSError as error:
             raise type(error)(
                 error.errno, f'{len(obj)} bytes cannot be written ({error.strerror}); '
-                'nothing half-written is left, and what was saved before is as it was. Make room, '
-                'or choose another --work-dir; a training goes on by --resume',
-                str(filepath)) from error
+                'nothing half-written is left, and earlier files are intact. Make room, or choose '
+                'another --work-dir, and continue with --resume', str(filepath)) from error
 
     LocalBackend.put = put
 
@@ -161,10 +175,103 @@ def dump_scores_first() -> None:
     Evaluator.__init__ = __init__
 
 
+def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
+    """List what would stop a run: missing annotation files and weights, ``--amp`` on a CPU.
+
+    Weights named by a URL are downloaded here.
+
+    Args:
+        cfg (ConfigDict): The whole config.
+        training (bool): Whether to train, else to test.
+
+    Returns:
+        list[str]: One line per problem.
+    """
+    problems = []
+    for part in ('train', 'val') if training else ('test', ):
+        loader = cfg.get(f'{part}_dataloader') or {}
+        dataset = loader.get('dataset') or {}
+        if not (isinstance(dataset, dict) and isinstance(dataset.get('ann_file'), str)):
+            continue
+        path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+        if dataset['ann_file'] and '://' not in path and not os.path.exists(path):
+            problems.append(f'{part}_dataloader: annotation file {path} does not exist: make it '
+                            'with tools/data/prepare_imigue.py, or set ann_file')
+    sources = [('load_from', cfg.get('load_from'))]
+    if training:
+        sources += _pretrained('model', cfg.get('model') or {})
+        wrapper = (cfg.get('optim_wrapper') or {}).get('type')
+        if wrapper == 'AmpOptimWrapper' and get_device() == 'cpu':
+            problems.append('--amp (AmpOptimWrapper) needs a GPU, and none is visible: leave it '
+                            'out, or set optim_wrapper.type=OptimWrapper')
+    for key, source in sources:
+        if not isinstance(source, str):
+            continue
+        try:
+            if source.startswith(('http://', 'https://')):
+                download(source)
+            elif '://' not in source and not os.path.isfile(os.path.expanduser(source)):
+                problems.append(f'{key}: {source} does not exist')
+        except RuntimeError as error:
+            problems.append(f'{key}: {error}')
+    return problems
+
+
+def _pretrained(name: str, part: Any) -> Iterator[tuple[str, Any]]:
+    """Config keys of the model that name weights to start from."""
+    for key, value in part.items() if isinstance(part, dict) else ():
+        if key == 'pretrained' or (key == 'checkpoint' and part.get('type') == 'Pretrained'):
+            yield f'{name}.{key}', value
+        else:
+            yield from _pretrained(f'{name}.{key}', value)
+
+
+def check_before_run() -> None:
+    """Report all missing files at once, before anything is built of them."""
+
+    def checked(run: Callable, training: bool) -> Callable:
+
+        @functools.wraps(run)
+        def run_checked(self: Runner) -> Any:
+            if problems := find_problems(self.cfg, training):
+                raise RuntimeError('nothing was run:\n  ' + '\n  '.join(problems))
+            return run(self)
+
+        return run_checked
+
+    for name in ('train', 'test'):
+        if not hasattr(getattr(Runner, name), '__wrapped__'):
+            setattr(Runner, name, checked(getattr(Runner, name), name == 'train'))
+
+
+def log_tracebacks() -> None:
+    """In MMAction2's scripts, end an error with its message; the traceback goes to the log file.
+
+    ``mim`` prints a traceback of its own after it.
+    """
+    script = Path(getattr(sys.modules['__main__'], '__file__', None) or '')
+    if script.resolve().parts[-2:] not in (('tools', 'train.py'), ('tools', 'test.py')):
+        return
+
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logs = [handler.baseFilename for handler in MMLogger.get_current_instance().handlers
+                if isinstance(handler, FileHandler)]
+        if not logs or not isinstance(error, Exception):
+            sys.__excepthook__(kind, error, trace)
+            return
+        with open(logs[0], 'a', encoding='utf-8') as file:
+            traceback.print_exception(kind, error, trace, file=file)
+        print(f'the traceback is in {logs[0]}\n{kind.__name__}: {error}', file=sys.stderr)
+
+    sys.excepthook = say
+
+
 POLICIES: dict[str, Callable[[], None]] = dict(
     safe_loading=load_checkpoints_safely,
     whole_files=write_files_atomically,
     dump_first=dump_scores_first,
+    check_first=check_before_run,
+    short_errors=log_tracebacks,
 )
 
 

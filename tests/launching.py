@@ -34,9 +34,15 @@ def test_command(config, checkpoint, *arguments, mim=True):
 test_command.__test__ = False
 
 
+def run(command, folder):
+    """Run a command with one thread in a folder; it finds the modules of the tests."""
+    paths = [str(ROOT), str(ROOT / 'tests'), os.environ.get('PYTHONPATH', '')]
+    return subprocess.run(command, cwd=folder, text=True, capture_output=True, env=dict(
+        os.environ, OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(filter(None, paths))))
+
+
 def launch(command, folder):
-    """Run a command with one thread in a folder; returns what it printed."""
-    result = subprocess.run(command, cwd=folder, text=True, capture_output=True,
-                            env=dict(os.environ, OMP_NUM_THREADS='1'))
+    """Run a command that must succeed; returns what it printed."""
+    result = run(command, folder)
     assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
     return result.stdout + result.stderr

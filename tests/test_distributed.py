@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from launching import run
 from tiny_training import make_runner, read_losses, write_config
 
 from gaie_mmaction.policy import load_checkpoint_safely
@@ -15,13 +16,9 @@ MIM = str(Path(sys.executable).with_name('mim'))
 
 
 def mim(command, config, *options):
-    """Run mim with two processes, which find tiny_training.py as this one does."""
-    folder = Path(__file__).parent
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(
-        [str(folder.parent), str(folder), os.environ.get('PYTHONPATH', '')]))
-    return subprocess.run(
-        [MIM, command, 'mmaction', str(config), '--launcher', 'pytorch', '--gpus', '2', *options],
-        env=environment, cwd=config.parent, capture_output=True, text=True)
+    """Run mim with two processes."""
+    return run([MIM, command, 'mmaction', str(config), '--launcher', 'pytorch', '--gpus', '2',
+                *options], config.parent)
 
 
 def metrics(work):

@@ -4,46 +4,21 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
+from random import Random
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
+from launching import run, train_command
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from test_compat import mmengine_checkpoint
+from tiny_training import write_config
 
 from gaie_mmaction import policy
-
-
-class Attack:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
-
-
-@pytest.mark.parametrize('name', ['system', 'getattr', 'eval'])
-def test_code_in_a_checkpoint_is_refused(tmp_path, name):
-    marker, path = tmp_path / 'attacked', str(tmp_path / 'bad.pth')
-    attack = dict(
-        system=Attack(os.system, f'touch {marker}'),
-        getattr=Attack(getattr, 'text', 'upper'),
-        eval=Attack(eval, f"open({str(marker)!r}, 'w')"))[name]
-    torch.save(dict(state_dict={}, meta=attack), path)
-    with pytest.raises(RuntimeError, match=f'{path} is refused and nothing of it was run'):
-        CheckpointLoader.load_checkpoint(path)
-    assert not marker.exists()
-
-
-def test_attack_would_work_without_the_workaround(tmp_path):
-    """So that the test above can fail."""
-    marker = tmp_path / 'attacked'
-    pickle.loads(pickle.dumps(Attack(os.system, f'touch {marker}')))
-    assert marker.exists()
 
 
 class Formed:
@@ -54,6 +29,26 @@ class Formed:
 
     def __reduce__(self):
         return self.form
+
+
+@pytest.mark.parametrize('name', ['system', 'getattr', 'eval'])
+def test_code_in_a_checkpoint_is_refused(tmp_path, name):
+    marker, path = tmp_path / 'attacked', str(tmp_path / 'bad.pth')
+    attack = dict(
+        system=Formed(os.system, (f'touch {marker}', )),
+        getattr=Formed(getattr, ('text', 'upper')),
+        eval=Formed(eval, (f"open({str(marker)!r}, 'w')", )))[name]
+    torch.save(dict(state_dict={}, meta=attack), path)
+    with pytest.raises(RuntimeError, match=f'{path} is refused and nothing of it was run'):
+        CheckpointLoader.load_checkpoint(path)
+    assert not marker.exists()
+
+
+def test_attack_would_work_without_the_workaround(tmp_path):
+    """So that the test above can fail."""
+    marker = tmp_path / 'attacked'
+    pickle.loads(pickle.dumps(Formed(os.system, (f'touch {marker}', ))))
+    assert marker.exists()
 
 
 def address_of(thing):
@@ -114,17 +109,6 @@ def test_functions_of_a_log_buffer_are_mmengines_own(tmp_path):
     assert 'other' not in HistoryBuffer._statistics_methods
 
 
-def test_arrays_are_saved_again_as_plain_ones(tmp_path):
-    """So that a checkpoint that was loaded and saved can be read without this package."""
-    colours = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    torch.save(dict(meta=dict(colours=colours)), tmp_path / 'a.pth')
-    loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))
-    np.testing.assert_array_equal(loaded['meta']['colours'], colours)
-    text = pickle.dumps(loaded)
-    assert b'gaie_mmaction' not in text
-    assert type(pickle.loads(text)['meta']['colours']) is np.ndarray
-
-
 def test_a_record_that_grows_on_reading_is_refused(tmp_path):
     torch.save(dict(state_dict=dict(weight=torch.zeros(1000, 1000))), tmp_path / 'a.pth')
     with zipfile.ZipFile(tmp_path / 'a.pth') as whole, \
@@ -134,6 +118,49 @@ def test_a_record_that_grows_on_reading_is_refused(tmp_path):
     assert (tmp_path / 'bomb.pth').stat().st_size < 50_000
     with pytest.raises(RuntimeError, match='bomb.pth is refused .* would take 40.* bytes'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'bomb.pth'))
+
+
+def test_bytes_that_are_named_a_thousand_times(tmp_path):
+    """One text of 20 KB in the file, and a thousand arrays of it."""
+    state = (1, (20_000, ), np.dtype('u1'), False, bytes(20_000))
+    arrays = [Formed(*NUMBER, state) for _ in range(1000)]
+    torch.save(dict(meta=arrays), tmp_path / 'bomb.pth', pickle_protocol=2)
+    assert (tmp_path / 'bomb.pth').stat().st_size < 120_000
+    with pytest.raises(RuntimeError, match='take more than 4 times its size, the limit .*MAX_GROW'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'bomb.pth'))
+
+
+def test_colours_of_mmpose(tmp_path):
+    """Its checkpoints hold arrays of uint8 in ``dataset_meta``."""
+    colours = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    for options in (dict(), dict(_use_new_zipfile_serialization=False)):
+        torch.save(dict(meta=dict(dataset_meta=dict(colours=colours))), tmp_path / 'a.pth',
+                   **options)
+        loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))
+        np.testing.assert_array_equal(loaded['meta']['dataset_meta']['colours'], colours)
+    text = pickle.dumps(loaded)  # saved again, the file can be read without this package
+    assert b'gaie_mmaction' not in text
+    assert type(pickle.loads(text)['meta']['dataset_meta']['colours']) is np.ndarray
+
+
+@pytest.mark.parametrize('value, reason', [
+    (np.array(['2020-01-01'], dtype='M8[D]'), "it holds a NumPy array of dtype 'M8'"),
+    (np.array([None]), "it holds a NumPy array of dtype 'O8'"),
+    (Path('a'), 'it holds pathlib.PosixPath'),
+])
+def test_refusal_names_the_type_and_the_way_out(tmp_path, monkeypatch, value, reason):
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')  # which has no effect
+    path, new = tmp_path / 'a.pth', tmp_path / 'new.pth'
+    torch.save(dict(state_dict=dict(weight=torch.ones(2)), meta=value), path)
+    with pytest.raises(RuntimeError) as error:
+        CheckpointLoader.load_checkpoint(str(path))
+    message = str(error.value)
+    for part in (reason, 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD has no effect', 'add_safe_globals'):
+        assert part in message
+    lines = [line.strip() for line in message.splitlines() if line.startswith('  ')]
+    assert len(lines) == 2
+    exec('\n'.join(lines), dict(torch=torch, NEW_PATH=new))
+    assert CheckpointLoader.load_checkpoint(str(new))['state_dict']['weight'].sum() == 2
 
 
 def test_what_is_not_damage_is_not_called_so(tmp_path, monkeypatch):
@@ -148,11 +175,41 @@ def test_what_is_not_damage_is_not_called_so(tmp_path, monkeypatch):
     with pytest.raises(torch.OutOfMemoryError, match='^CUDA out of memory'):
         policy.load_checkpoint_safely(fail(torch.OutOfMemoryError('CUDA out of memory')))
     text = 'Attempting to deserialize object on CUDA, but torch.cuda.is_available() is False.'
-    with pytest.raises(RuntimeError, match="a.pth holds tensors of a GPU.*map_location='cpu'"):
+    with pytest.raises(RuntimeError, match="a.pth holds CUDA tensors.*map_location='cpu'"):
         policy.load_checkpoint_safely(fail(RuntimeError(text)))
-    for error in (IndexError('pop'), TypeError('x'), AssertionError(), SystemError('y')):
-        with pytest.raises(RuntimeError, match='a.pth .* cannot be read'):
-            policy.load_checkpoint_safely(fail(error))
+
+
+def mutate(content, random):
+    """Changed, cut, removed or repeated bytes."""
+    content = bytearray(content)
+    kind, at = random.random(), random.randrange(len(content))
+    if kind < .6:
+        for _ in range(random.choice((1, 1, 2, 4, 16))):
+            content[random.randrange(len(content))] = random.randrange(256)
+    elif kind < .75:
+        del content[at:]
+    elif kind < .9:
+        del content[at:at + random.randrange(1, 64)]
+    else:
+        start = random.randrange(len(content))
+        content[at:at] = content[start:start + random.randrange(1, 64)]
+    return bytes(content)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_mutated_checkpoints(tmp_path, zipped):
+    """Whatever was changed, the file is read or refused."""
+    path = tmp_path / 'a.pth'
+    torch.save(mmengine_checkpoint(), path, _use_new_zipfile_serialization=zipped)
+    whole, refused = path.read_bytes(), 0
+    for seed in range(500):
+        path.write_bytes(mutate(whole, Random(seed)))
+        try:
+            policy.load_checkpoint_safely(str(path))
+        except RuntimeError as error:
+            assert type(error) is RuntimeError and str(path) in str(error)
+            refused += 1
+    assert 200 < refused < 500
 
 
 def test_each_node_downloads_for_itself(tmp_path, monkeypatch):
@@ -161,29 +218,65 @@ def test_each_node_downloads_for_itself(tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.dist.get_dist_info', lambda: (3, 8))
     calls = []
 
-    def download(address, path):
+    def fetch(address, path):
         calls.append(address)
         torch.save(dict(state_dict={}), path)
 
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
     address = 'https://example.com/weights.pth'
     for _ in range(2):
         assert CheckpointLoader.load_checkpoint(address) == dict(state_dict={})
     assert calls == [address]
-
-    def fail(*_):
-        raise URLError('unreachable')
-
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
-    with pytest.raises(RuntimeError, match='other.pth cannot be downloaded .*unreachable'):
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', unreachable)
+    with pytest.raises(RuntimeError, match='other.pth cannot be downloaded .*unreachable.* copy it '
+                                           f'to {tmp_path}/checkpoints/other.pth'):
         CheckpointLoader.load_checkpoint('https://example.com/other.pth')
+
+
+def unreachable(*_):
+    raise URLError('unreachable')
+
+
+def test_everything_that_is_missing_is_said_at_once(tmp_path, root, monkeypatch):
+    """Before anything is built: nobody waits for one error after the other."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', unreachable)
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    cfg.load_from = 'absent.pth'
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    monkeypatch.setattr(policy, 'get_device', lambda: 'cpu')
+    problems = policy.find_problems(cfg, training=True)
+    expected = [
+        'train_dataloader: annotation file data/imigue/trainval.csv does not exist: make it with',
+        'val_dataloader: annotation file data/imigue/val.csv does not exist',
+        '--amp (AmpOptimWrapper) needs a GPU, and none is visible: leave it out',
+        'load_from: absent.pth does not exist',
+        'model.backbone.pretrained: https://download.openmmlab.com/']
+    assert len(problems) == len(expected)
+    for problem, start in zip(problems, expected):
+        assert problem.startswith(start)
+    assert 'cannot be downloaded (<urlopen error unreachable>)' in problems[-1]
+    assert [line[:30] for line in policy.find_problems(cfg, training=False)] == [
+        'test_dataloader: annotation fi', 'load_from: absent.pth does not']
+
+
+def test_last_line_says_what_was_wrong(tmp_path):
+    """The traceback is in the log file; mim prints its own, to which nothing can be done."""
+    config = write_config(tmp_path, "load_from = 'absent.pth'")
+    result = run(train_command(config, mim=False), tmp_path)
+    *_, place, one, two = result.stderr.splitlines()
+    assert result.returncode == 1 and 'Traceback' not in result.stderr
+    assert (one, two) == ('RuntimeError: nothing was run:',
+                          '  load_from: absent.pth does not exist')
+    log = Path(place.removeprefix('the traceback is in '))
+    assert log.suffix == '.log' and 'Traceback (most recent call last)' in log.read_text()
 
 
 @pytest.mark.parametrize('content', [
     b'<!DOCTYPE html>', b'version https://git-lfs.github.com/spec/v1'])
 def test_something_else_saved_as_a_checkpoint(tmp_path, content):
     (tmp_path / 'weights.pth').write_bytes(content)
-    with pytest.raises(RuntimeError, match='weights.pth is no checkpoint: it begins with b.'
+    with pytest.raises(RuntimeError, match='weights.pth is not a checkpoint: it begins with b.'
                                            + content.decode()[:15]):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'weights.pth'))
 
@@ -246,5 +339,5 @@ def test_switches(off, expected):
 def test_unknown_switch(monkeypatch):
     monkeypatch.setenv(policy.SWITCH, 'dump_first,everything')
     with pytest.raises(ValueError, match='GAIE_MMACTION_OFF names everything, but the policies are '
-                                         'safe_loading, whole_files, dump_first'):
+                                         'safe_loading, whole_files, dump_first, check_first'):
         policy.apply()

@@ -95,13 +95,13 @@ class Odd:
 
 
 @pytest.mark.parametrize('odd, said', [
-    (np.array([Payload('victim')], dtype=object), r"an array of 'O8'"),
-    (np.zeros(2, dtype=[('a', 'O')]), r"an array of 'V8'"),
+    (np.array([Payload('victim')], dtype=object), r"a NumPy array of dtype 'O8'"),
+    (np.zeros(2, dtype=[('a', 'O')]), r"a NumPy array of dtype 'V8'"),
     # fields in the state of a number, so that eight bytes would become an address
     (Odd(np.dtype, ('i8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8)),
-     'an array of fields'),
+     'a NumPy array with fields'),
     (Odd(*np.zeros(1).__reduce__()[:2], (1, (1, ), np.dtype('f8'), False, [1])),
-     'an array of objects'),
+     'a NumPy array of objects'),
 ])
 def test_arrays_that_are_no_numbers(tmp_path, odd, said):
     path = tmp_path / 'a.pkl'
@@ -114,7 +114,7 @@ def test_arrays_beyond_their_bytes(tmp_path):
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(
         Odd(*np.zeros(1).__reduce__()[:2], (1, (1000, ), np.dtype('f8'), False, bytes(8)))))
-    with pytest.raises(ValueError, match=r'an array of shape \(1000,\) and float64, but with 8 b'):
+    with pytest.raises(ValueError, match=r'of shape \(1000,\) and dtype float64, but with 8 bytes'):
         load_pickle_safely(str(path))
 
 

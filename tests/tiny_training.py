@@ -60,13 +60,15 @@ class InventedClips(BaseDataset):
     Args:
         num_clips (int): Number of clips.
         broken (int): Clip whose frames are NaN. Defaults to -1, none.
+        labelled (bool): Whether the clips have labels. Defaults to True.
         kills_worker (int): Clip at which the process that reads it dies. Defaults to -1, none.
     """
 
     METAINFO = dict(classes=list('abcd'))
 
-    def __init__(self, num_clips, broken=-1, kills_worker=-1, **kwargs):
+    def __init__(self, num_clips, broken=-1, kills_worker=-1, labelled=True, **kwargs):
         self.num_clips, self.broken, self.kills_worker = num_clips, broken, kills_worker
+        self.labelled = labelled
         super().__init__(**kwargs)
 
     def load_data_list(self):
@@ -82,7 +84,8 @@ class InventedClips(BaseDataset):
         if idx == self.broken:
             clip = clip.float() * float('nan')
         sample = ActionDataSample(metainfo=dict(clip_id=info['clip_id']))
-        return dict(inputs=clip, data_samples=sample.set_gt_label(info['label']))
+        label = info['label'] if self.labelled else -1
+        return dict(inputs=clip, data_samples=sample.set_gt_label(label))
 
 
 @HOOKS.register_module(force=True)

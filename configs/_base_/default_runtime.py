@@ -7,5 +7,6 @@ default_hooks = dict(
     checkpoint_fit=dict(type='CheckpointFitHook'),
     num_classes=dict(type='NumClassCheckHook'),
     token_reducer=dict(type='TokenReducerCheckHook'),
+    submission=dict(type='SubmissionHook'),
     invalid_loss=dict(type='CheckInvalidLossHook'),
     preemption=dict(type='PreemptionHook'))

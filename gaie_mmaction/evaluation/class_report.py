@@ -1,11 +1,9 @@
-"""What the classes of a labelled part came to: confusion matrix, recall and numbers of clips."""
-import csv
+"""Per-class results of a labelled part: confusion matrix, recall and number of clips."""
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from mmaction.evaluation import ConfusionMatrix
 
 from ..utils.files import atomic_file
 
@@ -20,51 +18,45 @@ def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
                        classes: Sequence[str]) -> None:
     """Write ``confusion_matrix.csv``, ``recall.csv`` and a picture of each (``.png``).
 
-    The matrix in the csv holds numbers of clips, a row a true class. In the
-    picture each row is divided by its sum. Recall, the accuracy of a class, is empty for a
-    class without clips; its picture also shows how many clips each class has.
+    The csv of the matrix holds numbers of clips, one row per true class; in the picture each row
+    is divided by its sum. Recall, the accuracy of a class, is empty for a class without clips; its
+    picture also shows how many clips each class has.
 
     Args:
-        out_dir (str): Folder, made if missing.
+        out_dir (str): Folder, created if missing.
         predicted (np.ndarray): ``(clips,)``, in [0, classes).
         labels (np.ndarray): ``(clips,)``, in [0, classes).
-        classes (Sequence[str]): Their names.
+        classes (Sequence[str]): Class names.
 
     Raises:
         OSError: If a file cannot be written.
     """
-    matrix = ConfusionMatrix.calculate(predicted, labels, num_classes=len(classes)).numpy()
-    clips = matrix.sum(axis=1)
-    recalls = [f'{hits / number:.6f}' if number else ''
-               for hits, number in zip(matrix.diagonal(), clips)]
-    _write_csv(
-        os.path.join(out_dir, 'confusion_matrix.csv'), ('true \\ predicted', *classes),
-        [(name, *row) for name, row in zip(classes, matrix.tolist())])
-    _write_csv(
-        os.path.join(out_dir, 'recall.csv'), ('class', 'clips', 'recall'),
-        zip(classes, clips.tolist(), recalls))
+    import pandas as pd  # both slow to import
+    from sklearn.metrics import confusion_matrix, recall_score
+    ids = np.arange(len(classes))
+    matrix = confusion_matrix(labels, predicted, labels=ids)
+    recall = recall_score(labels, predicted, labels=ids, average=None, zero_division=np.nan)
+    tables = dict(
+        confusion_matrix=pd.DataFrame(matrix, pd.Index(classes, name='true \\ predicted'), classes),
+        recall=pd.DataFrame(dict(clips=matrix.sum(axis=1), recall=recall),
+                            pd.Index(classes, name='class')))
+    for name, table in tables.items():
+        with atomic_file(os.path.join(out_dir, f'{name}.csv')) as partial:
+            table.to_csv(partial, float_format='%.6f', lineterminator='\n')
     for name, draw in (('confusion_matrix', draw_confusion_matrix), ('recall', draw_recall)):
         with atomic_file(os.path.join(out_dir, f'{name}.png')) as partial:
             draw(matrix, classes).savefig(partial, format='png', dpi=DPI, bbox_inches='tight')
 
 
-def _write_csv(path: str, header: tuple, rows: Iterable[tuple]) -> None:
-    with atomic_file(path) as partial, open(partial, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     """Draw a confusion matrix in percent of each row.
 
-    Names stand at the rows alone; the columns have the numbers that the rows
-    end with. MMAction2's own ``ConfusionMatrix.plot`` puts the names at both, and
-    32 of them overlap.
+    Only the rows carry names; the columns carry the class ids that the rows end with.
+    MMAction2's ``ConfusionMatrix.plot`` writes names at both, and 32 of them overlap.
 
     Args:
-        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, a row a true class.
-        classes (Sequence[str]): Names.
+        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, one row per true class.
+        classes (Sequence[str]): Class names.
 
     Returns:
         matplotlib.figure.Figure: The picture. Rows without clips are grey.
@@ -93,11 +85,11 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure
 
 
 def draw_recall(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
-    """Draw the accuracy of each class beside its number of clips, and their mean.
+    """Draw the accuracy and the number of clips of each class.
 
     Args:
-        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, a row a true class.
-        classes (Sequence[str]): Names.
+        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, one row per true class.
+        classes (Sequence[str]): Class names.
 
     Returns:
         matplotlib.figure.Figure: The picture. A class without clips has no bar.

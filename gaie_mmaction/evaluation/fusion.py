@@ -1,21 +1,24 @@
 """Late fusion: one weighted sum of the scores of several networks.
 
-Letters: S streams (networks), N clips, C classes.
+Shapes: S streams (networks), N clips, C classes.
 """
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
+from scipy.stats import binomtest
 
-from ..utils.safe_pickle import load_pickle_safely
-from .miga_submission import accuracy
-from .submission_file import examples, submission_order
+from .metrics import accuracy
+from .score_dump import Scores, match, read_dump
+from .submission_file import examples, read_clip_ids, submission_order, write_submission
+
+if TYPE_CHECKING:  # slow to import
+    import pandas as pd
 
 KINDS = ('probabilities', 'logits')
 METHODS = ('grid', 'nelder-mead')
@@ -24,150 +27,10 @@ GRID_LIMIT = 20000
 TINY = 1e-12
 
 
-@dataclass
-class Scores:
-    """What one network says of some clips.
-
-    Attributes:
-        path (str): Where it comes from.
-        ids (list[str]): Of the N clips.
-        scores (np.ndarray): ``(N, C)`` float64.
-        labels (np.ndarray): ``(N,)``, -1 where there is none.
-    """
-    path: str
-    ids: list[str]
-    scores: np.ndarray
-    labels: np.ndarray
-
-
-def read_dump(path: str) -> Scores:
-    """Read what ``mim test --dump`` wrote, without running anything that it may hold.
-
-    Args:
-        path (str): The pickle: a list, for each clip a dict with ``clip_id``,
-            ``pred_score`` ``(C,)`` and ``gt_label`` ``(1,)``.
-
-    Returns:
-        Scores: Of its clips.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else, a clip twice, scores that are not finite,
-            or different numbers of classes.
-    """
-    samples = load_pickle_safely(path)
-    if not (isinstance(samples, list) and samples
-            and all(isinstance(sample, dict) for sample in samples)):
-        raise ValueError(f'{path} is no list of clips: make it by `mim test mmaction CONFIG '
-                         f'--checkpoint FILE --dump {path}`')
-    for key in ('clip_id', 'pred_score', 'gt_label'):
-        if lacking := sum(key not in sample for sample in samples):
-            way = ": add 'clip_id' to meta_keys of PackActionInputs" if key == 'clip_id' else ''
-            raise ValueError(f'{path}: {lacking} of {len(samples)} clips have no {key}{way}')
-    ids = [sample['clip_id'] for sample in samples]
-    if unnamed := [clip_id for clip_id in ids if not isinstance(clip_id, str)]:
-        raise ValueError(f'{path}: {len(unnamed)} clips have an id that is not a text, e.g. '
-                         f'{examples(unnamed)}')
-    repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
-    if repeated:
-        raise ValueError(f'{path}: {len(repeated)} clips occur more than once, e.g. '
-                         f'{examples(repeated)}')
-    rows = [_vector(path, sample) for sample in samples]
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1 or rows[0].ndim != 1:
-        raise ValueError(f'{path}: each clip needs one score a class, but there are the shapes '
-                         f"{sorted(shapes)}: set average_clips='prob' of the head")
-    scores = np.stack(rows)
-    broken = [clip_id for clip_id, row in zip(ids, scores) if not np.isfinite(row).all()]
-    if broken:
-        raise ValueError(f'{path}: the scores of {len(broken)} clips are not finite, e.g. '
-                         f'{examples(broken)}')
-    labels = np.array([_label(path, sample) for sample in samples])
-    if labels.max() >= scores.shape[1]:
-        raise ValueError(f'{path}: there are labels up to {labels.max()}, but scores of only '
-                         f'{scores.shape[1]} classes')
-    return Scores(path, ids, scores, labels)
-
-
-def _vector(path: str, sample: dict) -> np.ndarray:
-    scores = sample['pred_score']
-    if not isinstance(scores, (torch.Tensor, np.ndarray)):
-        raise ValueError(f'{path}: pred_score of clip {sample["clip_id"]} must be a tensor, but is '
-                         f'a {type(scores).__name__}')
-    scores = torch.as_tensor(scores)
-    # bfloat16 is too coarse to tell probabilities from logits by their sum
-    if scores.dtype not in (torch.float16, torch.float32, torch.float64):
-        raise ValueError(f'{path}: pred_score of clip {sample["clip_id"]} is {scores.dtype}, but '
-                         'must be float32 (or float16, float64): cast it before it is dumped')
-    return scores.detach().double().cpu().numpy()
-
-
-def _label(path: str, sample: dict) -> int:
-    label = sample['gt_label']
-    if not isinstance(label, (torch.Tensor, np.ndarray, np.integer, int)):
-        raise ValueError(f'{path}: gt_label of clip {sample["clip_id"]} must be a tensor, but is a '
-                         f'{type(label).__name__}')
-    label = torch.as_tensor(label)
-    if label.is_floating_point() or label.is_complex():
-        raise ValueError(f'{path}: gt_label of clip {sample["clip_id"]} is {label.dtype}, but must '
-                         'be an integer')
-    if label.numel() != 1:
-        raise ValueError(f'{path}: clip {sample["clip_id"]} has {label.numel()} labels instead of '
-                         'one')
-    return int(label)
-
-
-def match(streams: Sequence[Scores]) -> list[Scores]:
-    """Bring the clips of all streams into the order of the first, by their ids.
-
-    Args:
-        streams (Sequence[Scores]): At least one.
-
-    Returns:
-        list[Scores]: With the same ids each.
-
-    Raises:
-        ValueError: If a clip is missing in one, or if their labels or numbers of
-            classes differ.
-    """
-    first, matched = streams[0], []
-    for stream in streams:
-        places = {clip_id: k for k, clip_id in enumerate(stream.ids)}
-        missing = sorted(set(first.ids) - set(places), key=submission_order)
-        extra = sorted(set(places) - set(first.ids), key=submission_order)
-        if missing or extra:
-            parts = [f'{len(clips)} clips are only in {path}, e.g. {examples(clips)}'
-                     for clips, path in ((missing, first.path), (extra, stream.path)) if clips]
-            raise ValueError(f'{"; ".join(parts)}: test all networks on the same part')
-        if stream.scores.shape[1] != first.scores.shape[1]:
-            raise ValueError(f'{first.path} has {first.scores.shape[1]} classes, but {stream.path} '
-                             f'has {stream.scores.shape[1]}')
-        order = [places[clip_id] for clip_id in first.ids]
-        labels = stream.labels[order]
-        if (labels != first.labels).any():
-            clips = [clip_id for clip_id, differs in zip(first.ids, labels != first.labels)
-                     if differs]
-            raise ValueError(f'{first.path} and {stream.path} have different labels of '
-                             f'{len(clips)} clips, e.g. {examples(clips)}')
-        matched.append(Scores(stream.path, list(first.ids), stream.scores[order], labels))
-    return matched
-
-
-def kind_of(scores: np.ndarray) -> str:
+def get_kind(scores: np.ndarray) -> str:
     """``'probabilities'`` if all rows of ``(N, C)`` are >= 0 and sum to 1, else ``'logits'``."""
     sums = np.abs(scores.sum(axis=1) - 1)
     return 'probabilities' if (scores >= 0).all() and (sums < SUM_TOLERANCE).all() else 'logits'
-
-
-def _to_logits(scores: np.ndarray, kind: str) -> np.ndarray:
-    if kind not in KINDS:
-        raise ValueError(f'kind must be one of {KINDS}, but got {kind!r}')
-    if kind == 'logits':
-        return scores
-    if kind_of(scores) != kind:
-        raise ValueError('the scores are no probabilities: rows are not in [0, 1] or do not sum '
-                         'to 1; take them for logits')
-    return np.log(np.maximum(scores, TINY))
 
 
 def to_probabilities(scores: np.ndarray, kind: str, temperature: float = 1.) -> np.ndarray:
@@ -177,58 +40,46 @@ def to_probabilities(scores: np.ndarray, kind: str, temperature: float = 1.) -> 
         scores (np.ndarray): ``(N, C)``.
         kind (str): ``'logits'`` or ``'probabilities'``.
         temperature (float): Divides logits, or the logarithms of probabilities, before
-            the softmax. Above 1 it makes them flatter. Defaults to 1.
+            the softmax; above 1 it flattens them. Defaults to 1.
 
     Returns:
         np.ndarray: ``(N, C)``; probabilities with temperature 1 as they are.
 
     Raises:
-        ValueError: If ``kind`` is neither, or says that scores are probabilities,
-            which they are not.
+        ValueError: If ``kind`` is neither, or if the scores are not probabilities although it
+            says so.
     """
-    logits = _to_logits(scores, kind)
-    if kind == 'probabilities' and temperature == 1:
-        return scores
-    return softmax(logits / temperature, axis=1)
+    if kind not in KINDS:
+        raise ValueError(f'kind must be one of {KINDS}, but got {kind!r}')
+    if kind == 'probabilities':
+        if get_kind(scores) != kind:
+            raise ValueError('the scores are not probabilities: rows are not in [0, 1] or do not '
+                             'sum to 1; treat them as logits')
+        if temperature == 1:
+            return scores
+        scores = np.log(np.maximum(scores, TINY))
+    return softmax(scores / temperature, axis=1)
 
 
 def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean of ``-log p`` of the true class; ``(N, C)`` and ``(N,)``."""
+    # scikit-learn's log_loss takes milliseconds, and the search calls this thousands of times
     true = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(true, TINY)).mean())
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray, kind: str) -> float:
-    """Temperature of the lowest negative log likelihood, between 0.05 and 20.
-
-    "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
-
-    Args:
-        scores (np.ndarray): ``(N, C)`` of the validation part.
-        labels (np.ndarray): ``(N,)``.
-        kind (str): As of :func:`to_probabilities`.
-
-    Returns:
-        float: The temperature.
-    """
-    logits = _to_logits(scores, kind)
+    """Temperature with the lowest negative log likelihood, between 0.05 and 20."""
 
     def loss(log_temperature: float) -> float:
-        log_p = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -log_p[np.arange(len(labels)), labels].mean()
+        return negative_log_likelihood(
+            to_probabilities(scores, kind, np.exp(log_temperature)), labels)
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log((.05, 20)), method='bounded').x))
 
 
 def check_weights(weights: Sequence[float] | np.ndarray, streams: int) -> np.ndarray:
-    """Weights as an array.
-
-    Args:
-        weights (Sequence[float]): One a stream.
-        streams (int): S.
-
-    Returns:
-        np.ndarray: ``(S,)``, as given.
+    """Weights as an array ``(S,)``.
 
     Raises:
         ValueError: If there are not S, one is negative or not finite, or all are 0.
@@ -245,34 +96,34 @@ def check_weights(weights: Sequence[float] | np.ndarray, streams: int) -> np.nda
 
 def fuse(probabilities: Sequence[np.ndarray],
          weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Weighted sum of the streams, as MMAction2's ``get_weighted_score``.
+    """Weighted sum of the streams, same as MMAction2's ``get_weighted_score``.
 
     Args:
         probabilities (Sequence[np.ndarray]): S of ``(N, C)``.
-        weights (Sequence[float]): One a stream; their sum need not be 1.
+        weights (Sequence[float]): One per stream; their sum need not be 1.
 
     Returns:
         np.ndarray: ``(N, C)``.
 
     Raises:
-        ValueError: As of :func:`check_weights`.
+        ValueError: See :func:`check_weights`.
     """
     return np.tensordot(check_weights(weights, len(probabilities)), np.stack(probabilities), 1)
 
 
 def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, method: str = 'grid',
                    steps: int = 20) -> np.ndarray:
-    """Weights that are best on the given clips, which must be no test clips.
+    """Find the best weights on the given clips, which must not be test clips.
 
     Args:
         probabilities (Sequence[np.ndarray]): S of ``(N, C)``.
         labels (np.ndarray): ``(N,)``.
         method (str): ``'grid'`` tries all weights that are multiples of ``1 / steps`` and takes
-            the best Top-1, of equal ones that of the lowest negative log likelihood of the fused
+            the best Top-1, of equal ones the lowest negative log likelihood of the fused
             scores; with more than 20,000 of them the steps get coarser. ``'nelder-mead'``
-            minimises that likelihood from equal weights on, as Top-1 has no slope.
+            minimises that likelihood, starting from equal weights, as Top-1 has no slope.
             Defaults to ``'grid'``.
-        steps (int): Of the grid. Defaults to 20.
+        steps (int): Steps of the grid. Defaults to 20.
 
     Returns:
         np.ndarray: ``(S,)``, their sum is 1.
@@ -292,8 +143,9 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
                           method='Nelder-Mead', options=dict(maxiter=400 * streams))
         return softmax(result.x)
 
-    def rank(weights: np.ndarray) -> tuple[float, float]:
-        return accuracy(fuse(probabilities, weights), labels)['top1'], -loss(weights)
+    def rank(weights: np.ndarray) -> tuple[int, float]:
+        fused = fuse(probabilities, weights)
+        return (fused.argmax(axis=1) == labels).sum(), -negative_log_likelihood(fused, labels)
 
     return max(_grid(streams, steps), key=rank)
 
@@ -309,11 +161,130 @@ def _grid(streams: int, steps: int) -> list[np.ndarray]:
     return points
 
 
-def standard_error(share: float, clips: int) -> float:
-    """Standard error of a share of hits among some clips.
+@dataclass
+class Fusion:
+    """Result of :func:`fuse_dumps`.
 
-    After Agresti and Coull ("Approximate is better than exact", The American Statistician
-    52, 1998): two hits and two misses are added, so that it is not 0 where all are hits.
+    Attributes:
+        kinds (list[str]): What each dump holds, one of :data:`KINDS`.
+        ids (list[str]): Clip ids, N of them.
+        scores (np.ndarray): ``(N, C)`` fused.
+        weights (np.ndarray): ``(S,)``.
+        table (pd.DataFrame): One row per labelled part and network, and one for the sum.
+        notes (list[str]): What to know about the table.
     """
-    share = (share * clips + 2) / (clips + 4)
-    return float(np.sqrt(share * (1 - share) / (clips + 4)))
+    kinds: list[str]
+    ids: list[str]
+    scores: np.ndarray
+    weights: np.ndarray
+    table: 'pd.DataFrame'
+    notes: list[str]
+
+
+def fuse_dumps(preds: Sequence[str],
+               weights: Sequence[float] | None = None,
+               val_preds: Sequence[str] = (),
+               search: str | None = None,
+               calibrate: bool = False,
+               kind: str | None = None) -> Fusion:
+    """Fuse the dumps of S networks, matched by clip id.
+
+    Args:
+        preds (Sequence[str]): Paths of the dumps, one per network.
+        weights (Sequence[float], optional): One per network. Defaults to None, equal weights.
+        val_preds (Sequence[str]): Dumps of the same networks on the validation part.
+        search (str, optional): One of :data:`METHODS`: find the weights on ``val_preds``.
+        calibrate (bool): Fit one temperature per network on ``val_preds``. Defaults to False.
+        kind (str, optional): One of :data:`KINDS`. Defaults to None, see :func:`get_kind`.
+
+    Returns:
+        Fusion: Scores, weights, and accuracies of the labelled parts.
+
+    Raises:
+        OSError: If a dump cannot be read.
+        ValueError: If one is not a dump, if they do not match, if ``val_preds`` have unlabelled
+            clips or clips of ``preds``, or if the weights are wrong.
+    """
+    import pandas as pd
+    streams = len(preds)
+    fusion_weights = check_weights(weights or [1] * streams, streams)
+    tests = match([read_dump(path) for path in preds])
+    vals = match([read_dump(path) for path in val_preds]) if val_preds else []
+    # what a network outputs does not depend on the part, so both are read in the same way
+    kinds = [kind or get_kind(test.scores) for test in tests]
+    temperatures = [1.] * streams
+    if vals:
+        _require_other_labelled_clips(vals[0], tests[0])
+    if calibrate:
+        temperatures = [fit_temperature(val.scores, val.labels, name)
+                        for val, name in zip(vals, kinds)]
+    rows, notes = [], []
+    for part, parts in (('validation', vals), ('test', tests)):
+        if not parts:
+            continue
+        labels = parts[0].labels
+        probabilities = [to_probabilities(stream.scores, name, temperature)
+                         for stream, name, temperature in zip(parts, kinds, temperatures)]
+        if search and part == 'validation':
+            fusion_weights = search_weights(probabilities, labels, search)
+        fused = fuse(probabilities, fusion_weights)
+        if unlabelled := int((labels < 0).sum()):
+            notes.append(f'{unlabelled} of {len(labels)} clips have no label: no accuracy of the '
+                         f'{part} part')
+            continue
+        names = [(stream.path, f'{weight:.3f}', f'{temperature:.2f}') for stream, weight,
+                 temperature in zip(parts, fusion_weights, temperatures)] + [('fused', '', '')]
+        for scores, name in zip((*probabilities, fused), names):
+            values = accuracy(scores, labels)
+            rows.append((part, len(labels), *name,
+                         *(100 * values[key] for key in ('top1', 'top5', 'mean1'))))
+        if part == 'validation' and (search or calibrate):
+            notes.append(_size_warning(fused, labels, streams if search else 0))
+    table = pd.DataFrame(rows, columns=['part', 'clips', 'network', 'weight', 'temperature',
+                                        'Top-1 %', 'Top-5 %', 'mean class %'])
+    return Fusion(kinds, tests[0].ids, fused, fusion_weights, table, notes)
+
+
+def _require_other_labelled_clips(val: Scores, test: Scores) -> None:
+    both = sorted(set(val.ids) & set(test.ids), key=submission_order)
+    if both:
+        raise ValueError(f'{len(both)} clips are in --val-preds and in the fused part too, e.g. '
+                         f'{examples(both)}: nothing may be fitted on the clips that are fused')
+    if (val.labels < 0).any():
+        raise ValueError(f'{int((val.labels < 0).sum())} clips of --val-preds have no label')
+
+
+def _size_warning(fused: np.ndarray, labels: np.ndarray, streams: int) -> str:
+    hits = int((fused.argmax(axis=1) == labels).sum())
+    low, high = binomtest(hits, len(labels)).proportion_ci(method='wilson')
+    fitted = f'the weights of {streams} networks' if streams else 'the temperatures'
+    return (f'warning: {fitted} were fitted on {len(labels)} clips. The 95 % confidence interval '
+            f'of their Top-1 is {100 * low:.1f} to {100 * high:.1f} %: smaller differences mean '
+            'nothing, and the fused accuracy of the validation part is too optimistic')
+
+
+def write_fusion(fusion: Fusion, out: str, ann_file: str, num_classes: int, format: str) -> None:
+    """Write the leaderboard file of a whole part.
+
+    Args:
+        fusion (Fusion): Scores of the part.
+        out (str): Path, ``.csv`` or ``.zip``.
+        ann_file (str): Annotation file of the part.
+        num_classes (int): Number of classes of the leaderboard.
+        format (str): See :func:`.write_submission`.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+        ValueError: If the clips are not those of ``ann_file``, or there are other classes.
+    """
+    if fusion.scores.shape[1] != num_classes:
+        raise ValueError(f'the dumps have scores of {fusion.scores.shape[1]} classes, but the '
+                         f'leaderboard has {num_classes} (--num-classes); {out} was not written')
+    expected, given = set(read_clip_ids(ann_file, num_classes)), set(fusion.ids)
+    for what, clips in ((f'are not in {ann_file}', given - expected),
+                        (f'of {ann_file} are not in the dumps', expected - given)):
+        if clips:
+            raise ValueError(f'{len(clips)} clips {what}, e.g. '
+                             f'{examples(sorted(clips, key=submission_order))}; {out} was not '
+                             'written')
+    write_submission(out, fusion.ids, fusion.scores.argmax(axis=1).tolist(), format)

@@ -10,29 +10,35 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ..datasets.annotations import read_annotations
 from ..utils.files import require_writable
 from .class_report import write_class_report
-from .submission_file import examples, require_format, submission_order, write_submission
+from .metrics import accuracy
+from .submission_file import (
+    FORMATS,
+    examples,
+    read_clip_ids,
+    require_format,
+    submission_order,
+    write_submission,
+)
 
 
 @METRICS.register_module()
 class MiGASubmission(BaseMetric):
-    """Accuracy where there are labels, and the MiGA challenge's leaderboard file.
+    """Accuracy of a labelled part, and the MiGA challenge's leaderboard file.
 
-    Labelled clips give ``acc/top1``, ``acc/top5`` and ``acc/mean1``, each in [0, 1]; the
-    last is the mean over the classes that occur in the labels. Of an unlabelled
-    part (label -1) no accuracy is given. The leaderboard file has a row a clip, in
-    order of video id, then row number.
+    Labelled clips give ``acc/top1``, ``acc/top5`` and ``acc/mean1``, each in [0, 1]; the last is
+    the mean over the classes that occur in the labels. An unlabelled part (label -1) has no
+    accuracy. The leaderboard file has one row per clip, ordered by video id, then row number.
 
-    A file is only written when it is complete: one prediction of each clip of the
-    dataset's annotation file, which is read again for it (of a dataset that does not
-    name one in its metainfo, of as many clips as it has). Until then a file of the same
-    name stays as it is.
+    The file is written only if it is complete, with one prediction for each clip of the dataset's
+    annotation file, which is read again for it (for a dataset that does not name one in its
+    metainfo: as many clips as the dataset has). Otherwise an existing file stays as it is.
 
     Args:
-        out_file (str, optional): Where the file goes, from the current folder.
-            Defaults to None, no file.
+        out_file (str, optional): Path of the leaderboard file. Defaults to None: the work folder's
+            ``prediction.csv`` (``Submission.zip`` of format 2023) for an unlabelled part, no file
+            for a labelled one.
         format (str or int): ``'2025'`` (also of 2026): header ``Id,Target``; a csv, or a zip
             with ``prediction.csv`` if ``out_file`` ends in ``.zip``. ``'2023'``: a zip with
             ``Submission.csv``, no header. Defaults to ``'2025'``.
@@ -42,7 +48,7 @@ class MiGASubmission(BaseMetric):
         prefix (str, optional): Replaces ``acc`` in the names. Defaults to None.
 
     Raises:
-        ValueError: If there is no such format, or its files end otherwise.
+        ValueError: If there is no such format, or its files have another ending.
         OSError: If ``out_file`` or ``out_dir`` cannot be written to.
     """
 
@@ -58,6 +64,7 @@ class MiGASubmission(BaseMetric):
         self.out_file = out_file
         self.format = str(format)  # a number when it comes from --cfg-options
         self.out_dir = out_dir
+        self.work_dir: str | None = None  # SubmissionHook sets it
         require_format(out_file, self.format)
         # now, and not after the whole test
         if out_file is not None:
@@ -79,11 +86,12 @@ class MiGASubmission(BaseMetric):
         """
         for sample in data_samples:
             if 'clip_id' not in sample:
-                raise KeyError("MiGASubmission needs the clips' ids: add 'clip_id' to meta_keys of "
-                               'PackActionInputs in the test pipeline')
+                raise KeyError("MiGASubmission needs the ids of the clips: use an IMiGUEDataset "
+                               "with 'clip_id' in meta_keys of PackActionInputs, or the metric "
+                               'AccMetric')
             scores = sample['pred_score'].float().cpu().numpy()
             if scores.ndim != 1:
-                raise ValueError(f'MiGASubmission needs a score a class, but clip '
+                raise ValueError(f'MiGASubmission needs one score per class, but clip '
                                  f'{sample["clip_id"]} has scores of shape {scores.shape}: set '
                                  "average_clips='prob' of the head")
             self.results.append(
@@ -93,17 +101,17 @@ class MiGASubmission(BaseMetric):
         """Gather the results of all processes, check and evaluate them.
 
         Args:
-            size (int): Number of clips of the dataset. mmengine drops what lies behind
-                it: the clips that its sampler repeated, to give each process as many.
+            size (int): Number of clips of the dataset. mmengine drops the results beyond it: the
+                clips that its sampler repeated so that each process has as many.
 
         Returns:
-            dict[str, float]: As :meth:`compute_metrics`, names with the prefix.
+            dict[str, float]: Same as :meth:`compute_metrics`, names with the prefix.
         """
         self._size = size
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Accuracy, and the files that are wanted.
+        """Compute the accuracy and write the files.
 
         Args:
             results (list[dict]): What :meth:`process` kept, of all processes.
@@ -113,25 +121,34 @@ class MiGASubmission(BaseMetric):
 
         Raises:
             ValueError: If a clip is missing or occurs twice, or is not in the annotation
-                file, if only some clips have a label, or if scores are not finite or not as
-                many as classes. No file is written then.
+                file, if only some clips have a label, or if scores are not finite or not one per
+                class. No file is written then.
             OSError: If a file cannot be written.
         """
         ids = [result['clip_id'] for result in results]
-        self._check_number(ids)
         scores = np.stack([result['scores'] for result in results])
-        self._check_scores(ids, scores)
         labels = np.array([result['label'] for result in results])
         unlabelled = int((labels < 0).sum())
-        if 0 < unlabelled < len(labels):
-            raise ValueError(f'{unlabelled} of {len(labels)} clips have no label (-1): evaluate '
-                             f'labelled and unlabelled clips apart; {self._not_written()}')
-        predicted = scores.argmax(axis=1)
-        if self.out_file is not None:
-            self._submit(self.out_file, ids, predicted, labelled=not unlabelled)
+        out_file = self.out_file
+        if out_file is None and unlabelled and self.work_dir is not None:
+            name = FORMATS[self.format].member.replace('.csv', FORMATS[self.format].endings[0])
+            out_file = os.path.join(self.work_dir, name)
+        try:
+            self._check(ids, scores)
+            if 0 < unlabelled < len(labels):
+                raise ValueError(f'{unlabelled} of {len(labels)} clips have no label (-1): '
+                                 'evaluate labelled and unlabelled clips separately')
+            predicted = scores.argmax(axis=1)
+            if out_file is not None and self._is_complete(ids, labelled=not unlabelled):
+                self._write(out_file, ids, predicted)
+        except ValueError as error:
+            left = out_file is not None and os.path.exists(out_file)
+            raise ValueError(f'{error}; nothing was written' + (
+                f', and {out_file} is left from an earlier run' if left else '')) from error
         if unlabelled:
-            print_log('the clips have no labels: no accuracy and no confusion matrix',
-                      logger='current')
+            print_log('the clips have no labels: no accuracy and no confusion matrix' + (
+                ', and no leaderboard file without out_file' if out_file is None else ''),
+                logger='current')
             return {}
         if self.out_dir is not None:
             classes = self._meta('classes') or [str(label) for label in range(scores.shape[1])]
@@ -143,79 +160,54 @@ class MiGASubmission(BaseMetric):
     def _meta(self, key: str) -> Any:
         return (self.dataset_meta or {}).get(key)
 
-    def _check_number(self, ids: list[str]) -> None:
+    def _check(self, ids: list[str], scores: np.ndarray) -> None:
         repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
         if repeated:
             raise ValueError(f'{len(repeated)} clips occur more than once, e.g. '
-                             f'{examples(repeated)}; {self._not_written()}')
+                             f'{examples(repeated)}')
         if len(ids) != self._size:
             raise ValueError(f'there are predictions of {len(ids)} clips, but the dataset has '
-                             f'{self._size}; {self._not_written()}')
-
-    def _check_scores(self, ids: list[str], scores: np.ndarray) -> None:
+                             f'{self._size}')
         classes = self._meta('classes')
         if classes is not None and scores.shape[1] != len(classes):
             raise ValueError(f'the model has {scores.shape[1]} classes, but the dataset '
-                             f'{len(classes)}: set model.cls_head.num_classes; '
-                             f'{self._not_written()}')
-        broken = [clip_id for clip_id, finite in zip(ids, np.isfinite(scores).all(axis=1))
-                  if not finite]
+                             f'{len(classes)}: set model.cls_head.num_classes')
+        broken = [ids[k] for k in np.flatnonzero(~np.isfinite(scores).all(axis=1))]
         if broken:
             raise ValueError(f'the scores of {len(broken)} clips are not finite, e.g. '
                              f'{examples(broken)}: the training diverged, or their input is '
-                             f'broken; {self._not_written()}')
+                             'broken')
 
-    def _submit(self, out_file: str, ids: list[str], predicted: np.ndarray,
-                labelled: bool) -> None:
-        """Write the leaderboard file, if the clips are those of the annotation file."""
+    def _is_complete(self, ids: list[str], labelled: bool) -> bool:
+        """Compare with the annotation file; a labelled part may be evaluated in pieces."""
         ann_file = self._meta('ann_file')
-        if ann_file is not None:
-            expected = {clip['clip_id'] for clip in
-                        read_annotations(ann_file, len(self._meta('classes')))}
-            unknown = sorted(set(ids) - expected, key=submission_order)
-            if unknown:
-                raise ValueError(f'{len(unknown)} clips are not in {ann_file}, e.g. '
-                                 f'{examples(unknown)}; {self._not_written()}')
-            missing = sorted(expected - set(ids), key=submission_order)
-            message = (f'{len(missing)} of {len(expected)} clips of {ann_file} have no prediction, '
-                       f'e.g. {examples(missing)}: a leaderboard file needs the whole part, '
-                       f'without indices; {self._not_written()}')
-            if missing and not labelled:
-                raise ValueError(message)
-            if missing:  # a labelled part may be evaluated in pieces
-                print_log(message, logger='current', level=logging.WARNING)
-                return
+        if ann_file is None:
+            return True
+        expected = set(read_clip_ids(ann_file, len(self._meta('classes'))))
+        unknown = sorted(set(ids) - expected, key=submission_order)
+        if unknown:
+            raise ValueError(f'{len(unknown)} clips are not in {ann_file}, e.g. '
+                             f'{examples(unknown)}')
+        missing = sorted(expected - set(ids), key=submission_order)
+        message = (f'{len(missing)} of {len(expected)} clips of {ann_file} have no prediction, '
+                   f'e.g. {examples(missing)}: a leaderboard file needs the whole part, '
+                   'without indices')
+        if missing and not labelled:
+            raise ValueError(message)
+        if missing:
+            print_log(f'{message}; nothing was written', logger='current', level=logging.WARNING)
+        return not missing
+
+    def _write(self, out_file: str, ids: list[str], predicted: np.ndarray) -> None:
+        replaced = os.path.exists(out_file)
         try:
             write_submission(out_file, ids, predicted.tolist(), self.format)
         except OSError as error:
             raise OSError(
-                f'{out_file} cannot be written: {error}; {self._not_written()}. With `--dump '
+                f'{out_file} cannot be written: {error}; an earlier file is intact. With `--dump '
                 'scores.pkl` the test keeps the scores of all clips, also when this file fails, '
-                'and `mim run mmaction eval_metric CONFIG scores.pkl` makes it of them') from error
-        print_log(f'{len(ids)} predictions are written to {os.path.abspath(out_file)}',
-                  logger='current')
-
-    def _not_written(self) -> str:
-        if self.out_file is None or not os.path.exists(self.out_file):
-            return 'nothing was written'
-        return f'nothing was written, and {self.out_file} is left from an earlier run'
-
-
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Top-1, Top-5 and mean class accuracy.
-
-    Args:
-        scores (np.ndarray): ``(clips, classes)``, higher = more likely.
-        labels (np.ndarray): ``(clips,)``, in [0, classes).
-
-    Returns:
-        dict[str, float]: ``top1``, ``top5`` and ``mean1`` (mean over the classes that
-        occur in ``labels``), each in [0, 1]. With ties the lower class wins.
-    """
-    ranked = np.argsort(-scores, axis=1, kind='stable')
-    hit = ranked[:, 0] == labels
-    recalls = [hit[labels == label].mean() for label in np.unique(labels)]
-    return dict(
-        top1=float(hit.mean()),
-        top5=float((ranked[:, :5] == labels[:, None]).any(axis=1).mean()),
-        mean1=float(np.mean(recalls)))
+                'and `mim run mmaction eval_metric CONFIG scores.pkl` makes it from them'
+            ) from error
+        print_log(f'{len(ids)} predictions are written to {os.path.abspath(out_file)}'
+                  + ', replacing an earlier file' * replaced, logger='current',
+                  level=logging.WARNING if replaced else logging.INFO)

@@ -1,18 +1,20 @@
 """Checking a leaderboard file, whoever wrote it."""
 import csv
-import io
 import os
 import re
 import zipfile
 import zlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from .submission_file import FORMATS, HEADER, examples, submission_order
 
 FORMAT_OF_MEMBER = {specification.member: name for name, specification in FORMATS.items()}
+MAX_BYTES = 4 * 2**20  # of the csv; iMiGUE's test part takes 45 KB
+MAX_RATIO = 100  # of its size to that of its zip; a real one has about 5
 LONGEST = 80  # characters of a faulty line that are shown
+SUSPICIOUS_SHARE = .9  # of one class; the most frequent one of the training part has 0.29
 
 
 @dataclass
@@ -21,20 +23,43 @@ class SubmissionReport:
     format: str
     container: str  # 'csv' or 'zip'
     num_rows: int = 0
-    targets: dict[str, int] = field(default_factory=dict)  # class by clip id, where it is valid
+    targets: dict[str, int] = field(default_factory=dict)  # valid class by clip id
     faults: dict[str, list[str]] = field(  # every case by kind
         default_factory=lambda: defaultdict(list))
 
+    def fault_lines(self) -> list[str]:
+        """One line per kind of fault: number of cases, and the first of them."""
+        return [f'  {kind}: {len(cases)}, e.g. {examples(cases)}'
+                for kind, cases in self.faults.items()]
 
-def check_submission(path: str, clip_ids: Sequence[str], num_classes: int) -> SubmissionReport:
+    def class_lines(self, classes: Sequence[str]) -> list[str]:
+        """One line per class, and a warning if nearly all clips are of one class."""
+        counts = Counter(self.targets.values())
+        lines = ['class  clips']
+        lines += [f'{label:5} {counts[label]:6}  {name}' for label, name in enumerate(classes)]
+        (most, number), = counts.most_common(1)
+        share = number / counts.total()
+        if share > SUSPICIOUS_SHARE:
+            lines.append(f'warning: {100 * share:.1f} % of the clips are predicted as class {most} '
+                         f'({classes[most]})')
+        return lines
+
+
+def check_submission(path: str,
+                     clip_ids: Collection[str],
+                     num_classes: int,
+                     max_bytes: int = MAX_BYTES,
+                     max_ratio: int = MAX_RATIO) -> SubmissionReport:
     """Check a leaderboard file of any format against the clips of the test part.
 
     The format is recognised by the content.
 
     Args:
         path (str): The file.
-        clip_ids (Sequence[str]): Ids of all clips of the test part, in any order.
+        clip_ids (Collection[str]): Ids of all clips of the test part.
         num_classes (int): Targets must be below it.
+        max_bytes (int): Largest csv that is read. Defaults to 4 MiB.
+        max_ratio (int): Largest size of a csv relative to its zip. Defaults to 100.
 
     Returns:
         SubmissionReport: The rows, and the faults of every kind; none if the file is right.
@@ -42,16 +67,21 @@ def check_submission(path: str, clip_ids: Sequence[str], num_classes: int) -> Su
     Raises:
         OSError: If the file cannot be read.
         ValueError: If it has no rows to check: a damaged zip, a zip that does not hold
-            exactly the one file that it must, or no text.
+            exactly the one file that it must, a file beyond a limit, or no text.
     """
     with open(path, 'rb') as file:
-        content = file.read()
-    zipped = content.startswith(b'PK')
-    member, content = _unpack(path, content) if zipped else (FORMATS['2025'].member, content)
+        zipped = file.read(2) == b'PK'
+        file.seek(0)
+        if zipped:
+            member, content = _unpack(path, max_bytes, max_ratio)
+        else:
+            member, content = FORMATS['2025'].member, file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f'{path} has more than {max_bytes} bytes, the limit (--max-bytes)')
     report = SubmissionReport(FORMAT_OF_MEMBER[member], 'zip' if zipped else 'csv')
     ending = os.path.splitext(path)[1]
     if ending != f'.{report.container}':
-        report.faults['ending that does not fit'].append(
+        report.faults['wrong file name ending'].append(
             f'the content is a {report.container}, but the name ends in {ending!r}')
     known = set(clip_ids)
     rows = _skip_header(_read_lines(path, content, report), known, report)
@@ -62,19 +92,30 @@ def check_submission(path: str, clip_ids: Sequence[str], num_classes: int) -> Su
     return report
 
 
-def _unpack(path: str, content: bytes) -> tuple[str, bytes]:
-    """Name and content of the one file in a zip."""
+def _unpack(path: str, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
+    """Name and content of the only file in a zip."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if len(names) != 1 or names[0] not in FORMAT_OF_MEMBER:
                 raise ValueError(
                     f'{path} must hold one file, {" or ".join(FORMAT_OF_MEMBER)}, and nothing '
                     f'else, but holds {len(names)}: {examples(names)}')
-            return names[0], archive.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            member, = archive.infolist()
+            size, ratio = member.file_size, member.file_size / max(member.compress_size, 1)
+            if size > max_bytes or ratio > max_ratio:
+                raise ValueError(f'{path}: {member.filename} would take {size} bytes, {ratio:.0f} '
+                                 f'times its compressed size; the limits are {max_bytes} bytes '
+                                 f'(--max-bytes) and {max_ratio} times (--max-ratio)')
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # zipfile cannot bound the output of the others, whatever the header says
+                raise ValueError(f'{path}: {member.filename} is compressed by method '
+                                 f'{member.compress_type}: write the zip with Deflate')
+            with archive.open(member) as file:
+                return member.filename, file.read(max_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is a damaged or incomplete zip: {error}') from error
-    except (RuntimeError, NotImplementedError) as error:  # a password, an unknown compression
+    except (RuntimeError, NotImplementedError) as error:  # a password, an unknown version
         raise ValueError(f'{path} cannot be unpacked: {error}') from error
 
 
@@ -83,7 +124,7 @@ def _read_lines(path: str, content: bytes, report: SubmissionReport) -> list[tup
     try:
         text = content.decode('utf-8')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is no csv in UTF-8: {error}') from error
+        raise ValueError(f'{path} is not a csv in UTF-8: {error}') from error
     if text.startswith('\ufeff'):
         report.faults['byte order mark (BOM)'].append('before line 1')
         text = text[1:]
@@ -120,14 +161,14 @@ def _skip_header(lines: list[tuple[int, str]], known: set[str],
     wanted = ','.join(HEADER) if FORMATS[report.format].header else None
     found = None if is_row else line
     if found != wanted:
-        report.faults[f'header that is not {wanted}' if wanted else 'header where none must be'
-                      ].append(f'line {number}: {line[:LONGEST]!r}')
+        kind = f'header other than {wanted}' if wanted else 'header in a file without one'
+        report.faults[kind].append(f'line {number}: {line[:LONGEST]!r}')
     return lines if is_row else lines[1:]
 
 
 def _check_rows(lines: list[tuple[int, str]], known: set[str], num_classes: int,
                 report: SubmissionReport) -> set[str]:
-    """Clips that have a row."""
+    """Check each row; returns the ids that have one."""
     line_of: dict[str, int] = {}
     highest = None
     for number, line in lines:
@@ -139,7 +180,7 @@ def _check_rows(lines: list[tuple[int, str]], known: set[str], num_classes: int,
             continue
         clip_id, target = fields
         if not (_is_integer(target) and int(target) < num_classes):
-            report.faults[f'targets that are no integer in 0..{num_classes - 1}'].append(
+            report.faults[f'targets that are not integers in 0..{num_classes - 1}'].append(
                 f'line {number}: {target[:LONGEST]!r}')
         else:
             report.targets.setdefault(clip_id, int(target))

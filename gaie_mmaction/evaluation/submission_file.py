@@ -1,4 +1,4 @@
-"""The leaderboard's file: its two formats, and writing one."""
+"""The leaderboard file: its two formats, and writing one."""
 import csv
 import io
 import os
@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..datasets.annotations import read_annotations
 from ..utils.files import atomic_file
 
 HEADER = ('Id', 'Target')
@@ -15,7 +16,7 @@ NUM_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class SubmissionFormat:
-    """What a year of the challenge asks for."""
+    """Format of one year of the challenge."""
     member: str  # name of the csv inside a zip
     header: bool
     endings: tuple[str, ...]
@@ -28,7 +29,7 @@ FORMATS = {
 
 
 def submission_order(clip_id: str) -> tuple:
-    """Sort key: ``<VID>_<k>`` by its two numbers; other ids as text, behind them."""
+    """Sort key: ``<VID>_<k>`` by its two numbers; other ids as text, after them."""
     numbers = re.fullmatch('([0-9]+)_([0-9]+)', clip_id)
     return (0, int(numbers[1]), int(numbers[2]), clip_id) if numbers else (1, 0, 0, clip_id)
 
@@ -39,15 +40,24 @@ def examples(entries: Sequence) -> str:
     return text + ('; ...' if len(entries) > NUM_EXAMPLES else '')
 
 
+def read_clip_ids(ann_file: str, num_classes: int) -> list[str]:
+    """Ids of all clips of an annotation file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is not an annotation file.
+    """
+    try:
+        return [clip['clip_id'] for clip in read_annotations(ann_file, num_classes)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f'{ann_file} is not an annotation file: {error}') from error
+
+
 def require_format(out_file: str | None, format: str) -> None:
     """Check a format and the file name for it.
 
-    Args:
-        out_file (str, optional): Path of the file.
-        format (str): A key of :data:`FORMATS`.
-
     Raises:
-        ValueError: If there is no such format, or its files end otherwise.
+        ValueError: If there is no such format, or its files have another ending.
     """
     if format not in FORMATS:
         raise ValueError(f'format must be one of {", ".join(FORMATS)}, but got {format!r}')
@@ -61,14 +71,14 @@ def write_submission(out_file: str,
                      clip_ids: Sequence[str],
                      targets: Sequence[int],
                      format: str = '2025') -> None:
-    """Write a row ``clip id,class`` a clip, in the leaderboard's order.
+    """Write one row ``clip id,class`` per clip, in the leaderboard's order.
 
     The same rows give the same bytes. The file appears only when it is complete.
 
     Args:
-        out_file (str): Path; missing folders are made.
+        out_file (str): Path; missing folders are created.
         clip_ids (Sequence[str]): ``<VID>_<k>`` each.
-        targets (Sequence[int]): Predicted class of each, 0..31.
+        targets (Sequence[int]): Predicted class of each clip.
         format (str): ``'2025'``: header ``Id,Target``, a csv, or ``prediction.csv`` in a
             zip if ``out_file`` ends in ``.zip``. ``'2023'``: no header, ``Submission.csv`` in a
             zip. Defaults to ``'2025'``.
@@ -78,19 +88,19 @@ def write_submission(out_file: str,
         OSError: If the file cannot be written.
     """
     require_format(out_file, format)
-    rows = sorted(zip(clip_ids, targets, strict=True), key=lambda row: submission_order(row[0]))
+    rows = sorted(zip(clip_ids, map(int, targets), strict=True),
+                  key=lambda row: submission_order(row[0]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     if FORMATS[format].header:
         writer.writerow(HEADER)
-    writer.writerows((clip_id, int(target)) for clip_id, target in rows)
+    writer.writerows(rows)
     content = text.getvalue().encode()
     with atomic_file(out_file) as partial:
         if out_file.endswith('.zip'):
             with zipfile.ZipFile(partial, 'w') as archive:
-                # an entry of its own has a fixed date
+                # ZipInfo has a fixed date
                 archive.writestr(
                     zipfile.ZipInfo(FORMATS[format].member), content, zipfile.ZIP_DEFLATED)
         else:
-            with open(partial, 'wb') as file:
-                file.write(content)
+            partial.write_bytes(content)

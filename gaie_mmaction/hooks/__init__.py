@@ -1,16 +1,14 @@
 """Hooks of training and test."""
 from .check_invalid_loss import CheckInvalidLossHook
 from .checkpoint import SafeCheckpointHook
-from .checkpoint_fit import CheckpointFitHook
+from .checks import CheckpointFitHook, NumClassCheckHook, SubmissionHook, TokenReducerCheckHook
 from .diffrate_hook import DiffRateHook
 from .keep_ratio_warmup import TokenKeepRatioWarmupHook
-from .num_class_check import NumClassCheckHook
 from .preemption import PreemptionHook
 from .token_map_hook import TokenMapHook
-from .token_reducer_check import TokenReducerCheckHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointFitHook', 'DiffRateHook', 'NumClassCheckHook',
-    'PreemptionHook', 'SafeCheckpointHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook',
-    'TokenReducerCheckHook'
+    'PreemptionHook', 'SafeCheckpointHook', 'SubmissionHook', 'TokenKeepRatioWarmupHook',
+    'TokenMapHook', 'TokenReducerCheckHook'
 ]

@@ -1,7 +1,8 @@
-"""Reading pickles without running what a stranger may have put into them.
+"""Pickles from untrusted sources: arrays and tensors are read, nothing is run.
 
-NumPy's own pickled forms are rebuilt here from their bytes. NumPy itself takes shape, flags and
-fields as they come: ``ndarray((1,), 'O', buffer)`` makes Python objects of any eight bytes.
+NumPy's own unpickling takes shape, flags and fields as they come:
+``ndarray((1,), 'O', buffer)`` turns any eight bytes into a Python object. Stand-ins rebuild arrays
+from their bytes instead, also for ``torch.load`` (:mod:`gaie_mmaction.compat`).
 """
 import io
 import math
@@ -9,22 +10,79 @@ import os
 import pickle
 import re
 import struct
+import zipfile
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import IO, Any, Literal
 
 import numpy as np
 import torch
 
+# arrays and tensors take at most this many bytes for each byte of their file
+MAX_GROWTH = 4
+ROOM = 2**20  # of every file, however small
+# what reading a damaged pickle, zip or checkpoint can end with
+DAMAGE = (EOFError, ValueError, TypeError, AttributeError, LookupError, ImportError, RuntimeError,
+          MemoryError, OverflowError, AssertionError, SystemError, OSError, struct.error,
+          zipfile.BadZipFile, zlib.error)
+
+_bytes_left: ContextVar[float] = ContextVar('bytes_left', default=math.inf)
+
+
+@contextmanager
+def limited_growth(size: int) -> Iterator[None]:
+    """Limit the arrays built in the block to :data:`MAX_GROWTH` times ``size``, plus 1 MiB.
+
+    A pickle may name the bytes of one array a million times.
+    """
+    token = _bytes_left.set(MAX_GROWTH * size + ROOM)
+    try:
+        yield
+    finally:
+        _bytes_left.reset(token)
+
+
+def _spend(num_bytes: int) -> None:
+    left = _bytes_left.get() - num_bytes
+    if left < 0:
+        raise pickle.UnpicklingError(
+            f'its arrays would take more than {MAX_GROWTH} times its size, the limit '
+            'gaie_mmaction.utils.safe_pickle.MAX_GROWTH')
+    _bytes_left.set(left)
+
+
+def require_uncompressed(file: IO[bytes]) -> None:
+    """Refuse a zip whose records declare more bytes than the file has, before one is read.
+
+    ``torch.save`` and ``numpy.savez`` never compress. Files that are not zips pass.
+
+    Raises:
+        pickle.UnpicklingError: If they do.
+        zipfile.BadZipFile: If the zip is damaged.
+    """
+    start = file.read(2)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if start == b'PK':
+        with zipfile.ZipFile(file) as archive:
+            declared = sum(record.file_size for record in archive.infolist())
+        file.seek(0)
+        if declared > size:
+            raise pickle.UnpicklingError(f'its records would take {declared} bytes, but the file '
+                                         f'has {size}: save it without compression')
+
 
 class CheckedDType:
-    """Stands for a ``numpy.dtype`` while a pickle is read; plain numbers and texts alone."""
+    """Stands for a ``numpy.dtype``: numbers, booleans and texts only."""
 
     PLAIN = re.compile(r'(b|i|u|f|c)[0-9]{1,2}|(S|U)[0-9]{1,9}')
 
     def __init__(self, code: str, *_: Any) -> None:
         if not (isinstance(code, str) and self.PLAIN.fullmatch(code)):
-            raise pickle.UnpicklingError(f'it holds an array of {code!r}')
+            raise pickle.UnpicklingError(f'it holds a NumPy array of dtype {code!r}')
         self.code = code
         self.order: Literal['<', '>', '|', '='] = '='
 
@@ -32,7 +90,7 @@ class CheckedDType:
         # version, byte order, subarray, names, fields; sizes are in the code already
         if (not isinstance(state, tuple) or len(state) < 5 or state[1] not in ('<', '>', '|', '=')
                 or any(part is not None for part in state[2:5])):
-            raise pickle.UnpicklingError('it holds an array of fields')
+            raise pickle.UnpicklingError('it holds a NumPy array with fields')
         self.order = state[1]
 
     def real(self) -> np.dtype:
@@ -41,7 +99,7 @@ class CheckedDType:
 
 
 class CheckedArray(np.ndarray):
-    """A ``numpy.ndarray`` as a pickle may make it: empty, then filled once by its own bytes."""
+    """Stands for a ``numpy.ndarray``: created empty, then filled once with its own bytes."""
 
     def __new__(cls, *arguments: Any) -> 'CheckedArray':
         if arguments:
@@ -51,7 +109,7 @@ class CheckedArray(np.ndarray):
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, content = state
         if self.size or type(dtype) is not CheckedDType:
-            raise pickle.UnpicklingError('it holds an array that is filled in an unusual way')
+            raise pickle.UnpicklingError('it holds a NumPy array with an unusual state')
         filled: Any = (1, *_checked(shape, dtype, content), bool(fortran), bytes(content))
         super().__setstate__(filled)
 
@@ -61,23 +119,22 @@ class CheckedArray(np.ndarray):
 
 def _checked(shape: Any, dtype: CheckedDType, content: Any) -> tuple[tuple, np.dtype]:
     if not isinstance(content, (bytes, bytearray)):
-        raise pickle.UnpicklingError('it holds an array of objects')
+        raise pickle.UnpicklingError('it holds a NumPy array of objects')
     if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
-        raise pickle.UnpicklingError(f'it holds an array of shape {shape!r}')
+        raise pickle.UnpicklingError(f'it holds a NumPy array of shape {shape!r}')
     real = dtype.real()
     if math.prod(shape) * real.itemsize != len(content):
-        raise pickle.UnpicklingError(f'it holds an array of shape {shape} and {real}, but with '
-                                     f'{len(content)} bytes')
+        raise pickle.UnpicklingError(f'it holds a NumPy array of shape {shape} and dtype {real}, '
+                                     f'but with {len(content)} bytes')
+    _spend(len(content))
     return shape, real
 
 
-def checked_reconstruct(*_: Any) -> CheckedArray:
-    """In place of ``numpy.core.multiarray._reconstruct``."""
+def _reconstruct(*_: Any) -> CheckedArray:
     return CheckedArray()
 
 
-def checked_scalar(dtype: CheckedDType, content: bytes) -> np.generic:
-    """In place of ``numpy.core.multiarray.scalar``."""
+def _scalar(dtype: CheckedDType, content: bytes) -> np.generic:
     _checked((1, ), dtype, content)
     return np.frombuffer(content, dtype.real())[0]
 
@@ -89,26 +146,34 @@ def _from_buffer(content: bytes, dtype: CheckedDType, shape: tuple, order: Any, 
     return np.frombuffer(content, real).copy().reshape(shape, order='F' if order == 'F' else 'C')
 
 
-# what reading a damaged pickle or checkpoint can end with
-DAMAGE = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, ImportError,
-          RuntimeError, MemoryError, OverflowError, AssertionError, SystemError, struct.error)
-
-
 def _load_storage(content: bytes) -> object:
-    """In place of torch's own, which reads the inner pickle of a storage without any limit."""
-    return torch.load(io.BytesIO(content), weights_only=True)
+    # torch's own function reads this inner pickle without any limit
+    _spend(len(content))
+    file = io.BytesIO(content)
+    require_uncompressed(file)
+    return torch.load(file, weights_only=True)
+
+
+def _rebuild_tensor(storage: Any, offset: int, size: tuple, stride: tuple,
+                    requires_grad: bool = False, *_: Any) -> torch.Tensor:
+    tensor = torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad,
+                                             OrderedDict())  # no hooks of the file's
+    # strides of 0 would let a few bytes stand for any number of values
+    if tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise pickle.UnpicklingError(f'it holds a tensor of shape {tuple(size)} with fewer values')
+    return tensor
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes are texts in the old protocol 2, which mmengine writes."""
+    # protocol 2, which mmengine writes, keeps bytes as text
     if encoding != 'latin1':
-        raise pickle.UnpicklingError(f'it holds a text in {encoding!r}')
+        raise pickle.UnpicklingError(f'it holds text in the encoding {encoding!r}')
+    _spend(len(text))
     return text.encode('latin1')
 
 
 def _no_bytes() -> bytes:
-    """And empty bytes are a call of their own there."""
-    return b''
+    return b''  # in protocol 2, empty bytes are a call
 
 
 NUMPY: dict[tuple[str, str], Callable] = {
@@ -116,28 +181,26 @@ NUMPY: dict[tuple[str, str], Callable] = {
     ('numpy', 'dtype'): CheckedDType,
 }
 for _core in ('numpy.core', 'numpy._core'):  # NumPy 2 moved them
-    NUMPY[f'{_core}.multiarray', '_reconstruct'] = checked_reconstruct
-    NUMPY[f'{_core}.multiarray', 'scalar'] = checked_scalar
+    NUMPY[f'{_core}.multiarray', '_reconstruct'] = _reconstruct
+    NUMPY[f'{_core}.multiarray', 'scalar'] = _scalar
+    NUMPY[f'{_core}.numeric', '_frombuffer'] = _from_buffer
 ALLOWED: dict[tuple[str, str], Callable] = {
     **NUMPY,
-    ('numpy.core.numeric', '_frombuffer'): _from_buffer,
-    ('numpy._core.numeric', '_frombuffer'): _from_buffer,
     ('collections', 'OrderedDict'): OrderedDict,
     ('_codecs', 'encode'): _encode,
     ('__builtin__', 'bytes'): _no_bytes,
-    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
     ('torch.storage', '_load_from_bytes'): _load_storage,
 }
-
 
 _Python: Any = pickle._Unpickler
 
 
 class _Unpickler(_Python):
-    """Knows what stands in :data:`ALLOWED`, and sets the state of its own stand-ins alone.
+    """Calls only what :data:`ALLOWED` names, and sets the state of its own stand-ins only.
 
-    In Python, since the one in C keeps a list as long as the largest number that a pickle claims,
-    and lets a pickle set attributes of functions, which stay for the whole process.
+    In Python, since the one in C allocates a list as long as the largest number that a pickle
+    claims, and lets a pickle set attributes of functions, which stay for the whole process.
     """
 
     dispatch = dict(_Python.dispatch)
@@ -162,7 +225,7 @@ class _Unpickler(_Python):
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """Containers with plain arrays for the checked ones, each one once however often it occurs."""
+    """Replace stand-ins by plain arrays, visiting each container once however often it occurs."""
     if id(value) in done:
         return done[id(value)]
     result = value
@@ -193,19 +256,20 @@ def load_pickle_safely(path: str) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds anything else, of which nothing is run then, or is
-            damaged or not a pickle.
+        ValueError: If the file holds anything else, in which case nothing of it is run, or if it
+            is damaged or not a pickle.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path} does not exist')
+    with open(path, 'rb') as file:
+        content = file.read()  # all of it: no length that the pickle claims can be larger
     try:
-        with open(path, 'rb') as file:
-            # all of it first: a length that the pickle claims cannot be larger then
-            return _plain(_Unpickler(io.BytesIO(file.read())).load(), {})
+        with limited_growth(len(content)):
+            return _plain(_Unpickler(io.BytesIO(content)).load(), {})
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{path} is refused and nothing of it was run: {str(error).splitlines()[0]}. Only '
             'plain containers, numbers, texts, NumPy arrays and torch tensors are read') from error
     except DAMAGE as error:
-        raise ValueError(f'{path} ({os.path.getsize(path)} bytes) cannot be read: {error}. It is '
-                         'not a pickle, or damaged or incomplete') from error
+        raise ValueError(f'{path} ({len(content)} bytes) cannot be read ({type(error).__name__}: '
+                         f'{error}). It is not a pickle, or damaged or incomplete') from error

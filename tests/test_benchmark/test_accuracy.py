@@ -51,7 +51,7 @@ def test_long_lists_are_cut(root, cfg, tmp_path):
 
 def test_damaged_and_missing_files(cfg, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'nothing')
-    with pytest.raises(ValueError, match="a.pth is no checkpoint: it begins with b'nothing'"):
+    with pytest.raises(ValueError, match="a.pth is not a checkpoint: it begins with b'nothing'"):
         load_weights(build_recognizer(cfg), str(tmp_path / 'a.pth'), 'a.py')
     with pytest.raises(FileNotFoundError, match='b.pth does not exist'):
         load_weights(build_recognizer(cfg), str(tmp_path / 'b.pth'), 'a.py')

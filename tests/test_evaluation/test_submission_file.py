@@ -1,12 +1,14 @@
 """Writing and checking the leaderboard's file."""
-import csv
 import io
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
 from gaie_mmaction.evaluation import check_submission, write_submission
+from gaie_mmaction.evaluation.submission_check import MAX_BYTES
 from gaie_mmaction.evaluation.submission_file import submission_order
 
 IDS = [f'{video:04d}_{k}' for video in (54, 60, 101) for k in range(12)]
@@ -65,7 +67,6 @@ def test_written_files_pass(tmp_path, format, name):
     else:
         text = contents[0].decode()
     assert text == text_of(ROWS, 'Id,Target' if format == '2025' else None)
-    assert list(csv.reader(io.StringIO(text)))[-1] == ['0101_11', '3']
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
@@ -92,7 +93,7 @@ def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     (ROWS[:1] + ROWS, {'repeated clips': (1, 'line 3: 0054_0 as in line 2')}),
     (ROWS + ['0999_0,3', 'x,3'], {'unknown clips': (2, "line 38: '0999_0'")}),
     (ROWS[:3] + ['0054_3,32'] + ROWS[4:], {
-        'targets that are no integer in 0..31': (1, "line 5: '32'")}),
+        'targets that are not integers in 0..31': (1, "line 5: '32'")}),
     ([ROWS[1], ROWS[0]] + ROWS[2:], {
         'rows out of order (video id, then row number)': (1, 'line 3: 0054_0 after 0054_1')}),
     (sorted(ROWS), {  # as text 10 comes before 2
@@ -123,7 +124,7 @@ def test_faulty_rows(tmp_path, rows, expected, member):
 def test_wrong_targets(tmp_path, target):
     path = write(tmp_path / 'a.csv', text_of(ROWS[:4] + [f'0054_4,{target}'] + ROWS[5:]))
     assert faults(path) == {
-        'targets that are no integer in 0..31': (1, f'line 6: {target[:80]!r}')}
+        'targets that are not integers in 0..31': (1, f'line 6: {target[:80]!r}')}
 
 
 @pytest.mark.parametrize('header', ['id,target', 'Id,Target,', 'Id, Target', 'video,label', '"Id"',
@@ -131,12 +132,12 @@ def test_wrong_targets(tmp_path, target):
 def test_wrong_header(tmp_path, header):
     path = write(tmp_path / 'a.csv', text_of(ROWS, header))
     line = header or ROWS[0]
-    assert faults(path) == {'header that is not Id,Target': (1, f'line 1: {line!r}')}
+    assert faults(path) == {'header other than Id,Target': (1, f'line 1: {line!r}')}
 
 
 def test_header_where_none_must_be(tmp_path):
     path = write(tmp_path / 'a.zip', text_of(ROWS), ['Submission.csv'])
-    assert faults(path) == {'header where none must be': (1, "line 1: 'Id,Target'")}
+    assert faults(path) == {'header in a file without one': (1, "line 1: 'Id,Target'")}
 
 
 def test_form(tmp_path):
@@ -146,17 +147,17 @@ def test_form(tmp_path):
         'carriage returns (Windows line ends)': (37, 'line 1')}
     assert faults(write(tmp_path / 'a.csv', text_of(ROWS).rstrip('\n'))) == {}
     assert faults(write(tmp_path / 'a.txt', text_of(ROWS))) == {
-        'ending that does not fit': (1, "the content is a csv, but the name ends in '.txt'")}
+        'wrong file name ending': (1, "the content is a csv, but the name ends in '.txt'")}
     assert faults(write(tmp_path / 'a.csv', text_of(ROWS), ['prediction.csv'])) == {
-        'ending that does not fit': (1, "the content is a zip, but the name ends in '.csv'")}
+        'wrong file name ending': (1, "the content is a zip, but the name ends in '.csv'")}
 
 
 def test_all_faults_at_once(tmp_path):
     rows = ROWS[2:6] + [ROWS[1], ROWS[1], '0054_6,99', 'y,1'] + ROWS[7:]
     assert {kind: number for kind, (number, _) in faults(
         write(tmp_path / 'a.csv', text_of(rows, 'a,b'))).items()} == {
-        'header that is not Id,Target': 1, 'missing clips': 1, 'repeated clips': 1,
-        'targets that are no integer in 0..31': 1, 'unknown clips': 1,
+        'header other than Id,Target': 1, 'missing clips': 1, 'repeated clips': 1,
+        'targets that are not integers in 0..31': 1, 'unknown clips': 1,
         'rows out of order (video id, then row number)': 1}
 
 
@@ -177,13 +178,31 @@ def test_unreadable_files(tmp_path):
                     ['prediction.csv', '__MACOSX/._prediction.csv'], []):
         with pytest.raises(ValueError, match=f'must hold one file.*but holds {len(members)}: '):
             check_submission(write(path, text_of(ROWS), members), IDS, 32)
-    with pytest.raises(ValueError, match='a.csv is no csv in UTF-8'):
+    with pytest.raises(ValueError, match='a.csv is not a csv in UTF-8'):
         check_submission(write(tmp_path / 'a.csv', bytes(range(128, 256))), IDS, 32)
     encrypted = bytearray(whole)
     for start in (whole.index(b'PK\x03\x04') + 6, whole.index(b'PK\x01\x02') + 8):
         encrypted[start] |= 1
     with pytest.raises(ValueError, match='a.zip cannot be unpacked.*password'):
         check_submission(write(path, bytes(encrypted)), IDS, 32)
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_size_that_the_header_hides(tmp_path, method):
+    """The header says 9 bytes, and 64 MiB follow: no more is read than the header says."""
+    path = tmp_path / 'a.zip'
+    with zipfile.ZipFile(path, 'w', method) as archive:
+        archive.writestr('prediction.csv', bytes(2**26))
+    content = bytearray(path.read_bytes())
+    for start in (content.index(b'PK\x03\x04') + 22, content.index(b'PK\x01\x02') + 24):
+        content[start:start + 4] = struct.pack('<I', 9)
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match='a.zip is a damaged or incomplete zip'):
+        check_submission(str(path), IDS, 32)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * MAX_BYTES
 
 
 def test_any_single_change_is_found(tmp_path):

@@ -1,6 +1,7 @@
 """A model that does not fit its classes or its checkpoint is found out before it runs."""
 import pytest
 import torch
+from numbered_video import write_video
 from tiny_training import make_runner, write_config
 
 from gaie_mmaction.policy import load_checkpoint_safely
@@ -34,6 +35,55 @@ model = dict(backbone=dict(
                                          "VisionTransformer ignores it: .*'GAIEVisionTransformer'"):
         getattr(runner, step)()
     assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+VIDEO_DATASET = """
+loader = dict(_delete_=True, batch_size=1, num_workers=0,
+              sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(
+    type='DATASET', ann_file='ANN', test_mode=True, metainfo=dict(classes=list('abcd')), pipeline=[
+        dict(type='DecordInit'), dict(type='UniformSample', clip_len=4, test_mode=True),
+        dict(type='DecordDecode'), dict(type='Resize', scale=(16, 16), keep_ratio=False),
+        dict(type='FormatShape', input_format='NCTHW'),
+        dict(type='PackActionInputs', meta_keys=KEYS)]))
+val_dataloader = test_dataloader = loader
+"""
+
+
+@pytest.mark.parametrize('step', ['train', 'test'])
+@pytest.mark.parametrize('dataset, keys, way', [
+    ('VideoDataset', ('img_shape', ), r"dataset.type='IMiGUEDataset'.*type='AccMetric'"),
+    ('IMiGUEDataset', ('img_shape', ), "add 'clip_id' to meta_keys of PackActionInputs in"),
+    ('IMiGUEDataset', ('clip_id', ), None)])
+def test_clips_without_ids(tmp_path, step, dataset, keys, way):
+    """MMAction2's own dataset has none, which was found out after the first epoch."""
+    write_video(tmp_path / 'a.mp4', 8)
+    (tmp_path / 'ann.txt').write_text(f'{tmp_path}/a.mp4 1\n')
+    more = VIDEO_DATASET.replace('DATASET', dataset).replace('KEYS', repr(keys))
+    runner = make_runner(write_config(tmp_path, more.replace('ANN', str(tmp_path / 'ann.txt'))))
+    if way is None:
+        getattr(runner, step)()
+        return
+    with pytest.raises(ValueError, match=f'the {dataset} of (val|test)_dataloader gives none: .*'
+                                         + way):
+        getattr(runner, step)()
+    assert runner.iter == 0
+
+
+def test_leaderboard_file_goes_to_the_work_folder(tmp_path, monkeypatch):
+    """Of an unlabelled part; a second test says that it replaces the file."""
+    monkeypatch.chdir(tmp_path)
+    config, work = write_config(tmp_path), tmp_path / 'work'
+    options = dict(test_evaluator__out_file=None, test_dataloader__dataset__labelled=False,
+                   val_evaluator__out_file=None)
+    make_runner(config, train_cfg__max_epochs=3, **options).train()
+    assert not list(work.glob('*.csv'))  # the validation part has labels
+    for runs in (1, 2):
+        make_runner(config, **options).test()
+        assert len((work / 'prediction.csv').read_text().splitlines()) == 1 + 7
+        text = ''.join(path.read_text() for path in work.glob('*/*.log'))
+        assert text.count('predictions are written to') == runs
+        assert text.count('replacing an earlier file') == runs - 1
+    assert not (tmp_path / 'prediction.csv').exists()
 
 
 @pytest.fixture(scope='module')

@@ -59,5 +59,6 @@ test_dataloader = dict(
         test_mode=True))
 
 # out_dir='folder' adds the recall of each class and a confusion matrix of a labelled part
+# the test part has no labels: prediction.csv goes to the work folder
 val_evaluator = dict(type='MiGASubmission')
-test_evaluator = dict(type='MiGASubmission', out_file='prediction.csv')
+test_evaluator = dict(type='MiGASubmission')
