@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .image_grid import draw_rows
-from .overlay import colour_of, enlarge
+from .overlay import color_of, enlarge
 from .token_map import TokenMap
 
 DIM = .22
@@ -13,22 +13,18 @@ DIM = .22
 
 def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
                    layers: Sequence[int] = ()) -> Figure:
-    """Draw one clip: a column for each tubelet, rows for the frame, the importance and each merge.
+    """Draw one clip: a column per tubelet, rows for the frame, the importance and each merge.
 
-    Each merge has two rows. In the first, places that were merged or dropped so far are
-    dimmed. In the second, all places that one token stands for share a colour, which the token
-    keeps from merge to merge; places of tokens that stand for themselves alone show the frame,
-    and dropped ones are black. A reducer that uses no importance has no row for it.
+    Each merge has two rows. In the first, tokens that were merged or dropped so far are dimmed.
+    In the second, all places that one token stands for share a colour, the same in every merge;
+    tokens that stand for themselves alone show the frame, and dropped ones are black.
 
     Args:
-        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame for each tubelet.
+        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame per tubelet.
         tokens (TokenMap): Of the clip.
-        title (str): Head of the picture. Defaults to ''.
+        title (str): Title of the picture. Defaults to ''.
         layers (Sequence[int]): 0-based blocks of the merges, for the names of the rows.
             Defaults to (), not named.
-
-    Returns:
-        matplotlib.figure.Figure: The picture.
     """
     height, width = frames.shape[1:3]
     rows = [('frame', list(frames))]
@@ -54,7 +50,7 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
                 extent=(-.5, width - .5, height - .5, -.5), interpolation='nearest')
     if heat is not None:
         bar = figure.colorbar(image, ax=axes[1, :].tolist(), fraction=.02, pad=.01)
-        bar.set_label('times the mean', fontsize=7)
+        bar.set_label('relative to the mean', fontsize=7)
         bar.ax.tick_params(labelsize=7)
     return figure
 
@@ -65,8 +61,8 @@ def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list:
     alone = counts[inverse].reshape(owner.shape) == 1
     images = []
     for frame, own, single in zip(frames, owner, alone):
-        colour = enlarge(colour_of(own), height, width)
-        image = .35 * frame + .65 * colour
+        color = enlarge(color_of(own), height, width)
+        image = .35 * frame + .65 * color
         image[enlarge(single, height, width)] = frame[enlarge(single, height, width)]
         image[enlarge(own < 0, height, width)] = 0
         images.append(image.astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Writing frames as an mp4 that any player and browser shows."""
+"""H.264 videos that any player and browser shows."""
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +10,11 @@ from av.video.reformatter import ColorRange, Colorspace
 
 
 class VideoWriter:
-    """Write H.264 frame by frame; sizes are rounded down to even numbers of pixels.
+    """Write an mp4 frame by frame; odd sizes lose one row or column.
 
     Args:
-        filename (str): An mp4.
-        fps (float): Frames/s.
+        filename (str or Path): The mp4.
+        fps (float or Fraction): Frame rate in frames/s.
     """
 
     def __init__(self, filename: str | Path, fps: float | Fraction) -> None:
@@ -33,11 +33,7 @@ class VideoWriter:
         self._container.close()
 
     def write(self, image: np.ndarray) -> None:
-        """Add a frame.
-
-        Args:
-            image (np.ndarray): ``(H, W, 3)`` uint8, RGB; of one size throughout.
-        """
+        """Add a frame, ``(H, W, 3)`` uint8, RGB; all of one size."""
         height, width = (side // 2 * 2 for side in image.shape[:2])
         if self._stream is None:
             self._stream = self._container.add_stream(
