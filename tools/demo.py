@@ -53,8 +53,12 @@ def print_result(name: str, result: VideoResult) -> None:
                 for row in found['segments']]
     TextTable(f'{name}: {found["frames"]} frames', ('gesture', 'score'), best,
               ('gesture', )).print(console)
-    TextTable(f'{len(segments)} segments with a score of at least {result.threshold:g}',
-              ('frames', 'gesture', 'score'), segments, ('frames', 'gesture')).print(console)
+    title = f'{len(segments)} segments with a score of at least {result.threshold:g}'
+    if segments:
+        TextTable(title, ('frames', 'gesture', 'score'), segments,
+                  ('frames', 'gesture')).print(console)
+    else:
+        print(title)
 
 
 def main() -> None:

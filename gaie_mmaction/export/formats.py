@@ -214,7 +214,7 @@ def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]
         return {name: Path(out) / (stem + FORMATS[name].ending) for name in formats}
     if len(formats) > 1:
         raise ValueError(f'{out} is one file, but {len(formats)} formats need a folder')
-    suffix = Path(FORMATS[formats[0]].ending).suffix
+    suffix = Path(f'x{FORMATS[formats[0]].ending}').suffix
     if not out.endswith(suffix):
         raise ValueError(f'{formats[0]} files end in {suffix}, but got {out}')
     return {formats[0]: Path(out)}
