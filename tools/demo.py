@@ -1,5 +1,6 @@
 """Recognize gestures in videos, folders or a webcam, and draw what the model looked at."""
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from gaie_mmaction.apis import (
     VideoResult,
     find_footage,
     load_config,
-    open_source,
+    open_footage,
     recognize_video,
 )
 from gaie_mmaction.benchmark.text_table import TextTable
 from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import write_annotated_video
 
 
@@ -78,11 +80,12 @@ def main() -> None:
     for name, source in sources.items():
         out = Path(args.out, f'{name}.json')
         try:
-            with open_source(source, args.seconds) as footage:
+            with open_footage(source, args.seconds) as footage:
                 result = recognize_video(
                     recognizer, footage, args.window, args.stride, args.threshold)
                 print_result(name, result)
-                result.write_json(out)
+                with atomic_file(out) as partial:
+                    partial.write_text(json.dumps(result.to_dict(), indent=1), encoding='utf-8')
                 print(f'Written: {out}')
                 if not args.no_video:
                     out, title = out.with_name(f'{name}.mp4'), f'{name}   {Path(args.config).stem}'

@@ -16,15 +16,10 @@ from .model import load_recognizer
 
 @torch.no_grad()
 def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> torch.Tensor:
-    """Features of a batch of clips, mean over views.
-
-    Args:
-        model (BaseRecognizer): In evaluation mode.
-        batch (dict): ``inputs`` and ``data_samples`` of B clips.
-        dense (bool): Whether to keep the grid. Defaults to False.
+    """Features of B clips, mean over views, float32 on the CPU.
 
     Returns:
-        Tensor: ``(B, C)``, the head's input, or dense ``(B, C, T', H', W')``; float32 on the CPU.
+        Tensor: ``(B, C)``, the head's input, or dense ``(B, C, T', H', W')``.
 
     Raises:
         ValueError: If ``dense`` and the backbone gives no feature map.
@@ -45,15 +40,10 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
                      device: str = 'cpu') -> tuple[int, int]:
     """Write the features of all clips of ``test_dataloader``.
 
-    Args:
-        cfg (Config): A whole config.
-        checkpoint (str): Path or URL.
-        out (str): An ``.npz`` with ``clip_ids`` ``(clips,)``, ``labels`` ``(clips,)`` (-1 is
-            unlabelled) and ``features`` ``(clips, C)``. With ``dense`` a folder of
-            ``CLIP_ID.npy``, ``(C, T', H', W')``: the last tokens, before the final norm, each
-            merged token at all of its places, zeros where tokens were dropped.
-        dense (bool): Defaults to False. Clips that are in the folder already are skipped.
-        device (str): Defaults to ``'cpu'``.
+    ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` ``(clips,)`` (-1 is unlabelled) and
+    ``features`` ``(clips, C)``. With ``dense`` it is a folder of ``CLIP_ID.npy``,
+    ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
+    places, zeros where tokens were dropped. Files that exist are kept.
 
     Returns:
         tuple[int, int]: Number of clips that were extracted, and of all clips.
@@ -78,16 +68,15 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
     found = []
     for batch in track(loader, f'{len(wanted)} clips', transient=True):
         features = clip_features(model, batch, dense).numpy()
-        if not dense:
-            found.append(features)
-            continue
         for sample, feature in zip(batch['data_samples'], features):
+            if not dense:
+                found.append(feature)
+                continue
             with atomic_file(Path(out) / f'{sample.clip_id}.npy') as partial:
                 with open(partial, 'wb') as file:
                     np.save(file, feature)
     if not dense:
         with atomic_file(out) as partial, open(partial, 'wb') as file:
             np.savez(file, clip_ids=np.array([clip['clip_id'] for clip in clips]),
-                     labels=np.array([clip['label'] for clip in clips]),
-                     features=np.concatenate(found))
+                     labels=np.array([clip['label'] for clip in clips]), features=np.stack(found))
     return len(wanted), len(clips)

@@ -1,7 +1,6 @@
 """Frames by number, from a video file, a folder of images or a webcam."""
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -69,75 +68,64 @@ class ImageFolder:
 Footage = VideoFile | ImageFolder
 
 
-def open_footage(path: str) -> Footage:
-    """Open a video file or a folder of images.
-
-    Both have ``len``, ``fps``, ``filename`` and ``read``.
-
-    Raises:
-        VideoReadError: If it cannot be read.
-    """
-    return ImageFolder(path) if os.path.isdir(path) else VideoFile(path)
-
-
 def find_footage(inputs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Find and name the videos of a command line.
 
     Args:
-        inputs (Sequence[str]): Video files, folders of videos, folders of images, or numbers of
-            webcams.
+        inputs (Sequence[str]): Video files, folders of videos, folders of images (each the frames
+            of one video), or numbers of webcams.
 
     Returns:
-        tuple: Path or webcam number by name, a different name for each; and what is in folders of
-        videos without being one.
+        tuple: Path or webcam number by name; and what folders of videos hold besides videos.
     """
-    found: list[tuple[str, str]] = []
-    skipped: list[str] = []
+    names, sources, skipped = [], [], []
     for text in inputs:
         videos = _files_of(text, VIDEOS) if os.path.isdir(text) else []
-        if _is_webcam(text):
-            found.append((f'webcam{text}', text))
-        elif videos:
-            found += ((path.stem, str(path)) for path in videos)
-            skipped += (str(path) for path in sorted(Path(text).iterdir())
-                        if path not in videos and not path.name.startswith('.'))
-        else:
-            found.append((Path(os.path.abspath(text)).stem, text))
-    names = _unique([name for name, _ in found])
-    return dict(zip(names, (path for _, path in found))), skipped
+        if videos:
+            skipped += [str(path) for path in sorted(Path(text).iterdir())
+                        if path not in videos and not path.name.startswith('.')]
+        names += ([path.stem for path in videos] or
+                  [f'webcam{text}' if _is_webcam(text) else Path(os.path.abspath(text)).stem])
+        sources += list(map(str, videos)) or [text]
+    # a, a, a-2 become a, a-3, a-2: no new name equals one that is there
+    taken, found = set(names), {}
+    for name, source in zip(names, sources):
+        number, other = 1, name
+        while other in found or (number > 1 and other in taken):
+            number += 1
+            other = f'{name}-{number}'
+        found[other] = source
+    return found, skipped
 
 
 @contextmanager
-def open_source(source: str, seconds: float = 10) -> Iterator[Footage]:
-    """Open a path or a webcam of :func:`find_footage`; a webcam is recorded first.
+def open_footage(source: str, seconds: float = 10) -> Iterator[Footage]:
+    """Open a video file, a folder of images or the number of a webcam, which is recorded first.
 
     Args:
-        source (str): Path or webcam number.
+        source (str): Path or number.
         seconds (float): Duration of the recording. Defaults to 10.
+
+    Yields:
+        VideoFile or ImageFolder: Both have ``len``, ``fps``, ``filename`` and ``read``.
 
     Raises:
         VideoReadError: If it cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = source
-        if _is_webcam(source):
-            print(f'Recording webcam {source} for {seconds:g} s (Ctrl-C stops)')
+        path = os.fspath(source)
+        if _is_webcam(path):
             path = os.path.join(folder, f'webcam{source}.mp4')
+            print(f'Recording webcam {source} for {seconds:g} s (Ctrl-C stops)')
             record_webcam(int(source), seconds, path)
-        with open_footage(path) as footage:
+        with ImageFolder(path) if os.path.isdir(path) else VideoFile(path) as footage:
             yield footage
 
 
 def record_webcam(index: int, seconds: float, out_file: str | Path) -> int:
-    """Record a webcam into an mp4. Ctrl-C stops the recording early.
+    """Record a webcam, numbered as in OpenCV, into an mp4; returns the number of frames.
 
-    Args:
-        index (int): Number of the camera, as OpenCV counts them.
-        seconds (float): Duration.
-        out_file (str or Path): The mp4.
-
-    Returns:
-        int: Number of frames.
+    Ctrl-C stops the recording early.
 
     Raises:
         VideoReadError: If the camera cannot be opened or gives no frame.
@@ -165,25 +153,10 @@ def record_webcam(index: int, seconds: float, out_file: str | Path) -> int:
         camera.release()
 
 
-def _is_webcam(text: str) -> bool:
-    return text.isdecimal() and not os.path.exists(text)
+def _is_webcam(source: str) -> bool:
+    return source.isdecimal() and not os.path.exists(source)
 
 
 def _files_of(folder: str, endings: Sequence[str]) -> list[Path]:
     return sorted(path for path in Path(folder).iterdir()
                   if path.suffix.lower() in endings and path.is_file())
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Append -2, -3, ... to repeated names, such that no result equals any other name."""
-    taken, seen = set(names), Counter[str]()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        other = name
-        while seen[name] > 1 and other in taken:
-            other = f'{name}-{seen[name]}'
-            seen[name] += other in taken
-        taken.add(other)
-        unique.append(other)
-    return unique

@@ -19,28 +19,18 @@ def load_config(path: str, options: dict | None = None) -> Config:
 def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
     """Build a config's model in evaluation mode, without its pre-trained weights.
 
-    Args:
-        cfg (Config): With ``model``.
-        device (str): On ``'meta'`` nothing is computed. Defaults to ``'cpu'``.
+    On the device ``'meta'`` nothing is computed.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     return MODELS.build(cfg.model).eval().to(device)
 
 
 def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
-    """Load a checkpoint that fits the model exactly.
-
-    Args:
-        model (nn.Module): Model of the config.
-        checkpoint (str): Path or URL.
-        config (str): Path of the config, for the error message.
-
-    Returns:
-        dict: The checkpoint's ``meta``; empty if it has none.
+    """Load a checkpoint (path or URL) that fits the model exactly, and return its ``meta``.
 
     Raises:
-        ValueError: If a weight is missing, unexpected or of another shape, or if the file is
-            damaged or refused.
+        ValueError: If a weight is missing, unexpected or of another shape than in ``config``, or
+            if the file is damaged or refused.
         FileNotFoundError: If there is no such checkpoint.
     """
     try:
@@ -63,13 +53,10 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
 
 def load_recognizer(cfg: Config, checkpoint: str,
                     device: str = 'cpu') -> tuple[BaseRecognizer, dict]:
-    """Build a config's model with the weights of a checkpoint.
-
-    Returns:
-        tuple: The model in evaluation mode, and the checkpoint's ``meta``.
+    """Build a config's model with the weights of a checkpoint; returns it and ``meta``.
 
     Raises:
-        ValueError, FileNotFoundError: As :func:`load_weights`.
+        ValueError, FileNotFoundError: Same as :func:`load_weights`.
     """
     model = build_recognizer(cfg, device)
     return model, load_weights(model, checkpoint, cfg.filename)
@@ -77,9 +64,6 @@ def load_recognizer(cfg: Config, checkpoint: str,
 
 def view_shape(cfg: Config) -> tuple[int, int, int, int]:
     """Input shape of one view, as the test pipeline makes it.
-
-    Args:
-        cfg (Config): With ``model`` and ``test_dataloader``.
 
     Returns:
         tuple[int]: ``(C, T, H, W)`` with C = 3, or the joints or limbs of heat-maps; of a graph
@@ -96,5 +80,4 @@ def view_shape(cfg: Config) -> tuple[int, int, int, int]:
     if len(sizes) < 2:
         raise ValueError(f'the test pipeline of {cfg.filename} has no clip_len and crop_size: '
                          'give --shape')
-    return (backbone.get('in_channels', 3), sizes['clip_len'], sizes['crop_size'],
-            sizes['crop_size'])
+    return (backbone.get('in_channels', 3), sizes['clip_len'], *2 * (sizes['crop_size'], ))

@@ -56,14 +56,12 @@ class ClipPipeline:
     It makes one view, as MMAction2's inferencers do: ``ThreeCrop`` and ``TenCrop`` become a
     centre crop, and networks that take whole clips get the first of several clips.
 
-    Args:
-        cfg (Config): With ``test_dataloader`` and ``model``.
-
     Raises:
         ValueError: If the pipeline decodes no frames, such as one of skeletons.
     """
 
     def __init__(self, cfg: Config) -> None:
+        init_default_scope(cfg.get('default_scope', 'mmaction'))
         steps = copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline))
         names = [step['type'] for step in steps]
         decode = [k for k, name in enumerate(names) if name.endswith('Decode')]
@@ -75,21 +73,13 @@ class ClipPipeline:
                 step['type'] = 'CenterCrop'
             if cfg.model.type == 'Recognizer3D' and 'num_clips' in step:
                 step['num_clips'] = 1
-        init_default_scope(cfg.get('default_scope', 'mmaction'))
         self._sample = Compose([step for step in steps[:decode[0]]
                                 if not step['type'].endswith('Init')])
         self._prepare = Compose(steps[decode[0] + 1:-1])
         self._pack = TRANSFORMS.build(steps[-1])
 
     def __call__(self, footage: Footage, start: int = 0, end: int = -1) -> tuple[dict, dict]:
-        """Make the model's input of a frame range.
-
-        Args:
-            footage (VideoFile or ImageFolder): The frames.
-            start, end (int): First and last frame; -1 is the last one.
-
-        Returns:
-            tuple[dict, dict]: Result of PackActionInputs, and all results before it.
+        """Result of PackActionInputs for a frame range, and all results before it.
 
         Raises:
             VideoReadError: If the range is not inside the footage, or a frame cannot be read.
@@ -124,10 +114,9 @@ class ClipRecognizer:
     """
 
     def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu') -> None:
-        self.cfg = copy.deepcopy(cfg)
+        self.cfg, self.checkpoint = copy.deepcopy(cfg), checkpoint
         # probabilities, whether there are several views or one
         self.cfg.model.cls_head.average_clips = 'prob'
-        self.checkpoint = checkpoint
         self.pipeline = ClipPipeline(self.cfg)
         self.model, meta = load_recognizer(self.cfg, checkpoint, device)
         self.classes = find_class_names(meta, self.cfg, self.cfg.model.cls_head.num_classes)
@@ -135,11 +124,7 @@ class ClipRecognizer:
 
     @torch.no_grad()
     def recognize(self, footage: Footage, ranges: Sequence[tuple[int, int]]) -> Iterator[Window]:
-        """Recognize frame ranges, one after the other.
-
-        Args:
-            footage (VideoFile or ImageFolder): The video.
-            ranges (Sequence[tuple[int, int]]): First and last frame of each; -1 is the last one.
+        """Recognize frame ranges (first and last frame; -1 is the last one) in turn.
 
         Raises:
             VideoReadError: If a range is not inside the footage, or a frame cannot be read.
@@ -154,24 +139,25 @@ class ClipRecognizer:
                 patch = self.model.backbone.patch_size
                 grid = (frames // self.tubelet_size, height // patch, width // patch)
                 tokens = TokenMap.from_history(history, grid)
-            yield Window(
-                results['start_frame'], results['end_frame'], scores.float().cpu().numpy(), tokens,
-                results['frame_inds'],
-                tuple(np.asarray(results.get('crop_quadruple', (0, 0, 1, 1)), float).tolist()),
-                (height, width))
+            left, top, *extent = map(float, results.get('crop_quadruple', (0, 0, 1, 1)))
+            yield Window(results['start_frame'], results['end_frame'], scores.float().cpu().numpy(),
+                         tokens, results['frame_inds'], (left, top, *extent), (height, width))
 
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
-        """Recognize a clip and get its frames as the model saw them, one per tubelet.
+        """Recognize a clip; the second result is what the model saw, one frame per tubelet.
 
-        Returns:
-            tuple: The result, and ``(T', H, W, 3)`` uint8, RGB, not normalised.
+        These frames are ``(T', H, W, 3)`` uint8, RGB, cropped and resized but not normalised.
 
         Raises:
             VideoReadError: If the clip cannot be read.
         """
         with open_footage(clip.filename) as footage:
             window, = self.recognize(footage, [(clip.start, clip.end)])
-            return window, seen_frames(footage, window)[::self.tubelet_size]
+            frames = footage.read(window.frame_inds[::self.tubelet_size])
+        left, top, right, bottom = box_in_pixels(window.box, *frames[0].shape[:2])
+        return window, np.stack([
+            cv2.resize(frame[top:bottom, left:right], window.size[::-1],
+                       interpolation=cv2.INTER_AREA) for frame in frames])
 
     def describe(self, clip: Clip, window: Window) -> str:
         """One line: the clip, its best class and score, and its label if known."""
@@ -180,18 +166,8 @@ class ClipRecognizer:
         return line if clip.label < 0 else f'{line}, label {self.classes.names[clip.label]}'
 
 
-def seen_frames(footage: Footage, window: Window) -> np.ndarray:
-    """Frames of a window as the model saw them, ``(T, H, W, 3)`` uint8, RGB, not normalised."""
-    frames = []
-    for frame in footage.read(window.frame_inds):
-        left, top, right, bottom = box_in_pixels(window.box, *frame.shape[:2])
-        frames.append(cv2.resize(
-            frame[top:bottom, left:right], window.size[::-1], interpolation=cv2.INTER_AREA))
-    return np.stack(frames)
-
-
-def read_test_clips(cfg: Config) -> list[Clip]:
-    """Clips of ``test_dataloader``; no video is opened.
+def read_test_clips(cfg: Config) -> dict[str, Clip]:
+    """Clips of ``test_dataloader`` by their id; no video is opened.
 
     Raises:
         FileNotFoundError: If the annotation file does not exist.
@@ -200,19 +176,14 @@ def read_test_clips(cfg: Config) -> list[Clip]:
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
     clips = (dataset.get_data_info(index) for index in range(len(dataset)))
-    return [Clip(clip['filename'], clip['clip_id'], clip['start_frame'], clip['end_frame'],
-                 clip['label']) for clip in clips]
+    return {clip['clip_id']: Clip(clip['filename'], clip['clip_id'], clip['start_frame'],
+                                  clip['end_frame'], clip['label']) for clip in clips}
 
 
 def find_clip(cfg: Config, clip_id: str) -> Clip:
-    """Find a clip of ``test_dataloader`` by its id.
-
-    Raises:
-        ValueError: If there is none.
-    """
+    """A clip of ``test_dataloader``; a ValueError if there is none of this id."""
     clips = read_test_clips(cfg)
-    for clip in clips:
-        if clip.clip_id == clip_id:
-            return clip
-    raise ValueError(f'clip {clip_id} is not in {cfg.test_dataloader.dataset.ann_file}; the first '
-                     f'ids there are {[clip.clip_id for clip in clips[:5]]}')
+    if clip_id not in clips:
+        raise ValueError(f'clip {clip_id} is not in {cfg.test_dataloader.dataset.ann_file}; the '
+                         f'first ids there are {list(clips)[:5]}')
+    return clips[clip_id]

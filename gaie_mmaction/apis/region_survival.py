@@ -3,7 +3,6 @@
 Shapes: M merges, (T', H', W') the grid of tokens.
 """
 import copy
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
@@ -18,6 +17,7 @@ from rich.progress import track
 from scipy.stats import bootstrap
 
 from ..utils.files import atomic_file
+from ..visualization.overlay import Box
 from .footage import open_footage
 from .recognition import Clip, ClipRecognizer
 
@@ -26,36 +26,24 @@ COLUMNS = ['clip_id', 'x0', 'y0', 'x1', 'y1']
 
 
 def read_regions(path: str) -> dict[str, Region]:
-    """Read ``clip_id,x0,y0,x1,y1`` in pixels of the video; right and lower ends are exclusive.
-
-    Args:
-        path (str): The csv, such as ``regions.csv`` of the synthetic dataset.
-
-    Returns:
-        dict[str, tuple]: Left, top, right and bottom by clip id.
+    """Left, top, right and bottom by clip id, pixels of the video, right and bottom exclusive.
 
     Raises:
-        ValueError: If the header or a row is wrong.
+        ValueError: If the csv's header is not ``clip_id,x0,y0,x1,y1``, or a row is wrong.
     """
-    with open(path, newline='', encoding='utf-8-sig') as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames != COLUMNS:
-            raise ValueError(f'{path} must have the header {",".join(COLUMNS)}, but it has '
-                             f'{",".join(rows.fieldnames or [])!r}')
-        found: dict[str, Region] = {}
-        for row in rows:
-            try:
-                left, top, right, bottom = (float(row[name]) for name in COLUMNS[1:])
-            except (TypeError, ValueError) as error:
-                raise ValueError(f'{path}, line {rows.line_num}: {error}') from error
-            if not (left < right and top < bottom):
-                raise ValueError(f'{path}, line {rows.line_num}: needs x0 < x1 and y0 < y1, but '
-                                 f'got {(left, top, right, bottom)}')
-            found[row['clip_id']] = left, top, right, bottom
-    return found
+    table = pd.read_csv(path, dtype=str, encoding='utf-8-sig', index_col=False)
+    if list(table) != COLUMNS:
+        raise ValueError(f'{path} must have the header {",".join(COLUMNS)}, but it has '
+                         f'{",".join(table)!r}')
+    boxes = table[COLUMNS[1:]].apply(pd.to_numeric, errors='coerce')
+    wrong = ~((boxes.x0 < boxes.x1) & (boxes.y0 < boxes.y1))
+    if wrong.any():
+        raise ValueError(f'{path}, line {wrong.idxmax() + 2}: needs numbers with x0 < x1 and '
+                         f'y0 < y1, but got {table.loc[wrong.idxmax()].tolist()}')
+    return dict(zip(table.clip_id, boxes.itertuples(index=False, name=None)))
 
 
-def region_weights(region: Region, view: Region, frame: tuple[int, int],
+def region_weights(region: Region, view: Box, frame: tuple[int, int],
                    cells: tuple[int, int]) -> np.ndarray:
     """Share of each token's area that lies in a region.
 
@@ -82,14 +70,10 @@ def _overlap(low: float, high: float, start: float, length: float, cells: int) -
 
 
 def survival(kept: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Share of a region's tokens that are still in their own place after each merge.
+    """Share of a region's tokens that are still in their own place, ``(M,)`` in [0, 1].
 
-    Args:
-        kept (Sequence[np.ndarray]): M arrays ``(T', H', W')`` bool.
-        weights (np.ndarray): ``(H', W')``, how much each token counts, the same in each tubelet.
-
-    Returns:
-        np.ndarray: ``(M,)``, in [0, 1]; nan if all weights are zero.
+    ``kept`` are M arrays ``(T', H', W')`` bool, ``weights`` ``(H', W')`` how much a place counts.
+    The result is nan if all weights are zero.
     """
     total = weights.sum() or np.nan
     return np.array([(mask * weights).sum() / (len(mask) * total) for mask in kept])
@@ -106,17 +90,9 @@ def confidence_interval(values: np.ndarray) -> tuple[float, float]:
 
 def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips: Sequence[Clip],
                      regions: dict[str, Region], device: str = 'cpu') -> pd.DataFrame:
-    """Measure the survival of each clip's region under several reducers.
+    """Measure the survival of each clip's region under the config's reducer and its rivals.
 
-    Rivals replace the config's reducer in the same network, with the same weights and keep ratio.
-
-    Args:
-        cfg (Config): With ``model.backbone.neck``.
-        checkpoint (str): Path or URL.
-        rivals (Sequence[str]): Registered names of other reducers.
-        clips (Sequence[Clip]): Clips that have a region.
-        regions (dict[str, tuple]): See :func:`read_regions`.
-        device (str): Defaults to ``'cpu'``.
+    Rivals, registered names, take its place with the same weights and keep ratio.
 
     Returns:
         pd.DataFrame: Columns ``reducer``, ``merge`` (from 1), ``clip_id``, ``label``, ``region``
@@ -129,17 +105,15 @@ def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips:
     """
     if cfg.model.backbone.get('neck') is None:
         raise ValueError(f'{cfg.filename} has no model.backbone.neck: it keeps all tokens')
-    names, rows = [cfg.model.backbone.neck.type, *rivals], []
-    ratio = None
-    for place, name in enumerate(names):
-        changed = copy.deepcopy(cfg)
-        if place:
-            if ratio is None:
-                raise ValueError(f'{names[0]} has no token_keep_ratio that rivals could share: '
-                                 'give --rivals without names')
-            changed.model.backbone.neck = dict(type=name, token_keep_ratio=ratio)
-        recognizer = ClipRecognizer(changed, checkpoint, device)
-        ratio = ratio or recognizer.model.backbone.neck.token_keep_ratio
+    cfg, rows, ratio = copy.deepcopy(cfg), [], None
+    for name in (cfg.model.backbone.neck.type, *rivals):
+        if ratio is not None:
+            cfg.model.backbone.neck = dict(type=name, token_keep_ratio=ratio)
+        recognizer = ClipRecognizer(cfg, checkpoint, device)
+        ratio = recognizer.model.backbone.neck.token_keep_ratio
+        if ratio is None and rivals:
+            raise ValueError(f'{name} has no token_keep_ratio that rivals could share: give no '
+                             'rivals')
         for clip in track(clips, name, transient=True):
             with open_footage(clip.filename) as footage:
                 window, = recognizer.recognize(footage, [(clip.start, clip.end)])

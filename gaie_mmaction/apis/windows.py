@@ -18,15 +18,10 @@ class Segment:
 
 
 def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
-    """Cover a video by windows; the last one ends at the last frame.
+    """First and last frame of windows that cover F frames; the last one ends at frame F - 1.
 
-    Args:
-        num_frames (int): F, at least 1. At most ``window`` frames give one window.
-        window (int): Frames per window, at least 1.
-        stride (int): Frames from one window's start to the next, in [1, window].
-
-    Returns:
-        list[tuple[int, int]]: First and last frame of each window, ascending.
+    ``stride``, in [1, window], is the distance of their starts. At most ``window`` frames give
+    one window.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -43,15 +38,7 @@ def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, 
 
 
 def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.ndarray:
-    """Scores of each frame: the mean over the windows that it lies in.
-
-    Args:
-        ranges (Sequence[tuple[int, int]]): W windows that cover frames 0 to F - 1.
-        scores (np.ndarray): ``(W, C)``.
-
-    Returns:
-        np.ndarray: ``(F, C)`` float64.
-    """
+    """Mean over the windows that a frame lies in, ``(W, C) -> (F, C)``; they cover all frames."""
     num_frames = max(end for _, end in ranges) + 1
     total = np.zeros((num_frames, scores.shape[1]))
     count = np.zeros((num_frames, 1))
@@ -62,16 +49,13 @@ def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.nd
 
 
 def merge_segments(scores: np.ndarray, threshold: float, max_gap: int = 0) -> list[Segment]:
-    """Join neighbouring frames of the same best class.
+    """Join neighbouring frames of the same best class, in order of time and without overlap.
 
     Args:
         scores (np.ndarray): ``(F, C)``.
         threshold (float): Frames with a lower best score belong to no segment.
         max_gap (int): Segments of one class are joined across at most so many frames that
             belong to no segment. Defaults to 0.
-
-    Returns:
-        list[Segment]: In order of time, without overlap.
     """
     best = np.where(scores.max(axis=1) >= threshold, scores.argmax(axis=1), -1)
     borders = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]

@@ -57,9 +57,7 @@ class Format:
     def accepts(self, found: Comparison, tolerance: float) -> bool:
         """Whether the outputs are as close to PyTorch's as this format allows.
 
-        Args:
-            found (Comparison): Its outputs against PyTorch's.
-            tolerance (float): Largest absolute error of a score in float32.
+        ``tolerance`` is the largest absolute error of a score in float32.
         """
         if self.lower_precision is None:
             return found.within(tolerance)
@@ -200,12 +198,7 @@ FORMATS: dict[str, Format] = {
 
 
 def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]:
-    """Files to write for each format.
-
-    Args:
-        out (str): A folder, or for a single format a file with that format's ending.
-        formats (Sequence[str]): Keys of :data:`FORMATS`.
-        stem (str): Start of the file names in a folder.
+    """Path by format: ``out/stem.onnx`` and so on, or ``out`` itself, a file of one format.
 
     Raises:
         ValueError: If ``out`` is a file of another format, or one file for several formats.
@@ -222,11 +215,11 @@ def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]
 
 def write_formats(model: nn.Module, shape: Sequence[int],
                   paths: dict[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Write a recognizer in several formats.
+    """Write a recognizer for inputs of one shape ``(B, 3, T, H, W)`` in several formats.
 
     Args:
         model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
-        shape (Sequence[int]): Input shape ``(B, 3, T, H, W)``, fixed in the files.
+        shape (Sequence[int]): Input shape; the files accept no other.
         paths (dict[str, Path]): File by key of :data:`FORMATS`.
 
     Yields:

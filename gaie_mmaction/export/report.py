@@ -16,16 +16,11 @@ from .verification import compare
 
 def verify_files(model: nn.Module, paths: dict[str, Path], frames: np.ndarray,
                  tolerance: float = 1e-4) -> tuple[TextTable, bool]:
-    """Compare exported files with PyTorch in float32.
-
-    Args:
-        model (nn.Module): The recognizer that was exported, in evaluation mode, on the CPU.
-        paths (dict[str, Path]): File by key of :data:`FORMATS`.
-        frames (np.ndarray): ``(B, 3, T, H, W)`` float32.
-        tolerance (float): Largest absolute error of a float32 score. Defaults to 1e-4.
+    """Compare exported files, by key of :data:`FORMATS`, with PyTorch in float32.
 
     Returns:
-        tuple: A row per file, and whether none differs by more than its precision explains.
+        tuple: A row per file, and whether none differs by more than ``tolerance``, or by more
+        than its lower precision explains.
     """
     expected, rows = reference_outputs(model, frames), []
     for name, path in paths.items():
@@ -45,7 +40,7 @@ def verify_files(model: nn.Module, paths: dict[str, Path], frames: np.ndarray,
 
 def time_files(model: nn.Module, paths: dict[str, Path], frames: np.ndarray,
                rounds: int = 7) -> TextTable:
-    """Time PyTorch and exported files on the CPU, interleaved; arguments as of verify_files."""
+    """Time PyTorch and exported files on the CPU, interleaved."""
     steps: dict[str, Callable[[], object]] = {
         'PyTorch': lambda: reference_outputs(model, frames)}
     for name, path in paths.items():

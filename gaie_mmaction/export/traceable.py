@@ -48,10 +48,7 @@ class TraceableRecognizer(nn.Module):
         return ('scores', *(f'kept_{k + 1}' for k in range(len(merges))))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Run the recognizer.
-
-        Args:
-            frames (Tensor): ``(B, 3, T, H, W)`` float32, RGB, in [0, 255].
+        """Recognize ``(B, 3, T, H, W)`` float32 frames, RGB, in [0, 255].
 
         Returns:
             tuple[Tensor]: Scores ``(B, classes)`` before the softmax, then for each merge the
@@ -73,15 +70,12 @@ class TraceableRecognizer(nn.Module):
 @torch.no_grad()
 def trace(model: nn.Module, shape: Sequence[int],
           dtype: torch.dtype = torch.float32) -> torch.export.ExportedProgram:
-    """Trace a recognizer by ``torch.export``.
+    """Trace a :class:`TraceableRecognizer` by ``torch.export``.
 
     Args:
         model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
         shape (Sequence[int]): Input shape ``(B, 3, T, H, W)``; the program accepts no other.
         dtype (torch.dtype): ``float32``, or autocast's dtype. Defaults to ``float32``.
-
-    Returns:
-        ExportedProgram: Of :class:`TraceableRecognizer`.
     """
     graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
     graph(frames)  # VideoSwin caches masks in its first run: they must not be the tracer's
@@ -90,14 +84,9 @@ def trace(model: nn.Module, shape: Sequence[int],
 
 @torch.no_grad()
 def reference_outputs(model: nn.Module, frames: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Outputs of the recognizer itself, by the operators that it is tested with.
+    """Outputs for ``(B, 3, T, H, W)`` frames by the operators that the recognizer is tested with.
 
-    Args:
-        model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
-        frames (np.ndarray): ``(B, 3, T, H, W)`` float32.
-
-    Returns:
-        tuple[np.ndarray]: Same as :meth:`TraceableRecognizer.forward`.
+    Same as :meth:`TraceableRecognizer.forward`.
     """
     graph = TraceableRecognizer(model).eval()
     return tuple(out.numpy() for out in graph(torch.from_numpy(frames)))

@@ -43,14 +43,9 @@ def compare(expected: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> Comp
 
 
 def sample_frames(shape: Sequence[int], seed: int = 0) -> np.ndarray:
-    """Random frames with neighbouring pixels and frames alike, as in a video.
+    """Random frames ``(B, 3, T, H, W)`` float32, whole numbers in [0, 255].
 
-    Args:
-        shape (Sequence[int]): ``(B, 3, T, H, W)``.
-        seed (int): Defaults to 0.
-
-    Returns:
-        np.ndarray: ``shape``, float32, whole numbers in [0, 255].
+    Neighbouring pixels and frames are alike, as in a video.
     """
     noise = np.random.default_rng(seed).normal(size=tuple(shape)).astype(np.float32)
     smooth = gaussian_filter(noise, sigma=(0, 0, 1, 6, 6)) + .3 * gaussian_filter(

@@ -60,15 +60,7 @@ class AnnotatedVideo:
         self.canvas, self.plot = self._empty_canvas()
 
     def draw(self, number: int, frame: np.ndarray) -> np.ndarray:
-        """Draw a frame.
-
-        Args:
-            number (int): Frame number.
-            frame (np.ndarray): ``(H, W, 3)`` uint8, RGB.
-
-        Returns:
-            np.ndarray: ``(H', W', 3)`` uint8, RGB; the same size for all frames.
-        """
+        """Draw frame ``number``, ``(H, W, 3)`` uint8, RGB; the result has one size for all."""
         frame = cv2.resize(frame, self.panel, interpolation=cv2.INTER_AREA)
         canvas = self.canvas.copy()
         for place, image in enumerate([frame, *self._token_panels(number, frame)]):
@@ -151,7 +143,7 @@ class AnnotatedVideo:
 
     def _list_classes(self, draw: ImageDraw.ImageDraw, number: int) -> None:
         names, y = self.result.classes.names, self.top + self.panel[1] + 8
-        for row in self.result.top(self.result.scores[number]):
+        for row in self.result.top5(self.result.scores[number]):
             draw.rectangle((8, y + 17, 8 + round(row['score'] * (LIST_WIDTH - 16)), y + 21),
                            fill=self._color(row['label']))
             _text(draw, (8, y), f'{row["score"]:.2f}  {row["name"]}', self.fonts[0], PLAIN,
@@ -168,16 +160,10 @@ class AnnotatedVideo:
 
 def write_annotated_video(footage: 'Footage', result: 'VideoResult', title: str,
                           path: Path) -> None:
-    """Write an mp4 of all frames with what was recognized.
-
-    Args:
-        footage (VideoFile or ImageFolder): The video.
-        result (VideoResult): What was recognized in it.
-        title (str): First line of the picture.
-        path (Path): The mp4.
+    """Write an mp4 of all frames with what was recognized; ``title`` is its first line.
 
     Raises:
-        FileExistsError: If it would replace the video itself.
+        FileExistsError: If ``path`` is the video itself.
     """
     if path.resolve() == Path(footage.filename).resolve():
         raise FileExistsError(f'{path} is the video itself: choose another folder by --out')

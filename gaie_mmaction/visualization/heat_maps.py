@@ -1,6 +1,5 @@
 """Importance of tokens next to Grad-CAM."""
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,25 +36,25 @@ def grad_cam(model: nn.Module, packed: dict, grid: tuple[int, int, int]) -> np.n
 
 
 def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
-                   title: str = '') -> tuple[Figure, list]:
+                   title: str = '') -> tuple[Figure, list[float]]:
     """Draw the importance before each merge and Grad-CAM, one below the other.
 
     Args:
         frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame per tubelet.
         tokens (TokenMap): Of a reducer that uses importance.
         cam (np.ndarray): ``(T', H', W')``.
-        title (str): Title of the picture. Defaults to ''.
+        title (str): Defaults to ''.
 
     Returns:
         tuple: The figure, and Spearman's rank correlation of Grad-CAM with the importance before
         each merge, over all original tokens.
     """
-    maps = [*(heat for heat in tokens.importance if heat is not None), cam]
-    ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
-    names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'
-             for k, rank in enumerate(ranks)]
-    rows: list[tuple[str, Sequence[np.ndarray]]] = [('frame', list(frames))]
-    for name, heat in zip([*names, 'Grad-CAM'], maps):
+    maps = [heat for heat in tokens.importance if heat is not None]
+    ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps]
+    names = [f'importance\nbefore merge {merge}\n(rank corr. {rank:+.2f})'
+             for merge, rank in enumerate(ranks, 1)]
+    rows = [('frame', list(frames))]
+    for name, heat in zip([*names, 'Grad-CAM'], [*maps, cam]):
         top = max(float(np.percentile(heat, 99)), 1e-12)
         rows.append((name, [paint_importance(frame, part, top)
                             for frame, part in zip(frames, heat)]))

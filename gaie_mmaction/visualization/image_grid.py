@@ -11,15 +11,10 @@ from .fonts import find_font
 
 def draw_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str,
               margin: float = .8) -> tuple[Figure, np.ndarray]:
-    """Draw rows of images of one size, each row with its name.
+    """Draw rows, each a name and as many images ``(H, W, 3)``, all of one size.
 
-    Args:
-        rows (Sequence[tuple]): Name and images ``(H, W, 3)``; the same number in each row.
-        title (str): Title of the figure.
-        margin (float): Inches beside the images. Defaults to 0.8.
-
-    Returns:
-        tuple: The figure, and its axes, ``(rows, images)``.
+    ``margin`` are the inches beside the images. Returns the figure and its axes
+    ``(rows, images)``.
     """
     columns = len(rows[0][1])
     height, width = rows[0][1][0].shape[:2]

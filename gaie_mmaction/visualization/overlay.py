@@ -1,12 +1,13 @@
 """Importance and token groups drawn over a frame.
 
 A box is (left, top, width, height), each as a share of the frame: the part that the model saw.
+The rest of the frame is darkened.
 """
 import cv2
 import matplotlib
 import numpy as np
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, ...]
 WHOLE: Box = (0., 0., 1., 1.)
 INFERNO = (255 * matplotlib.colormaps['inferno'](np.arange(256))[:, :3]).astype(np.uint8)
 
@@ -32,13 +33,10 @@ def paint_importance(frame: np.ndarray, importance: np.ndarray, top: float,
     """Blend a heat-map into a frame.
 
     Args:
-        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB; it is not changed.
         importance (np.ndarray): ``(H', W')``, non-negative.
         top (float): Value of the brightest colour.
-        box (tuple[float]): Its place; the rest of the frame is darkened. Defaults to all of it.
-
-    Returns:
-        np.ndarray: The picture, like ``frame``.
+        box (tuple[float]): Its place. Defaults to the whole frame.
     """
     image, part = _darken_outside(frame, box)
     level = (255 * np.clip(importance / top, 0, 1)).astype(np.uint8)
@@ -51,13 +49,10 @@ def paint_tokens(frame: np.ndarray, kept: np.ndarray, owner: np.ndarray,
     """Show kept tokens as they are, merged ones dark in the colour of what they merged into.
 
     Args:
-        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB; it is not changed.
         kept (np.ndarray): ``(H', W')`` bool.
         owner (np.ndarray): ``(H', W')`` int, see :class:`TokenMap`; dropped ones (-1) are black.
-        box (tuple[float]): Their place; the rest of the frame is darkened. Defaults to all of it.
-
-    Returns:
-        np.ndarray: The picture, like ``frame``.
+        box (tuple[float]): Their place. Defaults to the whole frame.
     """
     image, part = _darken_outside(frame, box)
     height, width = part.shape[:2]
@@ -75,7 +70,6 @@ def box_in_pixels(box: Box, height: int, width: int) -> tuple[int, int, int, int
 
 
 def _darken_outside(frame: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """A copy of the frame, darker outside the box, and the view of it inside."""
     left, top, right, bottom = box_in_pixels(box, *frame.shape[:2])
     image = frame // 2
     image[top:bottom, left:right] = frame[top:bottom, left:right]

@@ -34,13 +34,10 @@ class TokenMap:
     @classmethod
     def from_history(cls, history: Sequence[TokenState], grid: tuple[int, int, int],
                      clip: int = 0) -> 'TokenMap':
-        """Take one clip out of recorded states.
+        """Take clip number ``clip`` out of the recorded states of a batch.
 
-        Args:
-            history (Sequence[TokenState]): States before and after each merge, alternating, from
-                :func:`record_tokens` or ``forward_tokens``.
-            grid (tuple[int, int, int]): (T', H', W').
-            clip (int): Index in the batch. Defaults to 0.
+        ``history`` are the states before and after each merge, alternating, of
+        :func:`record_tokens` or ``forward_tokens``; ``grid`` is (T', H', W').
         """
         importance, kept, owner = [], [], []
         for before, after in zip(history[::2], history[1::2]):
@@ -72,12 +69,7 @@ def _importance_in_place(before: TokenState, clip: int,
 
 @contextmanager
 def record_tokens(model: nn.Module) -> Iterator[list[TokenState]]:
-    """Record the inputs and outputs of a model's token reducers while the block runs.
-
-    Yields:
-        list[TokenState]: States before and after each merge, alternating; it grows with each
-        forward pass.
-    """
+    """Record the states before and after each merge of a model, alternating, in the block."""
     history: list[TokenState] = []
     handles = [
         module.register_forward_hook(lambda _, args, after: history.extend((args[0], after)))

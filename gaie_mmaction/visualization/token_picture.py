@@ -22,9 +22,8 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
     Args:
         frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame per tubelet.
         tokens (TokenMap): Of the clip.
-        title (str): Title of the picture. Defaults to ''.
-        layers (Sequence[int]): 0-based blocks of the merges, for the names of the rows.
-            Defaults to (), not named.
+        title (str): Defaults to ''.
+        layers (Sequence[int]): 0-based blocks of the merges, to name the rows. Defaults to ().
     """
     height, width = frames.shape[1:3]
     rows = [('frame', list(frames))]
@@ -33,13 +32,11 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
         heat = heat / heat.mean()
         rows.append(('importance\nbefore merge 1', list(frames)))
     for merge, (kept, owner) in enumerate(zip(tokens.kept, tokens.owner)):
-        name = f'merge {merge + 1}'
-        if len(layers):
-            name += f' (block {layers[merge]})'
-        masks = [enlarge(mask, height, width) for mask in kept]
-        dimmed = [np.where(mask[..., None], frame, (DIM * frame)).astype(np.uint8)
-                  for mask, frame in zip(masks, frames)]
-        rows.append((f'{name}:\n{kept.sum()} of {kept.size} kept', dimmed))
+        name = f'merge {merge + 1}' + (f' (block {layers[merge]})' if len(layers) else '')
+        masks = [enlarge(mask, height, width)[..., None] for mask in kept]
+        rows.append((f'{name}:\n{kept.sum()} of {kept.size} kept', [
+            np.where(mask, frame, DIM * frame).astype(np.uint8)
+            for mask, frame in zip(masks, frames)]))
         rows.append((f'{name}:\nmerged into', _paint_groups(frames, owner)))
     figure, axes = draw_rows(rows, title, margin=1.4)
     for t in range(len(frames)):
@@ -55,15 +52,15 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
     return figure
 
 
-def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list:
+def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list[np.ndarray]:
     height, width = frames.shape[1:3]
     _, inverse, counts = np.unique(owner, return_inverse=True, return_counts=True)
     alone = counts[inverse].reshape(owner.shape) == 1
     images = []
     for frame, own, single in zip(frames, owner, alone):
-        color = enlarge(color_of(own), height, width)
-        image = .35 * frame + .65 * color
-        image[enlarge(single, height, width)] = frame[enlarge(single, height, width)]
+        image = .35 * frame + .65 * enlarge(color_of(own), height, width)
+        single = enlarge(single, height, width)
+        image[single] = frame[single]
         image[enlarge(own < 0, height, width)] = 0
         images.append(image.astype(np.uint8))
     return images

@@ -10,12 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 
 class VideoWriter:
-    """Write an mp4 frame by frame; odd sizes lose one row or column.
-
-    Args:
-        filename (str or Path): The mp4.
-        fps (float or Fraction): Frame rate in frames/s.
-    """
+    """Write an mp4 frame by frame, ``fps`` in frames/s; odd sizes lose one row or column."""
 
     def __init__(self, filename: str | Path, fps: float | Fraction) -> None:
         self._container = av.open(os.fspath(filename), 'w', format='mp4',

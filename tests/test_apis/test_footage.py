@@ -33,8 +33,8 @@ def test_folder_of_images(tmp_path):
 
 
 def test_folder_without_images(tmp_path):
-    with pytest.raises(VideoReadError, match='no image'):
-        open_footage(tmp_path)
+    with pytest.raises(VideoReadError, match='no image'), open_footage(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize('inputs, names', [

@@ -45,8 +45,8 @@ def test_regions_file(tmp_path):
     path = tmp_path / 'regions.csv'
     path.write_text('clip_id,x0,y0,x1,y1\n0001_0,1,2,3,4\n')
     assert read_regions(path) == {'0001_0': (1, 2, 3, 4)}
-    path.write_text('clip_id,x0,y0,x1,y1\n0001_0,3,2,3,4\n')
-    with pytest.raises(ValueError, match='line 2: needs x0 < x1'):
+    path.write_text('clip_id,x0,y0,x1,y1\n0001_0,1,2,3,4\n0001_1,3,2,3,4\n')
+    with pytest.raises(ValueError, match='line 3: needs numbers with x0 < x1'):
         read_regions(path)
     path.write_text('clip_id,x,y,w,h\n')
     with pytest.raises(ValueError, match='must have the header clip_id,x0'):

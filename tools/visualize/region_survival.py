@@ -49,7 +49,7 @@ def main() -> None:
     try:
         cfg = load_config(args.config, args.cfg_options)
         regions = read_regions(args.regions)
-        clips = [clip for clip in read_test_clips(cfg) if clip.clip_id in regions]
+        clips = [clip for name, clip in read_test_clips(cfg).items() if name in regions]
         if not clips:
             sys.exit(f'no clip of {cfg.test_dataloader.dataset.ann_file} is in {args.regions}')
         chosen = np.linspace(0, len(clips) - 1, args.max_clips or len(clips)).round().astype(int)
