@@ -1,6 +1,9 @@
 """The pages: their code runs, their links lead somewhere, the reference is complete."""
 import importlib
+import importlib.util
 import re
+import shlex
+import sys
 
 import pytest
 import torch
@@ -13,9 +16,9 @@ from gaie_mmaction.models import GAIEVisionTransformer
 LINK = re.compile(r'\]\(([^)\s]+)\)')
 
 
-def blocks(root, page):
-    """Python blocks of a page, in order."""
-    return re.findall(r'```python\n(.*?)```', (root / 'docs' / page).read_text(), re.S)
+def blocks(root, page, language='python'):
+    """Blocks of code of a page, in order."""
+    return re.findall(rf'```{language}\n(.*?)```', (root / page).read_text(), re.S)
 
 
 def load_config(root, code, folder):
@@ -39,7 +42,7 @@ def anchors(path):
 @pytest.fixture
 def long_neck(root):
     """The class of the page, registered while a test runs."""
-    code = blocks(root, 'your_own_reducer.md')[0]
+    code = blocks(root, 'docs/your_own_reducer.md')[0]
     assert len(code.splitlines()) <= 35
     space = {}
     exec(code, space)
@@ -47,8 +50,88 @@ def long_neck(root):
     MODELS.module_dict.pop('LongNeck')
 
 
+def test_readme_snippet(root, tmp_path):
+    """At full size, with random weights in place of the zoo's."""
+    weights = {f'backbone.{key}': value
+               for key, value in GAIEVisionTransformer().state_dict().items()}
+    torch.save(dict(state_dict=weights), tmp_path / 'vit.pth')
+    code, = blocks(root, 'README.md')
+    assert len(code.splitlines()) <= 12
+    code = re.sub(r"^zoo = .*$", f"zoo = '{tmp_path}/'", code, flags=re.M)
+    space = {}
+    with torch.no_grad():
+        exec(re.sub(r"'vit-base-.*\.pth'", "'vit.pth'", code), space)
+    assert space['features'].shape == (1, 768)
+    assert space['state'].x.shape == (1, 539, 768) and space['state'].source.shape == (1, 1568)
+
+
+def test_readme_is_short(root):
+    lines = (root / 'README.md').read_text().splitlines()
+    assert len(lines) <= 150
+    prose, code = [], False
+    for line in lines:
+        code ^= line.startswith('```')
+        if not code and not line.startswith('|'):
+            prose.append(line)
+    assert max(map(len, prose)) <= 100
+
+
+def commands(root):
+    """Commands of all pages, one line each, without comments."""
+    for page in pages(root):
+        for block in blocks(root, page.relative_to(root), 'sh'):
+            for line in block.replace('\\\n', ' ').splitlines():
+                if line.strip() and not line.startswith('#'):
+                    yield page.name, line
+        for inline in re.findall(r'`((?:python|make|mim) [^`]+)`', page.read_text()):
+            yield page.name, ' '.join(inline.split())
+
+
+def test_commands_parse(root, monkeypatch):
+    """Options and their values, by the tools' own parsers; configs and make's targets exist."""
+    targets = re.findall(r'^([\w-]+):', (root / 'Makefile').read_text(), re.M)
+    monkeypatch.chdir(root)
+    parsers, seen, wrong = {}, 0, []
+    for page, line in commands(root):
+        words = shlex.split(line, comments=True)
+        while words and ('=' in words[0] or words[0] == 'srun'):
+            words = words[1:]
+        wrong += [f'{page}: {word} in {line}' for word in words if word.startswith('configs/')
+                  and '…' not in word and not (root / word.partition(':')[0]).is_file()]
+        if words[:1] == ['make']:
+            wrong += [f'{page}: {line}' for word in words[1:]
+                      if '=' not in word and word not in targets]
+        tool = next((word for word in words if word.startswith('tools/')), None)
+        if words[:1] != ['python'] or tool is None or '…' in line or '...' in line:
+            continue
+        seen += 1
+        if tool not in parsers:
+            spec = importlib.util.spec_from_file_location(f'tool_{len(parsers)}', root / tool)
+            parsers[tool] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(parsers[tool])
+        if tool in ('tools/train.py', 'tools/test.py'):
+            continue  # MMAction2's own arguments
+        monkeypatch.setattr(sys, 'argv', words[words.index(tool):])
+        try:
+            parsers[tool].parse_args()
+        except SystemExit as error:
+            wrong.append(f'{page}: {line}: {error}')
+    assert wrong == [] and seen > 25
+
+
+def test_paths_exist(root):
+    """Files that the pages name."""
+    missing = []
+    for page in pages(root):
+        for path in re.findall(r'`((?:configs|docs|gaie_mmaction|tests|tools)/[\w./-]+)`',
+                               page.read_text()):
+            if not (root / path).exists():
+                missing.append(f'{page.name}: {path}')
+    assert missing == []
+
+
 def test_own_reducer(root, long_neck, tmp_path):
-    config = load_config(root, blocks(root, 'your_own_reducer.md')[1], tmp_path)
+    config = load_config(root, blocks(root, 'docs/your_own_reducer.md')[1], tmp_path)
     assert config.custom_imports.imports == ['gaie_mmaction', 'long_neck']
     neck = config.model.backbone.neck
     assert neck == dict(type='LongNeck', token_keep_ratio=0.7)
@@ -67,7 +150,7 @@ def test_own_reducer(root, long_neck, tmp_path):
 
 
 def test_own_data(root, tmp_path):
-    config = load_config(root, blocks(root, 'your_own_data.md')[0], tmp_path)
+    config = load_config(root, blocks(root, 'docs/your_own_data.md')[0], tmp_path)
     text = (root / 'docs/your_own_data.md').read_text()
     lists = re.findall(r'```text\n(.*?)```', text, re.S)
     init_default_scope('mmaction')
@@ -82,7 +165,7 @@ def test_own_data(root, tmp_path):
 
 def test_own_skeletons(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(blocks(root, 'your_own_data.md')[1], {})
+    exec(blocks(root, 'docs/your_own_data.md')[1], {})
     init_default_scope('mmaction')
     dataset = DATASETS.build(dict(
         type='IMiGUEPoseDataset', ann_file='skeleton.pkl', split='train', pipeline=[]))
@@ -125,7 +208,7 @@ def test_reference_has_every_registered_class(root):
     assert {entry.__name__ for entry in registered - documented} == set()
 
 
-def test_map_of_the_house_is_complete(root):
+def test_map_of_the_code_is_complete(root):
     text = (root / 'CONTRIBUTING.md').read_text()
     folders = {path.parent.name for path in (root / 'gaie_mmaction').glob('*/__init__.py')}
     assert {name for name in folders if f'`gaie_mmaction/{name}/`' not in text} == set()

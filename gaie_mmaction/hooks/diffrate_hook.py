@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from ..models import DiffRateNeck
+from ..models.necks.diffrate_neck import cost_ratio
 
 
 @HOOKS.register_module()
@@ -34,6 +35,7 @@ class DiffRateHook(Hook):
     """
 
     # from before_train on
+    backbone: nn.Module
     neck: DiffRateNeck
     handle: RemovableHandle
 
@@ -54,12 +56,12 @@ class DiffRateHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Find the neck and put the cost into what the model returns as its losses."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        necks = [module for module in model.modules() if isinstance(module, DiffRateNeck)]
-        if len(necks) != 1:
-            raise ValueError(f'DiffRateHook needs a model with one DiffRateNeck, but got '
-                             f'{len(necks)}: set model.backbone.neck, or take the hook out of '
-                             'custom_hooks')
-        self.neck, = necks
+        self.backbone = model.backbone
+        neck = getattr(self.backbone, 'neck', None)
+        if not isinstance(neck, DiffRateNeck):
+            raise ValueError('DiffRateHook needs a DiffRateNeck in model.backbone.neck, but got '
+                             f'{type(neck).__name__}: set it, or remove the hook from custom_hooks')
+        self.neck = neck
         # A forward hook is inside what a distributed wrapper calls, as its reducer needs.
         self.handle = model.register_forward_hook(self._add_loss, with_kwargs=True)
 
@@ -76,7 +78,7 @@ class DiffRateHook(Hook):
     def _add_loss(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
         if kwargs.get('mode') != 'loss':
             return output
-        cost = self.neck.cost_ratio()
+        cost = cost_ratio(self.backbone)
         loss = self.loss_weight * (cost - self.target_ratio)**2
         return dict(output, loss_flops=loss, cost_ratio=cost.detach())
 
@@ -85,5 +87,5 @@ class DiffRateHook(Hook):
             return
         self.neck.fix_counts()
         print_log(f'DiffRate: tokens after pruning and merging of each block {self.neck.counts}, '
-                  f'cost {self.neck.cost_ratio():.4f} of the plain backbone '
+                  f'cost {cost_ratio(self.backbone):.4f} of the plain backbone '
                   f'(target {self.target_ratio})', logger='current')

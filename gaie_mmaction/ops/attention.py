@@ -1,6 +1,6 @@
-"""Attention that also tells how much each token is attended to.
+"""Attention that also returns how much each token is attended to.
 
-Letters: B batch, h heads, N tokens, d channels of one head.
+Shapes: B batch, h heads, N tokens, d channels per head.
 """
 from types import ModuleType
 

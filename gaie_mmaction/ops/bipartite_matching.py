@@ -1,33 +1,30 @@
-"""Bipartite soft matching and weighted merging, as ToMe and its relatives use them.
+"""Bipartite soft matching ("Token Merging: Your ViT but Faster", ICLR 2023, section 3).
 
-Letters: B batch, N tokens, r merged tokens, K = N - r, C channels. Indices are ``int64``.
-Source: "Token Merging: Your ViT but Faster", ICLR 2023, section 3.
+Shapes: B batch, N tokens, r merged tokens, K = N - r. Indices are ``int64``.
 """
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .precision import at_least_float32, no_autocast
-from .token_merging import add_rows, gather_tokens, merge_sizes
 
 
 @torch.no_grad()
 def match_bipartite(metric: Tensor, num_merge: int) -> tuple[Tensor, Tensor, Tensor]:
     """Find the r most similar pairs between the even and the odd tokens.
 
-    Each even token (0, 2, ...) proposes its most similar odd one; the r proposals
-    of highest cosine similarity are taken. Several tokens can join the same one.
-    Made in float32 at least, without a gradient. Ties: the earlier token.
+    Each even token (0, 2, ...) proposes its most similar odd one; the r proposals of highest
+    cosine similarity are taken. Several even tokens can join the same odd one. Not
+    differentiable, computed in float32 at least. Ties go to the earlier token.
 
     Args:
-        metric (Tensor): ``(B, N, D)``, what is compared.
+        metric (Tensor): ``(B, N, D)``, the features to compare.
         num_merge (int): r, in [0, N // 2].
 
     Returns:
-        tuple[Tensor, Tensor, Tensor]: ``keep_idx`` ``(B, K)``, the even tokens that
-        are left and then all odd ones, each ascending; ``merge_idx`` ``(B, r)``,
-        ascending; ``dst`` ``(B, r)``, a place in ``keep_idx``, in [K - N // 2, K).
+        tuple[Tensor, Tensor, Tensor]: ``keep_idx`` ``(B, K)``, the remaining even tokens and then
+        all odd ones, each ascending; ``merge_idx`` ``(B, r)``, ascending; ``dst`` ``(B, r)``, a
+        position in ``keep_idx``, in [K - N // 2, K).
 
     Raises:
         ValueError: If ``num_merge`` is outside [0, N // 2].
@@ -47,32 +44,7 @@ def match_bipartite(metric: Tensor, num_merge: int) -> tuple[Tensor, Tensor, Ten
         similarity = metric[:, ::2] @ metric[:, 1::2].transpose(1, 2)  # (B, even, odd)
     best, partner = similarity.max(dim=-1)
     order = best.argsort(dim=1, descending=True, stable=True)
-    merged = order[:, :num_merge].sort(dim=1).values  # places in ``even``
+    merged = order[:, :num_merge].sort(dim=1).values  # positions in ``even``
     left = order[:, num_merge:].sort(dim=1).values
     keep_idx = torch.cat([even.gather(1, left), odd], dim=1)
     return keep_idx, even.gather(1, merged), partner.gather(1, merged) + left.shape[1]
-
-
-def merge_weighted(x: Tensor, weight: Tensor, keep_idx: Tensor, merge_idx: Tensor,
-                   dst: Tensor) -> Tensor:
-    """Replace each kept token by the weighted mean of itself and what joined it.
-
-    Gradients flow to ``x`` and ``weight``. Sums are taken in float32 at least.
-
-    Args:
-        x (Tensor): ``(B, N, C)``.
-        weight (Tensor): ``(B, N)``, non-negative; each group's sum must be positive.
-        keep_idx (Tensor): ``(B, K)`` kept tokens.
-        merge_idx (Tensor): ``(B, M)`` tokens that join them.
-        dst (Tensor): ``(B, M)``, where each goes, in [0, K).
-
-    Returns:
-        Tensor: ``(B, K, C)`` in the dtype of ``x``.
-    """
-    dtype = at_least_float32(x.dtype)
-    weight = weight.to(dtype)
-    weighted = x.to(dtype) * weight.unsqueeze(-1)
-    joined = gather_tokens(weighted, merge_idx)
-    total = add_rows(gather_tokens(weighted, keep_idx), dst, joined)
-    weight = merge_sizes(weight, keep_idx, merge_idx, dst)
-    return (total / weight.unsqueeze(-1)).to(x.dtype)

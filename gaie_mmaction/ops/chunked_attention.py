@@ -1,6 +1,6 @@
 """Attention and its map's column mean by blocks of the map, on any device.
 
-Letters: B batch, h heads, N tokens, d channels of one head, g heads at once, M queries at once.
+Shapes: B batch, h heads, N tokens, d channels per head, g heads at once, M queries at once.
 """
 
 import torch

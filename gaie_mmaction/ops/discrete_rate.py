@@ -1,6 +1,6 @@
 """A token count that can be learnt: DiffRate's differentiable discrete proxy.
 
-Letters: D candidates, N tokens. Source: "DiffRate: Differentiable Compression Rate
+Shapes: D candidates, N tokens. Source: "DiffRate: Differentiable Compression Rate
 for Efficient Vision Transformers", ICCV 2023, section 3.
 """
 from collections.abc import Sequence

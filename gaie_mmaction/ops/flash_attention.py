@@ -1,6 +1,6 @@
 """The column mean by PyTorch's fused attention for CPUs alone.
 
-Letters: B batch, h heads, N tokens, d channels of one head.
+Shapes: B batch, h heads, N tokens, d channels per head.
 """
 
 import torch

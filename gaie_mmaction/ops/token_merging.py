@@ -1,11 +1,9 @@
 """Token selection, matching and merging of GAIE as pure functions.
 
-Letters: B batch, N tokens, K kept tokens, C channels. Indices are ``int64``.
-Source of the method: "Enhancing Micro-gesture Classification via Global-Aware
-Importance Estimation in Vision Transformer", CEUR-WS Vol-4168, section 3.
+Shapes: B batch, N tokens, K kept tokens, C channels. Indices are ``int64``.
+Source: "Enhancing Micro-gesture Classification via Global-Aware Importance Estimation in
+Vision Transformer", CEUR-WS Vol-4168, section 3.
 """
-from fractions import Fraction
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,22 +11,20 @@ from torch import Tensor
 from .precision import at_least_float32, no_autocast
 from .tracing import is_exporting
 
-# Similarities held at once, in float32 8 MB: at large batches the whole map would be hundreds
+# Similarities held at once, 8 MB in float32: at large batches the whole map would take hundreds.
 MATCH_VALUES = 2_000_000
+RATIO_STEPS = 10**12
 
 
 def num_kept(num_tokens: int, keep_ratio: float) -> int:
     """Number of tokens that stay, ``K = ceil(keep_ratio * N)``.
 
-    The ratio is read as the decimal that was written, so that 0.55 of 100 is
-    55: in binary floating point the product is 55.000000000000007.
-
     Args:
-        num_tokens (int): Tokens before the reduction, at least 1.
-        keep_ratio (float): Share that stays, in (0, 1].
+        num_tokens (int): N, at least 1.
+        keep_ratio (float): Share that stays, in (0, 1], read to 12 decimal places.
 
     Returns:
-        int: K, in [1, num_tokens], rounded up.
+        int: K, in [1, N], rounded up.
 
     Raises:
         ValueError: If ``num_tokens < 1`` or ``keep_ratio`` is outside (0, 1].
@@ -37,17 +33,10 @@ def num_kept(num_tokens: int, keep_ratio: float) -> int:
         raise ValueError(f'num_tokens must be at least 1, but got {num_tokens}')
     if not 0 < keep_ratio <= 1:
         raise ValueError(f'keep_ratio must be in (0, 1], but got {keep_ratio}')
-    return round_up(num_tokens, exact_ratio(keep_ratio))
-
-
-def exact_ratio(keep_ratio: float) -> tuple[int, int]:
-    """Numerator and denominator of the decimal that a ratio is written as."""
-    return Fraction(str(keep_ratio)).as_integer_ratio()
-
-
-def round_up(num_tokens: int, ratio: tuple[int, int]) -> int:
-    """The share of N tokens that a numerator and a denominator give, rounded up."""
-    return -(-num_tokens * ratio[0] // ratio[1])
+    # Integers: in floating point 0.55 * 100 is 55.000000000000007 and would keep 56 tokens.
+    # torch.compile follows this expression, too.
+    steps = max(1, round(keep_ratio * RATIO_STEPS))
+    return -(-num_tokens * steps // RATIO_STEPS)
 
 
 def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
@@ -58,9 +47,8 @@ def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
         num_keep (int): K, in [1, N].
 
     Returns:
-        tuple[Tensor, Tensor]: ``keep_idx`` ``(B, K)`` and ``merge_idx``
-        ``(B, N - K)``, both ascending, so that the space-time order stays. Of
-        equally important tokens the earlier one is kept.
+        tuple[Tensor, Tensor]: ``keep_idx`` ``(B, K)`` and ``merge_idx`` ``(B, N - K)``, both
+        ascending. Ties keep the earlier token.
 
     Raises:
         ValueError: If ``num_keep`` is outside [1, N].
@@ -69,25 +57,13 @@ def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
     if not 1 <= num_keep <= num_tokens:
         raise ValueError(f'num_keep must be in [1, {num_tokens}], the number of tokens, '
                          f'but got {num_keep}')
-    if is_exporting():
-        # slower, but one sort is all that ONNX needs
-        order = importance.argsort(dim=1, descending=True, stable=True)
-        return order[:, :num_keep].sort(dim=1).values, order[:, num_keep:].sort(dim=1).values
-    # topk does not say which of equal tokens it takes: only its smallest value is used
-    least = importance.topk(num_keep, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
-    above, equal = importance > least, importance == least
-    vacant = num_keep - above.sum(dim=1, keepdim=True)
-    keep = above | (equal & (equal.cumsum(dim=1) <= vacant))
-    # kept tokens go to the front and the others behind them, each in their order
-    index = torch.arange(num_tokens, device=importance.device).expand_as(keep)
-    rank = keep.cumsum(dim=1)
-    place = torch.where(keep, rank - 1, rank[:, -1:] + index - rank)
-    order = torch.empty_like(place).scatter_(1, place, index)
-    return order[:, :num_keep], order[:, num_keep:]
+    # topk does not define which of several equal tokens it takes; a stable sort does
+    order = importance.argsort(dim=1, descending=True, stable=True)
+    return order[:, :num_keep].sort(dim=1).values, order[:, num_keep:].sort(dim=1).values
 
 
 def gather_tokens(x: Tensor, idx: Tensor) -> Tensor:
-    """Take tokens by their index.
+    """Take tokens by index.
 
     Args:
         x (Tensor): ``(B, N, C)`` or ``(B, N)``.
@@ -98,36 +74,35 @@ def gather_tokens(x: Tensor, idx: Tensor) -> Tensor:
     """
     if x.dim() == 2:
         return x.gather(1, idx)
-    # whole rows at once: several times faster than gather, which takes value by value
-    return x.flatten(0, 1).index_select(0, _rows(idx, x.shape[1])).unflatten(0, idx.shape)
+    # index_select copies whole rows, gather one value at a time: several times slower on a CPU
+    return x.flatten(0, 1).index_select(0, _flat_index(idx, x.shape[1])).unflatten(0, idx.shape)
 
 
-def _rows(idx: Tensor, num_tokens: int) -> Tensor:
-    """Rows ``(B * M, )`` of a ``(B * num_tokens, C)`` tensor that ``(B, M)`` tokens are."""
+def _flat_index(idx: Tensor, num_tokens: int) -> Tensor:
+    """``(B, M)`` indices into ``(B, N, C)`` -> ``(B * M, )`` indices into ``(B * N, C)``."""
     first = torch.arange(len(idx), device=idx.device).unsqueeze(-1) * num_tokens
     return (idx + first).flatten()
 
 
 @torch.no_grad()
 def match_tokens(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
-    """Find for each background token the kept token of highest cosine similarity.
+    """Find the kept token of highest cosine similarity for each background token.
 
-    The choice has no gradient. It is made in float32 at least: in half
-    precision the many near-equal tokens of a static background would tie.
+    Not differentiable. Computed in float32 at least: in half precision the many near-equal tokens
+    of a static background would tie.
 
     Args:
-        metric (Tensor): ``(B, N, D)``, what is compared (the token features).
+        metric (Tensor): ``(B, N, D)``, the features to compare.
         keep_idx (Tensor): ``(B, K)`` kept tokens.
         merge_idx (Tensor): ``(B, N - K)`` background tokens.
 
     Returns:
-        Tensor: ``dst`` ``(B, N - K)``, in [0, K): a place in ``keep_idx``. Of
-        equally similar kept tokens the earliest. A token of norm zero has
-        similarity 0 to all.
+        Tensor: ``dst`` ``(B, N - K)``, a position in ``keep_idx``, in [0, K). Ties go to the
+        earliest kept token. A token of norm zero has similarity 0 to all.
     """
     metric = metric.to(at_least_float32(metric.dtype))
     with no_autocast(metric.device):
-        # a background token's own norm changes nothing in what is most similar to it
+        # only the kept side is normalised: a background token's norm scales its whole row
         kept = F.normalize(gather_tokens(metric, keep_idx), dim=-1).transpose(1, 2)  # (B, D, K)
         background = gather_tokens(metric, merge_idx)  # (B, N - K, D)
         rows = max(1, MATCH_VALUES // (kept.shape[0] * kept.shape[2]))
@@ -135,47 +110,54 @@ def match_tokens(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
                          dim=1)
 
 
-def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
-    """Replace each kept token by the plain mean of itself and its background tokens.
+def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
+                 weight: Tensor | None = None) -> Tensor:
+    """Replace each kept token by the mean of itself and the tokens merged into it.
 
-    Gradients flow through the mean, not through the indices. Sums are taken in
-    float32 at least.
+    Differentiable in ``x`` and ``weight``, not in the indices. Summed in float32 at least.
 
     Args:
         x (Tensor): ``(B, N, C)``.
-        keep_idx (Tensor): ``(B, K)`` kept tokens, ascending.
-        merge_idx (Tensor): ``(B, N - K)`` background tokens.
-        dst (Tensor): ``(B, N - K)``, where each background token goes, in [0, K).
+        keep_idx (Tensor): ``(B, K)`` kept tokens.
+        merge_idx (Tensor): ``(B, M)`` tokens that are merged.
+        dst (Tensor): ``(B, M)``, the position in ``keep_idx`` that each one joins, in [0, K).
+        weight (Tensor, optional): ``(B, N)``, non-negative, each group's sum positive: a weighted
+            mean. Defaults to None, GAIE's plain mean.
 
     Returns:
         Tensor: ``(B, K, C)`` in the dtype of ``x`` and the order of ``keep_idx``.
     """
     dtype = at_least_float32(x.dtype)
-    kept = gather_tokens(x, keep_idx).to(dtype)  # (B, K, C)
-    background = gather_tokens(x, merge_idx).to(dtype)  # (B, N - K, C)
-    total = add_rows(kept, dst, background)
-    count = merge_sizes(x.new_ones(x.shape[:2], dtype=dtype), keep_idx, merge_idx, dst)
-    return (total / count.unsqueeze(-1)).to(x.dtype)
+    if weight is None:
+        weight = x.new_ones(x.shape[:2], dtype=dtype)
+        weighted = x
+    else:
+        weight = weight.to(dtype)
+        weighted = x.to(dtype) * weight.unsqueeze(-1)
+    kept = gather_tokens(weighted, keep_idx).to(dtype)  # (B, N, C) -> (B, K, C)
+    merged = gather_tokens(weighted, merge_idx).to(dtype)  # (B, N, C) -> (B, M, C)
+    total = scatter_add_tokens(kept, dst, merged)
+    return (total / merge_sizes(weight, keep_idx, merge_idx, dst).unsqueeze(-1)).to(x.dtype)
 
 
-def add_rows(kept: Tensor, dst: Tensor, rows: Tensor) -> Tensor:
-    """Add rows to others, in the same order in each run.
+def scatter_add_tokens(x: Tensor, dst: Tensor, added: Tensor) -> Tensor:
+    """Deterministic scatter-add of whole tokens.
 
     Args:
-        kept (Tensor): ``(B, K, C)``.
-        dst (Tensor): ``(B, M)``, where each row goes, in [0, K).
-        rows (Tensor): ``(B, M, C)``.
+        x (Tensor): ``(B, K, C)``.
+        dst (Tensor): ``(B, M)``, in [0, K).
+        added (Tensor): ``(B, M, C)``.
 
     Returns:
-        Tensor: ``(B, K, C)``, new.
+        Tensor: ``(B, K, C)``, a new tensor.
     """
-    if is_exporting():  # ONNX has no index_add
-        return kept.scatter_add(1, dst.unsqueeze(-1).expand_as(rows), rows)
-    total, index, rows = kept.flatten(0, 1), _rows(dst, kept.shape[1]), rows.flatten(0, 1)
-    if kept.device.type == 'cpu':
-        return total.index_add(0, index, rows).view_as(kept)
-    # elsewhere index_add leaves the order of its sums to chance; this one sorts
-    return total.index_put((index, ), rows, accumulate=True).view_as(kept)
+    if is_exporting():  # ONNX has no counterpart of the two below
+        return x.scatter_add(1, dst.unsqueeze(-1).expand_as(added), added)
+    total, index, added = x.flatten(0, 1), _flat_index(dst, x.shape[1]), added.flatten(0, 1)
+    if x.device.type == 'cpu':
+        return total.index_add(0, index, added).view_as(x)
+    # on a GPU index_add sums in random order; index_put sorts the indices first
+    return total.index_put((index, ), added, accumulate=True).view_as(x)
 
 
 def merge_sizes(size: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
@@ -183,27 +165,9 @@ def merge_sizes(size: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) 
 
     Args:
         size (Tensor): ``(B, N)``.
-        keep_idx, merge_idx, dst (Tensor): As in :func:`merge_tokens`.
+        keep_idx, merge_idx, dst (Tensor): Same as in :func:`merge_tokens`.
 
     Returns:
-        Tensor: ``(B, K)``; its sum over tokens is that of ``size``.
+        Tensor: ``(B, K)``; sums to the sum of ``size``.
     """
     return gather_tokens(size, keep_idx).scatter_add(1, dst, gather_tokens(size, merge_idx))
-
-
-def merge_source(source: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
-    """Follow the original tokens through a merge.
-
-    Args:
-        source (Tensor): ``(B, N0)``, the present token, in [0, N), that holds
-            each of the N0 original tokens.
-        keep_idx, merge_idx, dst (Tensor): As in :func:`merge_tokens`.
-
-    Returns:
-        Tensor: ``(B, N0)``, the same after the merge, in [0, K).
-    """
-    place = torch.arange(keep_idx.shape[1], device=source.device).expand_as(keep_idx)
-    num_tokens = keep_idx.shape[1] + merge_idx.shape[1]
-    moved = source.new_empty(source.shape[0], num_tokens)
-    moved = moved.scatter(1, keep_idx, place).scatter(1, merge_idx, dst)
-    return moved.gather(1, source)

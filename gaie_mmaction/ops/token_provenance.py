@@ -1,43 +1,49 @@
-"""Following the original tokens through any reduction, and back to their places.
+"""Which token holds each original token, through any sequence of reductions.
 
-Letters: B batch, N0 original tokens, N tokens before a reduction, K after it, C channels.
+Shapes: B batch, N0 original tokens, N tokens before a reduction, K after it, C channels.
 """
 import torch
 from torch import Tensor
 
 
-def follow_source(source: Tensor, place: Tensor) -> Tensor:
+def new_index(keep_idx: Tensor, num_tokens: int, merge_idx: Tensor | None = None,
+              dst: Tensor | None = None) -> Tensor:
+    """Index of each token after a reduction.
+
+    Args:
+        keep_idx (Tensor): ``(B, K)`` int64 kept tokens, in [0, N), without repetition.
+        num_tokens (int): N.
+        merge_idx (Tensor, optional): ``(B, M)`` merged tokens. Defaults to None: the rest is
+            dropped.
+        dst (Tensor, optional): ``(B, M)``, the position in ``keep_idx`` that each merged token
+            joins, in [0, K), or -1 if it is dropped.
+
+    Returns:
+        Tensor: ``(B, N)`` int64, in [0, K), or -1 for dropped tokens.
+    """
+    index = keep_idx.new_full((keep_idx.shape[0], num_tokens), -1)
+    positions = torch.arange(keep_idx.shape[1], device=keep_idx.device).expand_as(keep_idx)
+    index = index.scatter(1, keep_idx, positions)
+    return index if merge_idx is None or dst is None else index.scatter(1, merge_idx, dst)
+
+
+def update_source(source: Tensor, index: Tensor) -> Tensor:
     """Follow the original tokens through a reduction.
 
     Args:
-        source (Tensor): ``(B, N0)`` int64, the token, in [0, N), that holds each
-            original token, or -1 if it was dropped before.
-        place (Tensor): ``(B, N)`` int64, where each token goes, in [0, K), or -1
-            if it is dropped now.
+        source (Tensor): ``(B, N0)`` int64, the token, in [0, N), that holds each original
+            token, or -1 if it was dropped earlier.
+        index (Tensor): ``(B, N)`` int64, see :func:`new_index`.
 
     Returns:
         Tensor: ``(B, N0)`` int64, in [-1, K).
     """
-    return torch.where(source < 0, -1, place.gather(1, source.clamp(min=0)))
+    # gather has no index -1: clamp first, restore the dropped ones after
+    return torch.where(source < 0, -1, index.gather(1, source.clamp(min=0)))
 
 
-def place_of_kept(keep_idx: Tensor, num_tokens: int) -> Tensor:
-    """Where each token goes if all but the kept ones are dropped.
-
-    Args:
-        keep_idx (Tensor): ``(B, K)`` int64, in [0, N), no repetition.
-        num_tokens (int): N.
-
-    Returns:
-        Tensor: ``(B, N)`` int64: the place in ``keep_idx``, or -1.
-    """
-    place = keep_idx.new_full((keep_idx.shape[0], num_tokens), -1)
-    return place.scatter(1, keep_idx, torch.arange(keep_idx.shape[1],
-                                                   device=keep_idx.device).expand_as(keep_idx))
-
-
-def spread_tokens(x: Tensor, source: Tensor) -> Tensor:
-    """Give each original token the features of the one that holds it.
+def unmerge_tokens(x: Tensor, source: Tensor) -> Tensor:
+    """Copy each token back to all original tokens that it holds.
 
     Args:
         x (Tensor): ``(B, K, C)``.

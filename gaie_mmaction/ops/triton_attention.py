@@ -4,7 +4,7 @@ The first kernel makes the output and each query's log-sum-exp, block by block o
 second one makes the map's blocks again from it and sums their columns. Nothing is added
 by atomics: a result is the same from run to run.
 
-Letters: B batch, h heads, N tokens, d channels of one head. Logarithms are to base 2.
+Shapes: B batch, h heads, N tokens, d channels per head. Logarithms are to base 2.
 """
 import math
 import os

@@ -3,7 +3,7 @@
 What reducers need that :func:`attention_with_importance` does not give: the
 sharpness of a token's own attention, and gradients to a mask of zeros and ones.
 
-Letters: B batch, h heads, N tokens, M queries of a block, d channels of one head.
+Shapes: B batch, h heads, N tokens, M queries of a block, d channels per head.
 """
 import math
 from typing import Any

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from reference import gaie_loops
 
 from gaie_mmaction.models import GAIENeck, GAIEVisionTransformer, ViViT
+from gaie_mmaction.models.utils.positions import resize_positions
 from gaie_mmaction.ops import num_kept
 
 SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
@@ -50,7 +51,7 @@ def test_other_sizes_in_space_as_the_hosts():
 def test_positions_in_time_are_interpolated():
     _, ours = make_pair()
     table = ours.pos_embed.reshape(4, 16, 24)
-    longer = ours._positions((8, 4, 4)).reshape(8, 16, 24)
+    longer = resize_positions(ours.pos_embed, ours.grid_size, (8, 4, 4)).reshape(8, 16, 24)
     # linear without aligned corners: places .25, .75, ... between the old ones
     torch.testing.assert_close(longer[0], table[0])
     torch.testing.assert_close(longer[1], .75 * table[0] + .25 * table[1])

@@ -6,20 +6,15 @@ import torch
 from reference import reducer_loops
 from reference.neck_checks import assert_equals_loops, clips_of
 
-from gaie_mmaction.models import BackboneLayout, GAIEVisionTransformer, TokenState, ToMeNeck
+from gaie_mmaction.models import GAIEVisionTransformer, TokenState, ToMeNeck
 from gaie_mmaction.ops import match_bipartite
 
 SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
 
 
-def make_layout(num_tokens, merge_layers):
-    return BackboneLayout(num_tokens=num_tokens, merge_layers=merge_layers, depth=12,
-                          embed_dims=24, hidden_dims=96, patch_values=384)
-
-
 def plan(neck, num_tokens, blocks):
-    """Tokens before and after each block of a neck that is attached."""
-    neck.attach(make_layout(num_tokens, tuple(range(blocks))))
+    """Tokens before and after each block of a neck."""
+    neck.setup(num_tokens, blocks)
     left = [num_tokens]
     for step in range(blocks):
         left.append(neck.num_left(left[-1], step))

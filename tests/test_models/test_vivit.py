@@ -1,11 +1,18 @@
 """ViViT against the plain ViT, dense masked attention and image ViTs; who may influence whom."""
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gaie_mmaction.models import GAIEVisionTransformer, ViViT
-from gaie_mmaction.models.backbones.vivit import VARIANTS, SpaceTimeAttention
+from gaie_mmaction.models.backbones.vivit import (
+    VARIANTS,
+    SpaceTimeAttention,
+    attend_frames,
+    attend_places,
+)
 from gaie_mmaction.models.utils.image_weights import (
     central_frame_filter,
     convert_image_vit,
@@ -63,8 +70,8 @@ def test_two_blocks_of_the_dot_product_reach_everything():
 
 def test_self_attention_is_over_space_then_over_time():
     block = make_vivit('factorised_self_attention').blocks[0]
-    assert torch.equal(influence(block.attn), FRAME)
-    assert torch.equal(influence(block.temporal_attn), PLACE)
+    assert torch.equal(influence(partial(block.attn, attend=attend_frames)), FRAME)
+    assert torch.equal(influence(partial(block.temporal_attn, attend=attend_places)), PLACE)
     between = []
     block.temporal_attn.register_forward_pre_hook(lambda _, args: between.append(args[0]))
 
@@ -78,9 +85,10 @@ def test_self_attention_is_over_space_then_over_time():
 
 
 def test_dot_product_has_half_of_its_heads_for_each():
-    attention = make_vivit('factorised_dot_product').blocks[0].attn
+    block = make_vivit('factorised_dot_product').blocks[0]
+    attention = partial(block.attn, attend=block.attend)
     with torch.no_grad():
-        attention.proj.weight.copy_(torch.eye(24))  # head after head in the channels
+        block.attn.proj.weight.copy_(torch.eye(24))  # head after head in the channels
     for head, expected in enumerate([FRAME, FRAME, PLACE, PLACE]):
         assert torch.equal(influence(attention, slice(6 * head, 6 * head + 6)), expected)
 
@@ -111,7 +119,7 @@ def test_feature_depends_on_every_pixel(variant):
     ('joint', [EVERYTHING] * 4), ('factorised_encoder', [FRAME] * 4),
     ('factorised_dot_product', [FRAME, FRAME, PLACE, PLACE])])
 def test_attention_is_the_dense_one_with_a_mask(variant, masks):
-    attention = SpaceTimeAttention(attend=VARIANTS[variant], embed_dims=24, num_heads=4).double()
+    attention = SpaceTimeAttention(embed_dims=24, num_heads=4).double()
     for parameter in attention.parameters():
         nn.init.normal_(parameter, std=.5)
     x = torch.randn(2, FRAMES, PLACES, 24, dtype=torch.float64)
@@ -124,7 +132,7 @@ def test_attention_is_the_dense_one_with_a_mask(variant, masks):
         weights = logits.masked_fill(~mask, float('-inf')).softmax(-1)
         heads.append(weights @ (v + attention.v_bias)[..., part])
     expected = torch.cat(heads, -1) @ attention.proj.weight.T + attention.proj.bias
-    torch.testing.assert_close(attention(x).flatten(1, 2), expected)
+    torch.testing.assert_close(attention(x, VARIANTS[variant]).flatten(1, 2), expected)
 
 
 # --- the plain ViT ----------------------------------------------------------------------------

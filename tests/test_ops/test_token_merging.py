@@ -9,11 +9,12 @@ from gaie_mmaction.ops import (
     gather_tokens,
     match_tokens,
     merge_sizes,
-    merge_source,
     merge_tokens,
+    new_index,
     num_kept,
     select_tokens,
     token_merging,
+    update_source,
 )
 
 RATIOS = ['0.05', '0.3', '0.5', '0.55', '0.7', '0.9', '1']
@@ -78,8 +79,9 @@ def test_properties():
         for _ in range(2):
             importance = torch.rand(x.shape[:2], generator=generator)
             merged, merge = merge_all(x, importance, .7)
-            size, source = merge_sizes(size, *merge), merge_source(source, *merge)
             keep_idx, merge_idx, dst = merge
+            size = merge_sizes(size, *merge)
+            source = update_source(source, new_index(keep_idx, x.shape[1], merge_idx, dst))
             assert (keep_idx.diff(dim=1) > 0).all() and (merge_idx.diff(dim=1) > 0).all()
             both = torch.cat([keep_idx, merge_idx], 1).sort(1).values
             assert torch.equal(both, torch.arange(x.shape[1]).expand_as(both))
@@ -201,7 +203,7 @@ def test_sums_of_other_devices_equal_the_cpus():
     x, importance = torch.randn(2, 40, 8), torch.rand(2, 40)
     merged, merge = merge_all(x, importance, .3)
     kept, background = gather_tokens(x, merge[0]), gather_tokens(x, merge[1])
-    added = token_merging.add_rows(kept, merge[2], background)
+    added = token_merging.scatter_add_tokens(kept, merge[2], background)
     rows = merge[2] + torch.arange(2)[:, None] * 12
     sorted_sum = kept.flatten(0, 1).index_put(
         (rows.flatten(), ), background.flatten(0, 1), accumulate=True)

@@ -6,7 +6,7 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.registry import init_default_scope
 
-from gaie_mmaction.ops import spread_tokens
+from gaie_mmaction.ops import unmerge_tokens
 from gaie_mmaction.visualization import TokenMap, draw_heat_maps, grad_cam, record_tokens
 
 SIZES = dict(img_size=32, patch_size=8, embed_dims=24, depth=3, num_heads=2, num_frames=8,
@@ -60,7 +60,7 @@ def test_grad_cam_by_hand():
     backbone = model.backbone
     view = (clip['inputs'].float() - 128) / 60
     state = backbone.forward_tokens(view)
-    spread = spread_tokens(state.x, state.source).detach().requires_grad_()  # (1, N0, C)
+    spread = unmerge_tokens(state.x, state.source).detach().requires_grad_()  # (1, N0, C)
     # the plain mean over kept tokens, each of them the mean over its places
     kept = torch.stack([spread[0][state.source[0] == k].mean(0) for k in range(state.x.shape[1])])
     model.cls_head(backbone.fc_norm(kept.mean(0, keepdim=True))).max().backward()

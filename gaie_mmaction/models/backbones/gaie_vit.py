@@ -1,8 +1,7 @@
 """Video vision transformer with joint space-time attention and a token reducer.
 
-Letters: B batch, C channels (of the input or of a token), T frames, H and W pixels,
-(T', H', W') the grid of tokens, N present tokens, N0 = T'H'W' original tokens,
-h heads, d channels of a head.
+Shapes: B batch, C channels (of the input or of a token), T frames, H and W pixels,
+(T', H', W') the grid of tokens, N present tokens, N0 = T'H'W' original tokens.
 """
 from collections.abc import Sequence
 
@@ -15,8 +14,8 @@ from mmcv.cnn.bricks.transformer import PatchEmbed
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from ...ops import gather_tokens, spread_tokens
-from ..necks import BackboneLayout, TokenReducer, TokenState
+from ...ops import gather_tokens, unmerge_tokens
+from ..necks import TokenReducer, TokenState
 from ..necks.token_reducer import is_integer
 from ..utils.positions import resize_positions, token_grid
 from ..utils.weights import load_backbone_weights, load_strictly
@@ -25,18 +24,17 @@ from .vit_block import NORM_CFG, Block
 
 @MODELS.register_module()
 class GAIEVisionTransformer(BaseModule):
-    """VideoMAE's vision transformer with a token reducer inside some blocks.
+    """VideoMAE's vision transformer with a token reducer in some blocks.
 
-    Without a neck it is MMAction2's ``VisionTransformer``, and its state_dict has
-    the same keys either way, but for what a neck learns (GAIE learns nothing). All
-    arguments are keyword-only and an unknown one is a ``TypeError``.
+    Without a neck it is MMAction2's ``VisionTransformer``. Its state_dict has the same keys
+    either way, except for what a neck learns (GAIE learns nothing). Arguments are keyword-only.
 
     Args:
-        img_size (int): Height and width of the input that the position table is
-            made for, pixels. Defaults to 224.
-        patch_size (int): Height and width of a tubelet, pixels. Defaults to 16.
-        in_channels (int): Channels of the input. Defaults to 3.
-        embed_dims (int): Channels C of a token. Defaults to 768.
+        img_size (int): Height and width in pixels that the position table is made for. Defaults
+            to 224.
+        patch_size (int): Height and width of a tubelet in pixels. Defaults to 16.
+        in_channels (int): Number of input channels. Defaults to 3.
+        embed_dims (int): Number of channels C of a token. Defaults to 768.
         depth (int): Number of blocks. Defaults to 12.
         num_heads (int): Number of heads. Defaults to 12.
         mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
@@ -44,34 +42,34 @@ class GAIEVisionTransformer(BaseModule):
         qk_scale (float, optional): Factor of the attention logits. Defaults to ``d ** -0.5``.
         drop_rate (float): Dropout of embeddings, attention outputs and MLPs. Defaults to 0.
         attn_drop_rate (float): Dropout of the attention maps. Defaults to 0.
-        drop_path_rate (float): Stochastic depth of the last block; it grows
-            linearly from 0 in the first. Defaults to 0.
+        drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0 in
+            the first. Defaults to 0.
         norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        init_values (float): Start of LayerScale; 0 is without. Defaults to 0.
-        use_learnable_pos_emb (bool): Learned positions instead of the fixed
-            sine-cosine table. Defaults to False.
-        num_frames (int): Frames that the position table is made for. Defaults to 16.
+        init_values (float): Initial value of LayerScale; 0 disables it. Defaults to 0.
+        use_learnable_pos_emb (bool): Learned positions instead of the fixed sine-cosine table.
+            Defaults to False.
+        num_frames (int): Number of frames that the position table is made for. Defaults to 16.
         tubelet_size (int): Frames of a tubelet. Defaults to 2.
-        use_mean_pooling (bool): Mean of the last tokens and a norm; otherwise the
-            norm and the token that holds the first one. Defaults to True.
-        pretrained (str, optional): Path or URL of a checkpoint of an MMAction2
-            recognizer, whose ``backbone.`` part is loaded strictly. Defaults to None.
-        return_feat_map (bool): Return ``(B, C, T', H', W')``, merged tokens spread
-            back to their places, zeros where tokens were dropped. Defaults to False.
-        neck (dict, optional): Config of a :class:`TokenReducer`, e.g.
-            ``dict(type='GAIENeck')``. Defaults to None, the plain ViT.
-        merge_layers (Sequence[int]): Blocks with the reducer, 0-based, in
-            [0, depth), each at most once. Defaults to (3, 6, 9), the paper's.
-        with_cp (bool): Recompute the branches in the backward pass to save
-            memory. Defaults to False.
-        init_cfg (dict or list[dict], optional): Weight initialisation. Defaults to
-            truncated normal Linear layers and unit LayerNorms.
+        use_mean_pooling (bool): Mean of the last tokens, then a norm; otherwise the norm and the
+            token that holds the first one. Defaults to True.
+        pretrained (str, optional): Path or URL of an MMAction2 recognizer's checkpoint, whose
+            ``backbone.`` part is loaded strictly. Defaults to None.
+        return_feat_map (bool): Return ``(B, C, T', H', W')``, with merged tokens copied back to
+            their places and zeros where tokens were dropped. Defaults to False.
+        neck (dict, optional): Config of a :class:`TokenReducer`, e.g. ``dict(type='GAIENeck')``.
+            Defaults to None, the plain ViT.
+        merge_layers (Sequence[int]): Blocks with the reducer, 0-based, in [0, depth), without
+            repetition. Defaults to (3, 6, 9), as in the paper.
+        with_cp (bool): Recompute attention and MLP in the backward pass to save memory. Defaults
+            to False.
+        init_cfg (dict or list[dict], optional): Weight initialization. Defaults to truncated
+            normal Linear layers and unit LayerNorms.
 
     Raises:
-        TypeError: If a keyword is unknown, ``merge_layers`` holds anything but
-            integers, or the neck is no token reducer.
-        ValueError: If a layer is outside [0, depth) or repeated, sizes do not divide,
-            or the neck cannot reduce that many tokens, or needs other settings.
+        TypeError: If a keyword is unknown, ``merge_layers`` holds anything but integers, or the
+            neck is not a token reducer.
+        ValueError: If a layer is outside [0, depth) or repeated, sizes do not divide, or the
+            neck cannot reduce that many tokens.
     """
 
     def __init__(self,
@@ -152,67 +150,59 @@ class GAIEVisionTransformer(BaseModule):
                             f'{type(self.neck).__name__}')
         self.merge_layers = () if neck is None else _check_layers(merge_layers, depth)
         if self.neck is not None:
-            _check_neck(self.neck, use_mean_pooling, attn_drop_rate)
-            self.neck.attach(
-                BackboneLayout(
-                    num_tokens=num_tokens,
-                    merge_layers=tuple(sorted(self.merge_layers)),
-                    depth=depth,
-                    embed_dims=embed_dims,
-                    hidden_dims=int(embed_dims * mlp_ratio),
-                    patch_values=in_channels * tubelet_size * patch_size**2))
+            if self.neck.drops_tokens and not use_mean_pooling:
+                raise ValueError(f'use_mean_pooling must be True with a {type(self.neck).__name__}:'
+                                 ' it can drop the first token, which would be the feature')
+            self.neck.setup(num_tokens, len(self.merge_layers))
 
         norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
         self.norm = nn.Identity() if use_mean_pooling else norm
         self.fc_norm = norm if use_mean_pooling else None
+        self.feat_map = nn.Identity()  # where hooks such as Grad-CAM's find the feature map
 
     def init_weights(self) -> None:
-        """Initialise, then load ``pretrained`` over it.
+        """Initialize, then load ``pretrained``.
 
         Raises:
-            ValueError: If the checkpoint has no backbone, or one of other keys or shapes; all
-                are listed.
+            ValueError: If the checkpoint has no backbone, or keys or shapes differ; all are
+                listed.
         """
         super().init_weights()
         if self.pretrained is None:
             return
         weights = load_backbone_weights(self.pretrained)
-        # what a neck learns has a start of its own, and no plain network's file holds it
+        # checkpoints of plain networks have no weights for a neck that learns
         neck = {key: value for key, value in self.state_dict().items() if key.startswith('neck.')}
         load_strictly(self, {**neck, **weights}, self.pretrained)
 
-    def forward_tokens(self,
-                       x: Tensor,
-                       history: list[TokenState] | None = None) -> TokenState:
+    def forward_tokens(self, x: Tensor, history: list[TokenState] | None = None) -> TokenState:
         """Run the embedding and all blocks.
 
         Args:
-            x (Tensor): ``(B, C, T, H, W)`` normalised frames.
-            history (list, optional): Gets the state before and the state after each
-                merge, first block first, for pictures. Defaults to None.
+            x (Tensor): ``(B, C, T, H, W)`` normalized frames.
+            history (list, optional): Receives the states before and after each reduction, in
+                the order of the blocks. Defaults to None.
 
         Returns:
-            TokenState: The last tokens ``(B, N, C)``, without the final norm. ``source``
-            ``(B, N0)`` is the provenance: which of them holds each original token (-1: none).
+            TokenState: The last tokens ``(B, N, C)``, before the final norm; ``source``
+            ``(B, N0)`` tells which of them holds each original token (-1: none).
 
         Raises:
             ValueError: If the input's sizes are not multiples of the tubelet's.
         """
-        grid = self._token_grid(x)
+        positions = resize_positions(self.pos_embed, self.grid_size, self.token_grid(x))
         tokens = self.patch_embed(x)[0]  # (B, C, T, H, W) -> (B, N0, C)
-        state = TokenState.start(self.pos_drop(tokens + self._positions(grid)))
-        prop_attn = self.neck is not None and self.neck.prop_attn
+        state = TokenState.start(self.pos_drop(tokens + positions))
         for index, block in enumerate(self.blocks):
-            reducer = self.neck if index in self.merge_layers else None
-            state = block(state, reducer, state.size if prop_attn else None, history)
+            state = block(state, self.neck, index in self.merge_layers, history)
         return state
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of clips.
+        """Extract the features of clips.
 
         Args:
-            x (Tensor): ``(B, C, T, H, W)`` normalised frames; T a multiple of
-                ``tubelet_size``, H and W of ``patch_size``.
+            x (Tensor): ``(B, C, T, H, W)`` normalized frames; T a multiple of ``tubelet_size``,
+                H and W of ``patch_size``.
 
         Returns:
             Tensor: ``(B, C)``, or ``(B, C, T', H', W')`` with ``return_feat_map``.
@@ -224,12 +214,12 @@ class GAIEVisionTransformer(BaseModule):
         tokens = self.norm(state.x)  # (B, N, C)
         if self.return_feat_map:
             # (B, N, C) -> (B, N0, C) -> (B, C, T', H', W')
-            spread = spread_tokens(tokens, state.source)
-            return spread.transpose(1, 2).unflatten(2, self._token_grid(x))
+            unmerged = unmerge_tokens(tokens, state.source)
+            return self.feat_map(unmerged.transpose(1, 2).unflatten(2, self.token_grid(x)))
         return self.pool(tokens, state)
 
     def pool(self, tokens: Tensor, state: TokenState) -> Tensor:
-        """Make one feature of the last tokens.
+        """Pool the last tokens.
 
         Args:
             tokens (Tensor): ``(B, N, C)``, after ``norm``.
@@ -240,34 +230,21 @@ class GAIEVisionTransformer(BaseModule):
         """
         if self.fc_norm is None:
             return gather_tokens(tokens, state.source[:, :1])[:, 0]
-        weight = state.mask
-        if self.neck is not None and self.neck.weighted_mean:
-            weight = state.size if weight is None else state.size * weight
+        weight = None if self.neck is None else self.neck.mean_weight(state)
         if weight is None:
             return self.fc_norm(tokens.mean(dim=1))
         weight = weight / weight.sum(dim=1, keepdim=True)
         return self.fc_norm((tokens * weight.unsqueeze(-1)).sum(dim=1))
 
-    def _token_grid(self, x: Tensor) -> tuple[int, int, int]:
+    def token_grid(self, x: Tensor) -> tuple[int, int, int]:
+        """Grid (T', H', W') of the tokens of a ``(B, C, T, H, W)`` input."""
         return token_grid(x, (self.tubelet_size, self.patch_size, self.patch_size))
-
-    def _positions(self, grid: tuple[int, int, int]) -> Tensor:
-        return resize_positions(self.pos_embed, self.grid_size, grid)
 
 
 def check_divides(name: str, value: int, divisor_name: str, divisor: int) -> None:
     if value % divisor:
         raise ValueError(f'{name} must be a multiple of {divisor_name} = {divisor}, '
                          f'but got {value}')
-
-
-def _check_neck(neck: TokenReducer, use_mean_pooling: bool, attn_drop_rate: float) -> None:
-    if neck.drops_tokens and not use_mean_pooling:
-        raise ValueError(f'use_mean_pooling must be True with a {type(neck).__name__}: it can drop '
-                         'the first token, which would be the feature')
-    if neck.masks_in_training and attn_drop_rate:
-        raise ValueError(f'attn_drop_rate must be 0 with a {type(neck).__name__}, which masks '
-                         f'attention in training, but got {attn_drop_rate}')
 
 
 def _check_layers(merge_layers: Sequence[int], depth: int) -> tuple[int, ...]:

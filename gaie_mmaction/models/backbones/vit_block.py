@@ -4,6 +4,7 @@ Shapes: B batch, N tokens, C channels, h heads, d channels per head.
 """
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,21 +17,19 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ...ops import attention_with_importance, weighted_attention
 from ..necks import TokenReducer, TokenState
 
 NORM_CFG = dict(type='LN', eps=1e-6)  # VideoMAE's
 
+# output (B, N, C), importance (B, N) or None, mean keys (B, N, d) or None
 Attended = tuple[Tensor, Tensor | None, Tensor | None]
 
 
 class Attention(BaseModule):
-    """Multi-head self-attention that can also tell the importance of tokens.
-
-    Parameters are named as in MMAction2's ``VisionTransformer``.
+    """Multi-head self-attention with the parameters of MMAction2's ``VisionTransformer``.
 
     Args:
-        embed_dims (int): Channels C of a token.
+        embed_dims (int): Number of channels C.
         num_heads (int): Number of heads h.
         qkv_bias (bool): Whether queries and values have a bias. Defaults to True.
         qk_scale (float, optional): Factor of the logits. Defaults to ``d ** -0.5``.
@@ -59,91 +58,86 @@ class Attention(BaseModule):
         self.proj = nn.Linear(embed_dims, embed_dims)
         self.proj_drop = nn.Dropout(drop_rate)
 
-    def forward(self,
-                x: Tensor,
-                size: Tensor | None = None,
-                needs_importance: bool = False,
-                needs_keys: bool = False,
-                importance_type: str = 'column_mean',
-                mask: Tensor | None = None) -> Attended:
+    def project(self, x: Tensor) -> Tensor:
+        """``(..., C)`` -> queries, keys and values ``(..., 3, h, d)``."""
+        bias = None
+        if self.q_bias is not None and self.v_bias is not None:
+            # keys have no bias: it would add the same to all logits of a query
+            bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
+        # a functional product, as in VideoMAE's own code: thop does not count it (see docs)
+        return F.linear(x, self.qkv.weight, bias).unflatten(-1, (3, self.num_heads, -1))
+
+    @property
+    def dropout_p(self) -> float:
+        """float: Dropout of the attention map in the current mode."""
+        return self.attn_drop_rate if self.training else 0.
+
+    def forward(self, x: Tensor, attend: Callable | None = None,
+                needs_keys: bool = False) -> Attended:
         """Attend.
 
         Args:
             x (Tensor): ``(B, N, C)``.
-            size (Tensor, optional): ``(B, N)`` token sizes for proportional
-                attention. Defaults to None, plain attention.
-            needs_importance (bool): Whether to return it. Defaults to False.
-            needs_keys (bool): Whether to return them. Defaults to False.
-            importance_type (str): Which one: ``'column_mean'`` or ``'sharpness'``.
-                Defaults to ``'column_mean'``.
-            mask (Tensor, optional): ``(B, N)`` zeros for tokens that nobody attends
-                to, ones for the others. Defaults to None, all ones.
+            attend (callable, optional): :meth:`TokenReducer.attend` with its state. Defaults to
+                None, plain attention.
+            needs_keys (bool): Whether to return the keys. Defaults to False.
 
         Returns:
-            tuple: Output ``(B, N, C)``, importance ``(B, N)`` or None, and keys
-            averaged over heads ``(B, N, d)`` or None.
+            tuple: Output ``(B, N, C)``, importance ``(B, N)`` or None, and keys averaged over
+            heads ``(B, N, d)`` or None.
         """
-        batch, num_tokens, _ = x.shape
-        bias = None
-        if self.q_bias is not None and self.v_bias is not None:
-            bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
-        # (B, N, 3C) -> 3 x (B, h, N, d); a functional product, as in VideoMAE's own code
-        qkv = F.linear(x, self.qkv.weight, bias)
-        q, k, v = qkv.view(batch, num_tokens, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        log_size = None if size is None else size.log().to(q.dtype)
-        dropout = self.attn_drop_rate if self.training else 0.
-
-        out = importance = None
-        if mask is not None or (needs_importance and importance_type != 'column_mean'):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout):
-                out, importance = weighted_attention(
-                    q, k, v, scale=self.scale, size=size, mask=mask, score=importance_type)
-        elif needs_importance:
-            # Dropout is for the output alone: tokens are ranked by the whole map.
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout):
-                out, importance = attention_with_importance(
-                    q, k, v, scale=self.scale, bias=log_size)
-        if out is None or dropout:
-            bias = None if log_size is None else log_size[:, None, None, :]
+        q, k, v = self.project(x).permute(2, 0, 3, 1, 4)  # (B, N, 3, h, d) -> 3 x (B, h, N, d)
+        importance = None
+        if attend is None:
             out = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=bias, dropout_p=dropout, scale=self.scale)
+                q, k, v, dropout_p=self.dropout_p, scale=self.scale)
+        else:
+            out, importance = attend(q, k, v, scale=self.scale, dropout_p=self.dropout_p)
         # (B, h, N, d) -> (B, N, C)
-        out = self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, num_tokens, -1)))
-        return (out, importance if needs_importance else None,
-                k.detach().mean(dim=1) if needs_keys else None)
+        out = self.proj_drop(self.proj(out.transpose(1, 2).flatten(2)))
+        return out, importance, k.detach().mean(dim=1) if needs_keys else None
 
 
 class Block(BaseModule):
-    """Attention, then the token reducer if the block has one, then the MLP.
+    """Attention, then the token reducer in some blocks, then the MLP.
 
     Args:
-        embed_dims (int): Channels C of a token.
+        embed_dims (int): Number of channels C.
+        num_heads (int): Number of heads.
         mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
+        qkv_bias, qk_scale, attn_drop_rate: See :class:`Attention`.
         drop_rate (float): Dropout of the attention's output and in the MLP. Defaults to 0.
         drop_path_rate (float): Stochastic depth of both branches. Defaults to 0.
-        init_values (float): Start of the branches' scales (LayerScale); 0 is
-            without. Defaults to 0.
+        init_values (float): Initial value of LayerScale; 0 disables it. Defaults to 0.
         norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        with_cp (bool): Whether both branches are recomputed in the backward pass
-            to save memory. The reducer is not: its choice is made once. Defaults to False.
-        **attn_cfg: Further arguments of :class:`Attention`.
+        with_cp (bool): Recompute both branches in the backward pass to save memory. Defaults to
+            False.
     """
 
     def __init__(self,
                  *,
                  embed_dims: int,
+                 num_heads: int,
                  mlp_ratio: float = 4.,
+                 qkv_bias: bool = True,
+                 qk_scale: float | None = None,
                  drop_rate: float = 0.,
+                 attn_drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
                  init_values: float = 0.,
                  norm_cfg: OptConfigType = None,
-                 with_cp: bool = False,
-                 **attn_cfg: Any) -> None:
+                 with_cp: bool = False) -> None:
         super().__init__()
         self.with_cp = with_cp
         norm_cfg = norm_cfg or NORM_CFG
         self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
-        self.attn = Attention(embed_dims=embed_dims, drop_rate=drop_rate, **attn_cfg)
+        self.attn = Attention(
+            embed_dims=embed_dims,
+            num_heads=num_heads,
+            qkv_bias=qkv_bias,
+            qk_scale=qk_scale,
+            attn_drop_rate=attn_drop_rate,
+            drop_rate=drop_rate)
         self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
         self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
         self.mlp = FFN(
@@ -160,28 +154,32 @@ class Block(BaseModule):
     def forward(self,
                 state: TokenState,
                 reducer: TokenReducer | None = None,
-                size: Tensor | None = None,
+                reduces: bool = False,
                 history: list[TokenState] | None = None) -> TokenState:
         """Run the block.
 
         Args:
             state (TokenState): N tokens.
-            reducer (TokenReducer, optional): Called between attention and MLP. Defaults to None.
-            size (Tensor, optional): ``(B, N)`` for proportional attention. Defaults to None.
-            history (list, optional): Gets the states before and after the reducer.
+            reducer (TokenReducer, optional): The backbone's reducer, which every block's
+                attention follows. Defaults to None.
+            reduces (bool): Whether this block reduces the tokens. Defaults to False.
+            history (list, optional): Receives the states before and after the reduction.
                 Defaults to None.
 
         Returns:
             TokenState: N tokens, or what the reducer left of them.
         """
-        needs = (False, False, 'column_mean')
+        attend, needs_keys = None, False
         if reducer is not None:
-            needs = (reducer.needs_importance, reducer.needs_keys, reducer.importance_type)
-        x, importance, keys = self._run(self._attend, state.x, size, *needs, state.mask)
+            attend = partial(reducer.attend, state=state,
+                             needs_importance=reduces and reducer.needs_importance)
+            needs_keys = reduces and reducer.needs_keys
+        x, importance, keys = self._run(self._attend, state.x, attend, needs_keys)
         state = replace(state, x=x)
-        if reducer is not None:
+        if reducer is not None and reduces:
+            # outside the recomputed branches: the choice of tokens is made once
             before = replace(state, importance=importance, keys=keys)
-            state = replace(reducer(before), step=before.step + 1)
+            state = replace(reducer(before), importance=None, keys=None, step=before.step + 1)
             if history is not None:
                 history += [before, state]
         return replace(state, x=self._run(self._transform, state.x))

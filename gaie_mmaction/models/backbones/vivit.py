@@ -2,9 +2,9 @@
 
 "ViViT: A Video Vision Transformer", ICCV 2021, arXiv 2103.15691, section 3.3.
 
-Letters: B batch, C channels (of the input or of a token), T frames, H and W pixels,
-(T', H', W') the grid of tokens, S = H'W' places in each of its T' frames, N = T'S
-tokens, h heads, d channels of a head.
+Shapes: B batch, C channels (of the input or of a token), T frames, H and W pixels,
+(T', H', W') the grid of tokens, S = H'W' places in each of its T' frames, N = T'S tokens,
+h heads, d channels per head.
 """
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ from .vit_block import NORM_CFG, Attention
 def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """Attention among the tokens of each frame, ``(B, h, T', S, d)`` in and out."""
     batch = q.shape[0]
-    # (B, h, T', S, d) -> (B T', h, S, d): the fused operators know four dimensions
+    # (B, h, T', S, d) -> (B T', h, S, d): fused attention takes four dimensions
     q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (q, k, v))
     out = F.scaled_dot_product_attention(q, k, v, **options)
     return out.unflatten(0, (batch, -1)).transpose(1, 2)
@@ -57,7 +57,7 @@ def attend_frames_and_places(q: Tensor, k: Tensor, v: Tensor, **options: Any) ->
                       attend_places(time_q, time_k, time_v, **options)), dim=1)
 
 
-# what the attention of a variant's blocks is among
+# what the tokens attend to in a variant's blocks
 VARIANTS = dict(
     joint=attend_clip,
     factorised_encoder=attend_frames,
@@ -66,30 +66,14 @@ VARIANTS = dict(
 
 
 class SpaceTimeAttention(Attention):
-    """Multi-head self-attention over a part of space and time.
+    """Multi-head self-attention over a part of space and time."""
 
-    Its parameters are those of :class:`Attention`, whatever the part.
-
-    Args:
-        attend (callable): One of the functions above.
-        **attention_cfg: Arguments of :class:`Attention`.
-    """
-
-    def __init__(self, *, attend: Callable[..., Tensor], **attention_cfg: Any) -> None:
-        super().__init__(**attention_cfg)
-        self.attend = attend
-
-    # its blocks are others than GAIE's, which read the importance too
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """Attend; ``(B, T', S, C)`` in and out."""
-        bias = None
-        if self.q_bias is not None and self.v_bias is not None:
-            bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
-        # (B, T', S, 3C) -> 3 x (B, h, T', S, d)
-        qkv = F.linear(x, self.qkv.weight, bias)
-        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 4, 1, 2, 5)
-        out = self.attend(
-            q, k, v, scale=self.scale, dropout_p=self.attn_drop_rate if self.training else 0.)
+    # unlike GAIE's blocks, ViViT's read nothing but the output
+    def forward(self, x: Tensor, attend: Callable[..., Tensor]) -> Tensor:  # type: ignore[override]
+        """Attend by one of the functions above; ``(B, T', S, C)`` in and out."""
+        # (B, T', S, 3, h, d) -> 3 x (B, h, T', S, d)
+        q, k, v = self.project(x).permute(3, 0, 4, 1, 2, 5)
+        out = attend(q, k, v, scale=self.scale, dropout_p=self.dropout_p)
         # (B, h, T', S, d) -> (B, T', S, C)
         return self.proj_drop(self.proj(out.permute(0, 2, 3, 1, 4).flatten(3)))
 
@@ -98,42 +82,50 @@ class SpaceTimeBlock(BaseModule):
     """Attention, in factorised self-attention a second one over time, then the MLP.
 
     Args:
-        embed_dims (int): Channels C of a token.
-        attend (callable): What the (first) attention is among.
-        temporal (bool): Whether a temporal attention follows (equations 4 to 6 of
-            the paper). Defaults to False.
+        embed_dims (int): Number of channels C.
+        num_heads (int): Number of heads.
+        attend (callable): What tokens attend to in the (first) attention.
+        temporal (bool): Whether a temporal attention follows (equations 4 to 6 of the paper).
+            Defaults to False.
         mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
+        qkv_bias, qk_scale, attn_drop_rate: See :class:`Attention`.
         drop_rate (float): Dropout of the attention's output and in the MLP. Defaults to 0.
         drop_path_rate (float): Stochastic depth of all branches. Defaults to 0.
         norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        with_cp (bool): Whether the block is recomputed in the backward pass to save
-            memory. Defaults to False.
-        **attention_cfg: Further arguments of :class:`Attention`.
+        with_cp (bool): Recompute the block in the backward pass to save memory. Defaults to
+            False.
     """
 
     def __init__(self,
                  *,
                  embed_dims: int,
+                 num_heads: int,
                  attend: Callable[..., Tensor],
                  temporal: bool = False,
                  mlp_ratio: float = 4.,
+                 qkv_bias: bool = True,
+                 qk_scale: float | None = None,
                  drop_rate: float = 0.,
+                 attn_drop_rate: float = 0.,
                  drop_path_rate: float = 0.,
                  norm_cfg: OptConfigType = None,
-                 with_cp: bool = False,
-                 **attention_cfg: Any) -> None:
+                 with_cp: bool = False) -> None:
         super().__init__()
+        self.attend = attend
         self.with_cp = with_cp
-        attention_cfg.update(embed_dims=embed_dims, drop_rate=drop_rate)
-        self.norm1 = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
-        self.attn = SpaceTimeAttention(attend=attend, **attention_cfg)
+        norm_cfg = norm_cfg or NORM_CFG
+        attention_cfg: dict[str, Any] = dict(
+            embed_dims=embed_dims, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
+            attn_drop_rate=attn_drop_rate, drop_rate=drop_rate)
+        self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.attn = SpaceTimeAttention(**attention_cfg)
         self.temporal_norm: nn.Module | None = None
         self.temporal_attn: SpaceTimeAttention | None = None
         if temporal:
-            self.temporal_norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
-            self.temporal_attn = SpaceTimeAttention(attend=attend_places, **attention_cfg)
+            self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+            self.temporal_attn = SpaceTimeAttention(**attention_cfg)
         self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
-        self.norm2 = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
+        self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
         self.mlp = FFN(
             embed_dims=embed_dims,
             feedforward_channels=int(embed_dims * mlp_ratio),
@@ -148,9 +140,9 @@ class SpaceTimeBlock(BaseModule):
         return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.attn(self.norm1(x)))
+        x = x + self.drop_path(self.attn(self.norm1(x), self.attend))
         if self.temporal_norm is not None and self.temporal_attn is not None:
-            x = x + self.drop_path(self.temporal_attn(self.temporal_norm(x)))
+            x = x + self.drop_path(self.temporal_attn(self.temporal_norm(x), attend_places))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
@@ -158,60 +150,56 @@ class SpaceTimeBlock(BaseModule):
 class ViViT(BaseModule):
     """The four models of "ViViT: A Video Vision Transformer", ICCV 2021.
 
-    =========================  =====  ====================================================
-    variant                    model  each attention is among
-    =========================  =====  ====================================================
+    =========================  =====  =====================================================
+    variant                    model  tokens attend to
+    =========================  =====  =====================================================
     joint                      1      all tokens of the clip
-    factorised_encoder         2      the tokens of a frame; then the means of the frames
-                                      go through a temporal encoder
-    factorised_self_attention  3      the tokens of a frame, then those of a place
-    factorised_dot_product     4      half of the heads: of a frame; the others: of a place
-    =========================  =====  ====================================================
+    factorised_encoder         2      the tokens of their frame; then a temporal encoder runs
+                                      on the means of the frames
+    factorised_self_attention  3      the tokens of their frame, then those at their place
+    factorised_dot_product     4      half of the heads: of their frame, the others: at their
+                                      place
+    =========================  =====  =====================================================
 
-    All read the clip out by the mean of the last tokens, which the paper allows
-    instead of a class token (model 3 has none), so that the variants differ in their
-    attention alone. ``joint`` is :class:`GAIEVisionTransformer` without a
-    neck and with learned positions, and has its state_dict keys. The positions are
-    learned: one for each token, and in the factorised encoder one for each place
-    and one for each frame. All arguments are keyword-only and an unknown one is a
-    ``TypeError``.
+    All variants take the mean of the last tokens, which the paper allows instead of a class
+    token (model 3 has none), so that they differ in their attention alone. ``joint`` is
+    :class:`GAIEVisionTransformer` without a neck and with learned positions, and has its
+    state_dict keys. Positions are learned: one per token, in the factorised encoder one per
+    place and one per frame. Arguments are keyword-only.
 
     Args:
         variant (str): One of the table's.
-        img_size (int): Height and width of the input that the position table is
-            made for, pixels. Defaults to 224.
-        patch_size (int): Height and width of a tubelet, pixels. Defaults to 16.
-        in_channels (int): Channels of the input. Defaults to 3.
-        embed_dims (int): Channels C of a token. Defaults to 768.
-        depth (int): Number of blocks; of the spatial encoder in the factorised one.
-            Defaults to 12.
-        temporal_depth (int): Blocks of the temporal encoder; in the factorised
-            encoder alone. Defaults to 4.
-        num_heads (int): Number of heads; even in the factorised dot product.
-            Defaults to 12.
+        img_size (int): Height and width in pixels that the position table is made for. Defaults
+            to 224.
+        patch_size (int): Height and width of a tubelet in pixels. Defaults to 16.
+        in_channels (int): Number of input channels. Defaults to 3.
+        embed_dims (int): Number of channels C of a token. Defaults to 768.
+        depth (int): Number of blocks; of the spatial encoder in the factorised encoder. Defaults
+            to 12.
+        temporal_depth (int): Blocks of the factorised encoder's temporal encoder. Defaults to 4.
+        num_heads (int): Number of heads; even in the factorised dot product. Defaults to 12.
         mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
         qkv_bias (bool): Whether queries and values have a bias. Defaults to True.
         qk_scale (float, optional): Factor of the attention logits. Defaults to ``d ** -0.5``.
         drop_rate (float): Dropout of embeddings, attention outputs and MLPs. Defaults to 0.
         attn_drop_rate (float): Dropout of the attention maps. Defaults to 0.
-        drop_path_rate (float): Stochastic depth of an encoder's last block; it
-            grows linearly from 0 in its first. Defaults to 0.
+        drop_path_rate (float): Stochastic depth of an encoder's last block, growing linearly
+            from 0 in its first. Defaults to 0.
         norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        num_frames (int): Frames that the position table is made for. Defaults to 16.
+        num_frames (int): Number of frames that the position table is made for. Defaults to 16.
         tubelet_size (int): Frames of a tubelet. Defaults to 2.
         pretrained (str, optional): Path or URL of weights. Defaults to None.
-        pretrained2d (bool): Whether these are an image ViT's, with the names of timm
-            or MMPretrain (section 3.4 of the paper); otherwise those of an MMAction2
-            recognizer, whose ``backbone.`` part is loaded. Both are loaded strictly,
-            but for what an image ViT does not have: the temporal encoder, and the
-            temporal attention. Defaults to True.
+        pretrained2d (bool): Whether these are an image ViT's, with the names of timm or
+            MMPretrain (section 3.4 of the paper); otherwise an MMAction2 recognizer's, whose
+            ``backbone.`` part is loaded. Both are loaded strictly, except for the temporal
+            encoder and temporal attention, which an image ViT lacks. Defaults to True.
         tubelet_init (str): How the image ViT's patch embedding becomes a tubelet's:
-            ``'central_frame'`` or ``'filter_inflation'``. Defaults to
-            ``'central_frame'``, the paper's better one.
-        with_cp (bool): Recompute the blocks in the backward pass to save memory.
-            Defaults to False.
-        init_cfg (dict or list[dict], optional): Weight initialisation. Defaults to
-            truncated normal Linear layers and unit LayerNorms.
+            ``'central_frame'`` or ``'filter_inflation'``. Defaults to ``'central_frame'``, the
+            better one in the paper.
+        with_cp (bool): Recompute the blocks in the backward pass to save memory. Defaults to
+            False.
+        init_cfg (dict or list[dict], optional): Weight initialization. Defaults to truncated
+            normal Linear layers and unit LayerNorms.
 
     Raises:
         TypeError: If a keyword is unknown.
@@ -273,7 +261,7 @@ class ViViT(BaseModule):
         side = img_size // patch_size
         frames = num_frames // tubelet_size
         encodes_frames = variant == 'factorised_encoder'
-        # one position for each token, or, where frames are encoded alone, for each place
+        # one position per token, or per place where frames are encoded separately
         self.grid_size = (1 if encodes_frames else frames, side, side)
         self.pos_embed = _make_positions(self.grid_size[0] * side * side, embed_dims)
         self.pos_drop = nn.Dropout(drop_rate)
@@ -303,14 +291,14 @@ class ViViT(BaseModule):
             self.temporal_norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
 
     def init_weights(self) -> None:
-        """Initialise, then load ``pretrained`` over it.
+        """Initialize, then load ``pretrained``.
 
-        The output of a temporal attention that follows a spatial one starts as
-        zeros, so that a block is at first the image ViT's. The paper (section 3.4) zeroes
-        all of its weights, of which the output's bias alone would ever get a gradient.
+        The output of a temporal attention that follows a spatial one starts at zero, so that a
+        block starts as the image ViT's. The paper (section 3.4) zeroes all of its weights, of
+        which only the output's bias would ever get a gradient.
 
         Raises:
-            ValueError: If the weights do not fit; all keys that do not are listed.
+            ValueError: If the weights do not fit; all mismatched keys are listed.
         """
         super().init_weights()
         for block in self.blocks:
@@ -326,7 +314,7 @@ class ViViT(BaseModule):
                 tubelet_size=self.tubelet[0],
                 tubelet_init=self.tubelet_init,
                 grid=self.grid_size)
-            # what an image ViT does not have stays as it is
+            # what an image ViT lacks keeps its initialization
             weights.update(
                 {key: value for key, value in self.state_dict().items() if 'temporal' in key})
         else:
@@ -334,12 +322,11 @@ class ViViT(BaseModule):
         load_strictly(self, weights, self.pretrained)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of clips.
+        """Extract the features of clips.
 
         Args:
-            x (Tensor): ``(B, C, T, H, W)`` normalised frames; T a multiple of
-                ``tubelet_size``, H and W of ``patch_size``. The position tables are
-                interpolated for sizes that they were not made for.
+            x (Tensor): ``(B, C, T, H, W)`` normalized frames; T a multiple of ``tubelet_size``,
+                H and W of ``patch_size``. Position tables are interpolated to other sizes.
 
         Returns:
             Tensor: ``(B, C)``.

@@ -4,11 +4,11 @@ from .drop_necks import KeepFirstNeck, RandomDropNeck, UniformDropNeck
 from .evit_neck import EViTNeck
 from .gaie_neck import GAIENeck
 from .prune_neck import PruneNeck
-from .token_reducer import BackboneLayout, TokenReducer, TokenState
+from .token_reducer import TokenReducer, TokenState
 from .tome_neck import ToMeNeck
 from .vidtldr_neck import VidTLDRNeck
 
 __all__ = [
-    'BackboneLayout', 'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'PruneNeck',
-    'RandomDropNeck', 'ToMeNeck', 'TokenReducer', 'TokenState', 'UniformDropNeck', 'VidTLDRNeck'
+    'DiffRateNeck', 'EViTNeck', 'GAIENeck', 'KeepFirstNeck', 'PruneNeck', 'RandomDropNeck',
+    'ToMeNeck', 'TokenReducer', 'TokenState', 'UniformDropNeck', 'VidTLDRNeck'
 ]

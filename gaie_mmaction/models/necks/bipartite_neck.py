@@ -1,32 +1,31 @@
-"""How many tokens a reducer by bipartite matching merges in each of its blocks."""
+"""Number of tokens that a reducer by bipartite matching merges in each of its blocks."""
 from collections.abc import Sequence
 
-from .token_reducer import BackboneLayout, TokenReducer, is_integer
+from .token_reducer import TokenReducer, TokenState, is_integer
 
 SCHEDULES = ('constant', 'decreasing')
 
 
 class BipartiteNeck(TokenReducer):
-    """Base of the reducers that merge r tokens a block by bipartite matching.
+    """Base class of reducers that merge r tokens per block by bipartite matching.
 
     The backbone's final mean is weighted by size.
 
     Args:
-        token_keep_ratio (float, optional): Share of the tokens that stay, in
-            [0.5, 1]: ``K = ceil(token_keep_ratio * N)``. This or ``r``. Defaults to None.
-        r (int or Sequence[int], optional): Tokens merged in each block, or one
-            number a block, first block first; at most half of the tokens that the
-            block has. Defaults to None.
-        schedule (str): For a single ``r``: ``'constant'``, or ``'decreasing'``, from
-            ``2 r`` in the first block linearly to 0 in the last, rounded down (ToMe,
-            merging schedules). Defaults to ``'constant'``.
-        prop_attn (bool): Size-weighted attention in later blocks. Defaults to True.
+        token_keep_ratio (float, optional): Share of the tokens that stay, in [0.5, 1]:
+            ``K = ceil(token_keep_ratio * N)``. Either this or ``r``. Defaults to None.
+        r (int or Sequence[int], optional): Tokens merged per block, or one number per block in
+            ascending order of the blocks; at most half of a block's tokens. Defaults to None.
+        schedule (str): For a single ``r``: ``'constant'``, or ``'decreasing'``, linearly from
+            ``2 r`` in the first block to 0 in the last, rounded down (ToMe, merging schedules).
+            Defaults to ``'constant'``.
+        prop_attn (bool): Proportional attention in later blocks. Defaults to True.
 
     Raises:
         TypeError: If ``r`` holds anything but integers.
-        ValueError: If not exactly one of ``token_keep_ratio`` and ``r`` is given, a
-            value is out of its range, or, at the backbone's building, a block has
-            too few tokens or the numbers of blocks differ.
+        ValueError: If not exactly one of ``token_keep_ratio`` and ``r`` is given, a value is out
+            of range, or, in :meth:`setup`, a block has too few tokens or the number of blocks
+            differs.
     """
 
     def __init__(self,
@@ -53,21 +52,19 @@ class BipartiteNeck(TokenReducer):
                 raise ValueError(f'r must be at least 0, but got {number}')
         self.r = r
         self.schedule = schedule
-        self.num_merge: Sequence[int] | None = None  # one number a block, from attach() on
+        self.num_merge: Sequence[int] | None = None  # one number per block, set by setup()
 
-    def attach(self, layout: BackboneLayout) -> None:
-        """Fix the number of each block; see the base class."""
+    def setup(self, num_tokens: int, num_reductions: int) -> None:
         if self.r is not None:
-            self.num_merge = self._numbers(self.r, len(layout.merge_layers))
-        super().attach(layout)
+            self.num_merge = self._schedule(self.r, num_reductions)
+        super().setup(num_tokens, num_reductions)
 
     def num_left(self, num_tokens: int, step: int) -> int:
-        """``N - r``; see the base class."""
         if self.r is None:
             return super().num_left(num_tokens, step)
         if self.num_merge is None:
             raise RuntimeError(f'{type(self).__name__} with r must be built as the neck of a '
-                               'backbone, which says how many blocks there are')
+                               'backbone, which determines the number of blocks')
         number = self.num_merge[step]
         if number > num_tokens // 2:
             raise ValueError(f'r must be at most half of the tokens, {num_tokens // 2} of the '
@@ -75,7 +72,11 @@ class BipartiteNeck(TokenReducer):
                              f'{len(self.num_merge)}, but got {number}')
         return num_tokens - number
 
-    def _numbers(self, r: int | Sequence[int], num_blocks: int) -> Sequence[int]:
+    def num_merged(self, state: TokenState) -> int:
+        """Number of tokens r that the next reduction merges."""
+        return state.num_tokens - self.num_left(state.num_tokens, state.step)
+
+    def _schedule(self, r: int | Sequence[int], num_blocks: int) -> Sequence[int]:
         if isinstance(r, Sequence):
             if len(r) != num_blocks:
                 raise ValueError(f'r must have one number for each of the {num_blocks} blocks of '

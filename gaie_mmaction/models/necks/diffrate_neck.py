@@ -1,5 +1,5 @@
-"""DiffRate: prune the least important tokens and merge the next, in learnt numbers."""
-from dataclasses import asdict
+"""DiffRate: prune the least important tokens and merge the next, in learned numbers."""
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -7,13 +7,12 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from ...ops import (
-    follow_source,
-    gather_tokens,
     match_tokens,
     merge_sizes,
     merge_tokens,
     num_kept,
-    place_of_kept,
+    update_source,
+    weighted_attention,
 )
 from ...ops.discrete_rate import (
     expected_count,
@@ -22,57 +21,62 @@ from ...ops.discrete_rate import (
     straight_through,
     vit_macs,
 )
-from .token_reducer import BackboneLayout, TokenReducer, TokenState, given, is_integer
+from .token_reducer import TokenReducer, TokenState, is_integer
 
-# The mean of a learnt count stays this far inside the candidates at the start; a mean beyond
-# the last candidate cannot be, and a quarter of a token rounds to the end itself.
+# A learned count starts at least this far inside the candidates: no distribution has its mean at
+# the last candidate, and a quarter of a token still rounds to it.
 MARGIN = .25
+
+
+@dataclass(frozen=True)
+class MaskedState(TokenState):
+    """Tokens that are hidden in training instead of removed.
+
+    Attributes:
+        mask (Tensor, optional): ``(B, N)`` of zeros and ones, with a gradient. Hidden tokens (0)
+            take no part in attention and in the final mean. None if all are visible.
+    """
+    mask: Tensor | None = None
 
 
 @MODELS.register_module()
 class DiffRateNeck(TokenReducer):
     """Sort by importance, drop the last tokens, merge the next ones; learn how many.
 
-    "DiffRate: Differentiable Compression Rate for Efficient Vision Transformers",
-    ICCV 2023 (arXiv 2305.17997), section 3. Each block with the reducer has two
-    learnt counts, of the tokens that pruning leaves and of those that merging
-    leaves. A count is the mean of the candidates ``N0, N0 - granularity, ...`` under
-    learnt probabilities, rounded, and never above the count before it. Each
-    merged token joins the most similar of the kept ones, by the cosine of the
+    "DiffRate: Differentiable Compression Rate for Efficient Vision Transformers", ICCV 2023
+    (arXiv 2305.17997), section 3. Each block with the reducer has two learned counts: the tokens
+    left by pruning and those left by merging. A count is the mean of the candidates
+    ``N0, N0 - granularity, ...`` under learned probabilities, rounded, and never above the
+    previous count. Each merged token joins the most similar kept one, by the cosine of the
     features, and a kept token becomes the plain mean of what it holds.
 
-    In training nothing is removed: a removed token is masked in the attention of
-    later blocks and in the final mean, by ones and zeros whose gradient is that
-    of the probability to be kept (straight-through). In testing, and in training
-    after :meth:`fix_counts`, tokens are really removed; both compute the same.
-    :class:`DiffRateHook` adds the cost to the loss and ends the search.
+    In training nothing is removed: a removed token is masked in the attention of later blocks
+    and in the final mean, by zeros and ones with the gradient of the probability to be kept
+    (straight-through). In testing, and in training after :meth:`fix_counts`, tokens are really
+    removed; both compute the same. :class:`DiffRateHook` adds the cost to the loss and ends the
+    search.
 
-    What differs from the paper, whose networks have a class token: importance is
-    the attention of all visible tokens, mean over heads, instead of the class
-    token's. Where it is silent: counts are rounded to the nearest (its code rounds
-    up); they start at the flattest distribution whose mean is the wanted count, with
-    half of the removed tokens pruned and half merged; a merged token adds its whole
-    size (its code scales it by the similarity).
+    Unlike the paper, whose networks have a class token, importance is the attention of all
+    visible tokens averaged over heads. Where the paper is silent: counts are rounded to the
+    nearest integer (its code rounds up); they start at the flattest distribution whose mean is
+    the desired count, half of the removed tokens pruned and half merged; a merged token adds its
+    whole size (its code scales it by the similarity).
 
     Args:
-        token_keep_ratio (float): Share of the tokens that each block leaves at the
-            start of training, and without any, in (0, 1]; 1 is the identity.
-            Defaults to 0.7.
-        granularity (int): Distance of neighbouring candidates, tokens, in [1, N0).
-            Defaults to 1.
-        prop_attn (bool): Size-weighted attention in all later blocks and a
-            size-weighted final mean. Defaults to True, as in the paper.
+        token_keep_ratio (float): Share of the tokens that each block leaves at the start of
+            training, and without any, in (0, 1]; 1 is the identity. Defaults to 0.7.
+        granularity (int): Distance between candidates in tokens, in [1, N0). Defaults to 1.
+        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
+            mean. Defaults to True, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number, or the granularity not an
-            integer, at building.
-        ValueError: If it is outside (0, 1], the granularity outside [1, N0), or no
-            block has the reducer.
+        TypeError: If ``token_keep_ratio`` is not a number, or the granularity not an integer.
+        ValueError: If it is outside (0, 1], the granularity outside [1, N0), no block has the
+            reducer, or the backbone has attention dropout in training.
     """
 
     needs_importance = True
     drops_tokens = True
-    masks_in_training = True
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -83,37 +87,35 @@ class DiffRateNeck(TokenReducer):
             raise TypeError(f'granularity must be an integer, but got {granularity!r}')
         if granularity < 1:
             raise ValueError(f'granularity must be at least 1, but got {granularity}')
-        self.start_keep_ratio = given(self.token_keep_ratio)
-        self._token_keep_ratio = None  # from here on the counts are learnt
+        self.start_keep_ratio = token_keep_ratio
+        self._token_keep_ratio = None  # from here on the counts are learned
         self.granularity = granularity
-        self.layout: BackboneLayout | None = None
+        self.num_tokens = 0  # set by setup()
         self.counts: list[tuple[int, int]] = []
         self._is_fixed = False
 
-    def attach(self, layout: BackboneLayout) -> None:
-        """Make the learnt counts for the backbone's tokens; see the base class."""
-        total = layout.num_tokens
+    def setup(self, num_tokens: int, num_reductions: int) -> None:
+        total = self.num_tokens = num_tokens
         if self.granularity >= total:
             raise ValueError(f'granularity must be in [1, {total}), the number of tokens, but got '
                              f'{self.granularity}')
-        if not layout.merge_layers:
+        if not num_reductions:
             raise ValueError('merge_layers must name at least one block with a DiffRateNeck, but '
                              'got none')
-        self.layout = layout
         candidates = torch.arange(total, 0, -self.granularity).flip(0).float()
         self.register_buffer('candidates', candidates, persistent=False)
         first, last = candidates[0].item() + MARGIN, candidates[-1].item() - MARGIN
         prune: list[Tensor] = []
         merge: list[Tensor] = []
         left = total
-        for _ in layout.merge_layers:
+        for _ in range(num_reductions):
             before, left = left, num_kept(left, self.start_keep_ratio)
             for logits, count in ((prune, (before + left + 1) // 2), (merge, left)):
                 logits.append(logits_of_mean(candidates, min(max(count, first), last)))
         # (blocks, D)
         self.prune_logits = nn.Parameter(torch.stack(prune))
         self.merge_logits = nn.Parameter(torch.stack(merge))
-        # (blocks, 2), zeros while the counts are learnt
+        # (blocks, 2), zeros while the counts are learned
         self.register_buffer('fixed_counts', torch.zeros(len(prune), 2, dtype=torch.long))
         self.update_counts()
 
@@ -128,7 +130,7 @@ class DiffRateNeck(TokenReducer):
             prune = expected_count(self.prune_logits, self.candidates)
             merge = expected_count(self.merge_logits, self.candidates)
         prune, merge = (straight_through(mean.detach().round(), mean) for mean in (prune, merge))
-        counts, left = [], prune.new_tensor(float(given(self.layout).num_tokens))
+        counts, left = [], prune.new_tensor(float(self.num_tokens))
         for pruned, merged in zip(prune, merge):
             pruned = torch.minimum(left, pruned)
             left = torch.minimum(pruned, merged)
@@ -137,7 +139,7 @@ class DiffRateNeck(TokenReducer):
 
     @torch.no_grad()
     def update_counts(self) -> None:
-        """Read the counts off the parameters, or off the fixed ones."""
+        """Derive the counts from the parameters, or take the fixed ones."""
         if self.prune_logits.is_meta:
             return  # those that were read before the values went
         counts = self.fixed_counts.tolist()
@@ -157,70 +159,65 @@ class DiffRateNeck(TokenReducer):
         self.update_counts()
 
     def train(self, mode: bool = True) -> 'DiffRateNeck':
-        """As any module's; testing begins with the counts of the moment."""
-        if self.layout is not None and not mode:
+        """Same as any module's; testing starts with the current counts."""
+        if self.num_tokens and not mode:
             self.update_counts()
         return super().train(mode)
 
-    def cost_ratio(self) -> Tensor:
-        """Multiply-adds of the backbone with the learnt counts over those of the plain one.
-
-        Returns:
-            Tensor: Scalar; differentiable until the counts are fixed, and then without
-            an effect on the parameters, though still a function of them.
-        """
-        sizes = asdict(given(self.layout))
-        layers = sizes.pop('merge_layers')
-        plain = vit_macs((), (), **sizes)
-        if self.is_fixed:
-            # Distributed training wants every parameter to take part in the loss.
-            return vit_macs(self.counts, layers, **sizes) / plain + 0. * (
-                self.prune_logits.sum() + self.merge_logits.sum())
-        return vit_macs(self.expected_counts(), layers, **sizes) / plain
-
     def num_left(self, num_tokens: int, step: int) -> int:
-        """The learnt count after merging; see the base class."""
         return min(self.counts[step][1], num_tokens)
 
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout_p: float,
+               state: TokenState, needs_importance: bool) -> tuple[Tensor, Tensor | None]:
+        """Same as :meth:`TokenReducer.attend`, without the hidden tokens."""
+        mask = state.mask if isinstance(state, MaskedState) else None
+        if mask is None:
+            return super().attend(q, k, v, scale=scale, dropout_p=dropout_p, state=state,
+                                  needs_importance=needs_importance)
+        if dropout_p:
+            raise ValueError('attn_drop_rate must be 0 with a DiffRateNeck, which masks attention '
+                             f'in training, but got {dropout_p}')
+        out, importance = weighted_attention(
+            q, k, v, scale=scale, size=state.size if self.prop_attn else None, mask=mask)
+        return out, importance if needs_importance else None
+
+    def mean_weight(self, state: TokenState) -> Tensor | None:
+        weight = super().mean_weight(state)
+        if not isinstance(state, MaskedState) or state.mask is None:
+            return weight
+        return state.mask if weight is None else weight * state.mask
+
     def forward(self, state: TokenState) -> TokenState:
-        """Reduce N tokens, or mask as many in training.
-
-        Args:
-            state (TokenState): With ``importance``.
-
-        Returns:
-            TokenState: What is left, in its order; while the counts are learnt all N0
-            tokens, with a ``mask``.
+        """Reduce N tokens, or hide as many while the counts are learned.
 
         Raises:
-            ValueError: If the input has another number of tokens than the counts are for.
+            ValueError: If the counts are for another number of tokens.
         """
-        self.check_state(state)
         total = int(state.source.shape[1])
-        if self.layout is None or total != self.layout.num_tokens:
-            raise ValueError(f'the counts of this DiffRateNeck are for '
-                             f'{self.layout and self.layout.num_tokens} tokens, those of the '
-                             f'backbone\'s img_size and num_frames, but got {total}')
+        if total != self.num_tokens:
+            raise ValueError(f'the counts of this DiffRateNeck are for {self.num_tokens} tokens, '
+                             "those of the backbone's img_size and num_frames, but got "
+                             f'{total}')
         searching = self.training and not self.is_fixed
         if searching and state.step == 0:
             self.update_counts()
-        before = self.counts[state.step - 1][1] if state.step else total
-        mask = state.mask
-        importance = given(state.importance)
+        assert state.importance is not None
+        importance, mask = state.importance, None
         if searching:
+            mask = state.mask if isinstance(state, MaskedState) else None
             mask = torch.ones_like(state.size) if mask is None else mask
-            importance = importance.masked_fill(mask == 0, -1.)  # hidden tokens come last
+            importance = importance.masked_fill(mask == 0, -1.)  # hidden tokens rank last
         order = importance.argsort(dim=1, descending=True, stable=True)
         num_pruned, num_left = self.counts[state.step]
         keep_idx = order[:, :num_left].sort(dim=1).values
         merge_idx = order[:, num_left:num_pruned].sort(dim=1).values
-        merge = (keep_idx, merge_idx, match_tokens(state.x, keep_idx, merge_idx))
-        if not searching:
-            return self._remove(state, *merge)
+        dst = match_tokens(state.x, keep_idx, merge_idx)
+        if mask is None:
+            return state.merge(keep_idx, merge_idx, dst)
+        before = self.counts[state.step - 1][1] if state.step else total
         factor = self._rank_mask(state.step, before)
-        mask = given(mask)
         mask = mask * torch.empty_like(mask).scatter(1, order, factor.expand_as(order))
-        return self._hide(state, mask, *merge)
+        return self._hide(state, mask, keep_idx, merge_idx, dst)
 
     def _rank_mask(self, step: int, before: int) -> Tensor:
         """``(N0, )`` by rank: 0 for the tokens that this block removes, 1 for all others."""
@@ -228,38 +225,52 @@ class DiffRateNeck(TokenReducer):
         factors = []
         for logits, begin, end in ((self.prune_logits, num_pruned, before),
                                    (self.merge_logits, num_left, num_pruned)):
-            soft = keep_probability(logits[step], self.candidates, given(self.layout).num_tokens)
+            soft = keep_probability(logits[step], self.candidates, self.num_tokens)
             hard = torch.ones_like(soft)
             hard[begin:end] = 0.
             factors.append(straight_through(hard, soft))
         return factors[0] * factors[1]
 
     @staticmethod
-    def _remove(state: TokenState, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> TokenState:
-        place = place_of_kept(keep_idx, state.x.shape[1]).scatter(1, merge_idx, dst)
-        return TokenState(
-            x=merge_tokens(state.x, keep_idx, merge_idx, dst),
-            size=merge_sizes(state.size, keep_idx, merge_idx, dst),
-            source=follow_source(state.source, place),
-            position=gather_tokens(state.position, keep_idx))
-
-    @staticmethod
     def _hide(state: TokenState, mask: Tensor, keep_idx: Tensor, merge_idx: Tensor,
               dst: Tensor) -> TokenState:
-        """The same with all tokens in their places; hidden ones keep their features."""
+        """Merge with every token left in place; hidden ones keep their features."""
         merged = merge_tokens(state.x, keep_idx, merge_idx, dst)
         sizes = merge_sizes(state.size, keep_idx, merge_idx, dst)
-        place = torch.full_like(state.position, -1).scatter(1, keep_idx, keep_idx)
-        place = place.scatter(1, merge_idx, keep_idx.gather(1, dst))
-        index = keep_idx.unsqueeze(-1).expand_as(merged)
-        return TokenState(
-            x=state.x.scatter(1, index, merged),
+        index = torch.full_like(state.position, -1).scatter(1, keep_idx, keep_idx)
+        index = index.scatter(1, merge_idx, keep_idx.gather(1, dst))
+        return MaskedState(
+            x=state.x.scatter(1, keep_idx.unsqueeze(-1).expand_as(merged), merged),
             size=state.size.scatter(1, keep_idx, sizes),
-            source=follow_source(state.source, place),
+            source=update_source(state.source, index),
             position=state.position,
+            step=state.step,
             mask=mask)
 
     def extra_repr(self) -> str:
-        counts = f', counts={self.counts}' if self.layout is not None else ''
+        counts = f', counts={self.counts}' if self.num_tokens else ''
         return (f'token_keep_ratio={self.start_keep_ratio}, granularity={self.granularity}, '
                 f'prop_attn={self.prop_attn}{counts}')
+
+
+def cost_ratio(backbone: Any) -> Tensor:
+    """Multiply-adds of a backbone with a DiffRateNeck over those of the plain one.
+
+    Args:
+        backbone (nn.Module): A ``GAIEVisionTransformer`` with a :class:`DiffRateNeck`.
+
+    Returns:
+        Tensor: Scalar, differentiable in the counts until they are fixed.
+    """
+    neck = backbone.neck
+    sizes = dict(num_tokens=neck.num_tokens, depth=len(backbone.blocks),
+                 embed_dims=backbone.embed_dims,
+                 hidden_dims=backbone.blocks[0].mlp.feedforward_channels,
+                 patch_values=backbone.patch_embed.projection.weight[0].numel())
+    layers = sorted(backbone.merge_layers)
+    plain = vit_macs((), (), **sizes)
+    if neck.is_fixed:
+        # distributed training requires every parameter to take part in the loss
+        unused = neck.prune_logits.sum() + neck.merge_logits.sum()
+        return vit_macs(neck.counts, layers, **sizes) / plain + 0. * unused
+    return vit_macs(neck.expected_counts(), layers, **sizes) / plain

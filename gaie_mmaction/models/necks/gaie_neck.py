@@ -1,15 +1,8 @@
 """Global-aware importance estimation: keep the attended tokens, merge the rest."""
 from mmaction.registry import MODELS
 
-from ...ops import (
-    gather_tokens,
-    match_tokens,
-    merge_sizes,
-    merge_source,
-    merge_tokens,
-    select_tokens,
-)
-from .token_reducer import TokenReducer, TokenState, given
+from ...ops import match_tokens, select_tokens
+from .token_reducer import TokenReducer, TokenState
 
 METRICS = ('token', 'key')
 
@@ -18,23 +11,21 @@ METRICS = ('token', 'key')
 class GAIENeck(TokenReducer):
     """Merge every unimportant token into its most similar important one.
 
-    The ``K = ceil(token_keep_ratio * N)`` tokens that all the others attend to
-    most are kept. Each of the rest, the background, joins the kept token of
-    highest cosine similarity, and each kept token becomes the plain mean of
-    itself and what joined it (GAIE paper, section 3). There are no parameters.
+    The ``K = ceil(token_keep_ratio * N)`` tokens that all the others attend to most are kept.
+    Each of the rest, the background, joins the kept token of highest cosine similarity, and each
+    kept token becomes the plain mean of itself and what joined it (GAIE paper, section 3). There
+    are no parameters.
 
     Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]; 1 is
-            the identity. Defaults to 0.7.
-        metric (str): What the similarity compares: ``'token'``, the features (the
-            paper's), or ``'key'``, the attention's keys averaged over heads.
-            Defaults to ``'token'``.
-        prop_attn (bool): Size-weighted attention in all later blocks (the log of
-            the sizes is added to the logits) and a size-weighted final mean. The
-            merge itself stays a plain mean. Defaults to False, as in the paper.
+        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]; 1 is the identity.
+            Defaults to 0.7.
+        metric (str): What the similarity compares: ``'token'``, the features as in the paper, or
+            ``'key'``, the attention's keys averaged over heads. Defaults to ``'token'``.
+        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
+            mean. The merge itself stays a plain mean. Defaults to False, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number, at building.
+        TypeError: If ``token_keep_ratio`` is not a number.
         ValueError: If it is outside (0, 1], or the metric is unknown.
     """
 
@@ -51,28 +42,12 @@ class GAIENeck(TokenReducer):
         self.needs_keys = metric == 'key'
 
     def forward(self, state: TokenState) -> TokenState:
-        """Reduce N tokens to ``K = ceil(token_keep_ratio * N)``.
-
-        Args:
-            state (TokenState): With ``importance``, and ``keys`` if they are the metric.
-
-        Returns:
-            TokenState: K tokens in their original space-time order.
-
-        Raises:
-            TypeError: If a bare tensor is given, as a recognizer's own neck would be.
-        """
-        self.check_state(state)
-        # int: while a model is traced, a shape holds tensors
-        num_keep = self.num_left(int(state.x.shape[1]), state.step)
-        keep_idx, merge_idx = select_tokens(given(state.importance), num_keep)
-        metric = given(state.keys) if self.metric == 'key' else state.x
-        merge = (keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))
-        return TokenState(
-            x=merge_tokens(state.x, *merge),
-            size=merge_sizes(state.size, *merge),
-            source=merge_source(state.source, *merge),
-            position=gather_tokens(state.position, keep_idx))
+        """Reduce N tokens to ``K = ceil(token_keep_ratio * N)``, in their space-time order."""
+        assert state.importance is not None
+        num_keep = self.num_left(state.num_tokens, state.step)
+        keep_idx, merge_idx = select_tokens(state.importance, num_keep)
+        metric = state.x if state.keys is None else state.keys
+        return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))
 
     def extra_repr(self) -> str:
         return (f'token_keep_ratio={self.token_keep_ratio}, metric={self.metric!r}, '

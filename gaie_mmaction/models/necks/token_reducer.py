@@ -1,46 +1,40 @@
-"""What every token reducer takes and gives.
+"""The interface of all token reducers.
 
-A reducer sits inside a backbone's block, between the attention and the MLP. To
-add one, subclass :class:`TokenReducer`, register it in ``MODELS`` and name it in
-a config: ``backbone=dict(neck=dict(type='MyNeck', ...))``.
+A reducer sits inside the backbone's blocks, between the attention and the MLP. To add one,
+subclass :class:`TokenReducer`, register it in ``MODELS`` and name it in a config:
+``backbone=dict(neck=dict(type='MyNeck', ...))``.
 
-Letters: B batch, N present tokens, N0 original tokens, C channels, d channels of a head.
+Shapes: B batch, N present tokens, N0 original tokens, K kept tokens, C channels, h heads,
+d channels per head.
 """
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ...ops.token_merging import exact_ratio, round_up
-
-T = TypeVar('T')
-
-
-def given(value: T | None) -> T:
-    """A value that a reducer works with, and that not every state or reducer has.
-
-    Raises:
-        TypeError: If it is None.
-    """
-    if value is None:
-        raise TypeError('the reducer lacks what it works with: token_keep_ratio, or what the '
-                        'backbone gives it, importance if needs_importance is True, keys if '
-                        'needs_keys is, and sizes by attach()')
-    return value
-
-
-def is_integer(value: object) -> bool:
-    """Whether a value is an integer of Python or NumPy; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+from ...ops import (
+    attention_with_importance,
+    gather_tokens,
+    merge_sizes,
+    merge_tokens,
+    new_index,
+    num_kept,
+    update_source,
+)
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a real number of Python or NumPy; True and False are none."""
+    """Whether a value is a real number of Python or NumPy, not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_integer(value: object) -> bool:
+    """Whether a value is an integer of Python or NumPy, not a bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -49,25 +43,17 @@ class TokenState:
 
     Attributes:
         x (Tensor): ``(B, N, C)`` features (the residual stream).
-        size (Tensor): ``(B, N)`` float32, how many original tokens each one
-            stands for. A reducer that only merges keeps the sum N0; one that
-            drops tokens or weighs them lowers it.
-        source (Tensor): ``(B, N0)`` int64, the present token, in [0, N), that
-            holds each original token, or -1 if it was dropped.
-        position (Tensor): ``(B, N)`` int64, the original token, in [0, N0),
-            whose place each present token has, or -1 for one without a place,
-            such as the fusion of many.
-        importance (Tensor, optional): ``(B, N)`` float32, non-negative, higher =
-            keep: what the reducer asks for by ``importance_type``. Only where the
-            reducer needs it.
-        keys (Tensor, optional): ``(B, N, d)``, the attention's keys, mean over
-            heads. Only where the reducer needs them.
-        mask (Tensor, optional): ``(B, N)`` of zeros and ones, for a reducer that
-            hides tokens in training instead of removing them. Hidden tokens (0)
-            take no part in attention and in the final mean; gradients flow to the
-            mask. None where all tokens are there.
-        step (int): Reductions so far, counted by the block: which of its blocks
-            a reducer is in.
+        size (Tensor): ``(B, N)`` float32, how many original tokens each one stands for. Sums to
+            N0 unless a reducer drops or weighs tokens.
+        source (Tensor): ``(B, N0)`` int64, the present token, in [0, N), that holds each
+            original token, or -1 if it was dropped.
+        position (Tensor): ``(B, N)`` int64, the original token, in [0, N0), at whose place each
+            present token is, or -1 for one without a place, such as EViT's fused token.
+        importance (Tensor, optional): ``(B, N)`` float32, higher = keep; set if
+            ``needs_importance``.
+        keys (Tensor, optional): ``(B, N, d)``, the attention's keys averaged over heads; set if
+            ``needs_keys``.
+        step (int): Number of earlier reductions.
     """
     x: Tensor
     size: Tensor
@@ -75,74 +61,78 @@ class TokenState:
     position: Tensor
     importance: Tensor | None = None
     keys: Tensor | None = None
-    mask: Tensor | None = None
     step: int = 0
 
     @classmethod
     def start(cls, x: Tensor) -> 'TokenState':
-        """State before the first block: each of the ``(B, N0, C)`` tokens is itself."""
+        """State before the first block, of ``(B, N0, C)`` tokens."""
         batch, num_tokens, _ = x.shape
         index = torch.arange(num_tokens, device=x.device).expand(batch, -1)
         size = torch.ones(batch, num_tokens, device=x.device)
         return cls(x=x, size=size, source=index, position=index)
 
+    @property
+    def num_tokens(self) -> int:
+        """int: N, a plain integer also while the model is traced."""
+        return int(self.x.shape[1])
 
-@dataclass(frozen=True)
-class BackboneLayout:
-    """What a reducer may need to know of the backbone that it is built into.
+    def merge(self, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
+              weight: Tensor | None = None) -> 'TokenState':
+        """State with tokens merged; arguments as in :func:`gaie_mmaction.ops.merge_tokens`."""
+        index = new_index(keep_idx, self.num_tokens, merge_idx, dst)
+        return replace(
+            self,
+            x=merge_tokens(self.x, keep_idx, merge_idx, dst, weight),
+            size=merge_sizes(self.size, keep_idx, merge_idx, dst),
+            source=update_source(self.source, index),
+            position=gather_tokens(self.position, keep_idx),
+            importance=None, keys=None)  # they are of the N tokens
 
-    Attributes:
-        num_tokens (int): N0, for the input that the position table is made for.
-        merge_layers (tuple[int]): 0-based blocks with the reducer, ascending.
-        depth (int): Number of blocks.
-        embed_dims (int): C.
-        hidden_dims (int): Channels inside the MLP.
-        patch_values (int): Input values of one tubelet.
-    """
-    num_tokens: int
-    merge_layers: tuple[int, ...]
-    depth: int
-    embed_dims: int
-    hidden_dims: int
-    patch_values: int
+    def keep(self, keep_idx: Tensor) -> 'TokenState':
+        """State with all tokens dropped but ``keep_idx`` ``(B, K)``."""
+        return replace(
+            self,
+            x=gather_tokens(self.x, keep_idx),
+            size=gather_tokens(self.size, keep_idx),
+            source=update_source(self.source, new_index(keep_idx, self.num_tokens)),
+            position=gather_tokens(self.position, keep_idx),
+            importance=None, keys=None)  # they are of the N tokens
 
 
-def _refuse_recognizer(reducer: 'TokenReducer', args: tuple, kwargs: dict) -> None:
-    if kwargs:  # a recognizer calls its neck with ``data_samples``, which no reducer takes
-        reducer.check_state(args[0])
+def _refuse_other_input(reducer: 'TokenReducer', args: tuple, kwargs: dict) -> None:
+    # A recognizer calls its neck as neck(features, data_samples=...): without a hook before the
+    # call, Python's complaint about the keyword would hide what is wrong with the config.
+    if not isinstance(args[0], TokenState):
+        raise TypeError(f'{type(reducer).__name__} reduces the tokens inside a backbone: put it in '
+                        'model.backbone.neck instead of model.neck, with '
+                        "model.backbone.type='GAIEVisionTransformer' "
+                        f'(it got a {type(args[0]).__name__})')
 
 
 class TokenReducer(BaseModule, metaclass=ABCMeta):
-    """Base of all token reducers.
+    """Base class of all token reducers.
 
     Args:
-        token_keep_ratio (float, optional): Share of the tokens that stay, in
-            (0, 1]; None if the reducer has another measure.
-        prop_attn (bool): Whether later attention adds the log of the token sizes
-            to its logits, and the backbone's final mean weighs tokens by size.
-            Defaults to False.
+        token_keep_ratio (float, optional): Share of the tokens that stay, in (0, 1]; None if the
+            reducer is not set by a ratio.
+        prop_attn (bool): Proportional attention: add the log of the token sizes to the logits of
+            all later blocks, and weigh the backbone's final mean by size. Defaults to False.
 
     Raises:
         TypeError: If ``token_keep_ratio`` is not a number.
         ValueError: If it is outside (0, 1].
     """
 
-    #: whether ``TokenState.importance`` and ``TokenState.keys`` must be filled
+    #: whether ``TokenState.importance`` and ``TokenState.keys`` are needed
     needs_importance = False
     needs_keys = False
-    #: ``'column_mean'``: how much all tokens attend to a token; ``'sharpness'``: how far a
-    #: token's own attention, mean over heads, is from uniform (log N minus its entropy)
-    importance_type = 'column_mean'
     #: whether original tokens can be lost (``source`` -1)
     drops_tokens = False
-    #: whether tokens are hidden in training (``TokenState.mask``)
-    masks_in_training = False
 
     def __init__(self, token_keep_ratio: float | None, prop_attn: bool = False) -> None:
         super().__init__()
-        self.register_forward_pre_hook(_refuse_recognizer, with_kwargs=True)
+        self.register_forward_pre_hook(_refuse_other_input, with_kwargs=True)
         self._token_keep_ratio: float | None = None
-        self._exact_ratio: tuple[int, int] | None = None
         if token_keep_ratio is not None:
             self.token_keep_ratio = token_keep_ratio
         self.prop_attn = prop_attn
@@ -161,56 +151,67 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         if not 0 < value <= 1:
             raise ValueError(f'token_keep_ratio must be in (0, 1], but got {value}')
         self._token_keep_ratio = float(value)
-        self._exact_ratio = exact_ratio(value)  # not in forward: no compiler follows fractions
 
-    def attach(self, layout: BackboneLayout) -> None:
-        """Meet the backbone; it calls this once, when it is built.
+    def setup(self, num_tokens: int, num_reductions: int) -> None:
+        """Called once by the backbone when it is built.
 
         Args:
-            layout (BackboneLayout): Its sizes.
+            num_tokens (int): N0, for the input size of the position table.
+            num_reductions (int): Number of blocks with the reducer.
 
         Raises:
-            ValueError: If the reducer's numbers do not fit them.
+            ValueError: If the reducer cannot reduce that many tokens that often.
         """
-        num_tokens = layout.num_tokens
-        for step in range(len(layout.merge_layers)):
+        for step in range(num_reductions):
             num_tokens = self.num_left(num_tokens, step)
 
     def num_left(self, num_tokens: int, step: int) -> int:
-        """Number of tokens that a reduction leaves.
+        """Number of tokens after a reduction.
 
         Args:
             num_tokens (int): N.
-            step (int): Reductions before this one.
+            step (int): Number of earlier reductions.
 
         Returns:
             int: In [1, N].
-
-        Raises:
-            ValueError: If that many cannot be reached.
         """
-        return round_up(num_tokens, given(self._exact_ratio))
+        assert self._token_keep_ratio is not None, 'override num_left without a token_keep_ratio'
+        return num_kept(num_tokens, self._token_keep_ratio)
 
-    def check_state(self, state: TokenState) -> None:
-        """Refuse anything but a state.
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout_p: float,
+               state: TokenState, needs_importance: bool) -> tuple[Tensor, Tensor | None]:
+        """Attention of every block of a backbone with this reducer.
 
-        Raises:
-            TypeError: If a bare tensor is given, as a recognizer's own neck would be.
+        Args:
+            q, k, v (Tensor): ``(B, h, N, d)``.
+            scale (float): Factor of the logits.
+            dropout_p (float): Dropout of the attention map.
+            state (TokenState): The tokens.
+            needs_importance (bool): Whether the reducer follows in this block and needs it.
+
+        Returns:
+            tuple: Output ``(B, h, N, d)``, and importance ``(B, N)`` or None.
         """
-        if not isinstance(state, TokenState):
-            raise TypeError(f'{type(self).__name__} reduces the tokens inside a backbone: put it '
-                            'in model.backbone.neck instead of model.neck, with '
-                            "model.backbone.type='GAIEVisionTransformer' "
-                            f'(it got a {type(state).__name__})')
+        bias = state.size.log().to(q.dtype) if self.prop_attn else None
+        out = importance = None
+        if needs_importance:
+            # dropout is for the output alone: tokens are ranked by the whole map
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout_p):
+                out, importance = attention_with_importance(q, k, v, scale=scale, bias=bias)
+        if out is None or dropout_p:
+            mask = None if bias is None else bias[:, None, None, :]
+            out = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=dropout_p, scale=scale)
+        return out, importance
+
+    def mean_weight(self, state: TokenState) -> Tensor | None:
+        """Weights ``(B, N)`` of the backbone's final mean; None for a plain mean."""
+        return state.size if self.weighted_mean else None
 
     @abstractmethod
     def forward(self, state: TokenState) -> TokenState:
-        """Reduce the tokens.
+        """Reduce N tokens to K.
 
-        Args:
-            state (TokenState): N tokens.
-
-        Returns:
-            TokenState: K <= N tokens, with ``size``, ``source`` and ``position``
-            brought up to date and without ``importance`` and ``keys``.
+        ``size``, ``source`` and ``position`` must be kept up to date; :meth:`TokenState.merge`
+        and :meth:`TokenState.keep` do that.
         """
