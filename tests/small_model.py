@@ -2,7 +2,7 @@
 import torch
 from mmengine.config import Config
 
-from gaie_mmaction.benchmark import build_recognizer
+from gaie_mmaction.apis import build_recognizer
 
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'

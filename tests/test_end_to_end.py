@@ -7,11 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import importance_cam
 import pytest
-import region_survival
-import token_map
 from launching import launch, test_command, train_command
+from running import run_tool
 
 from gaie_mmaction.release import prepare
 from gaie_mmaction.synthetic import release as make_demo_release
@@ -109,37 +107,31 @@ def test_pictures_during_training(data, unbroken):
 
 
 @pytest.fixture
-def run(data, unbroken, monkeypatch, capsys):
-    """Run a tool of tools/visualize on the trained model; returns what it printed."""
-
-    def run(tool, *arguments):
-        monkeypatch.chdir(data)
-        monkeypatch.setattr('sys.argv', [tool.__name__, 'config.py', 'unbroken/epoch_4.pth',
-                                         *arguments])
-        tool.main()
-        return capsys.readouterr().out
-
-    return run
+def run(data, unbroken, monkeypatch):
+    """Run a tool of tools/visualize on the trained model."""
+    monkeypatch.chdir(data)
+    return lambda tool, *arguments: run_tool(
+        f'visualize/{tool}.py', 'config.py', 'unbroken/epoch_4.pth', *arguments)
 
 
 def test_picture(data, run):
-    output = run(token_map, '--clip-id', '0004_3', '--out', 'map.png')
-    assert output.startswith('0004_3: predicted ')
+    code, output = run('token_map', '--clip-id', '0004_3', '--out', 'map.png')
+    assert code is None and output.startswith('0004_3: predicted ')
     assert (data / 'map.png').stat().st_size > 20000
-    with pytest.raises(SystemExit, match='clip nothing is not in test.csv'):
-        run(token_map, '--clip-id', 'nothing', '--out', 'no.png')
+    code, _ = run('token_map', '--clip-id', 'nothing', '--out', 'no.png')
+    assert 'clip nothing is not in test.csv' in code
 
 
 def test_importance_beside_grad_cam(data, run):
-    output = run(importance_cam, '--clip-id', '0004_3', '--out', 'cam.png')
+    _, output = run('importance_cam', '--clip-id', '0004_3', '--out', 'cam.png')
     ranks = [float(line.split()[-1]) for line in output.splitlines() if line.startswith('rank')]
     assert len(ranks) == 2 and all(-1 <= rank <= 1 for rank in ranks)
     assert (data / 'cam.png').stat().st_size > 20000
 
 
 def test_region_survival(data, run):
-    output = run(region_survival, '--regions', 'release/regions.csv', '--max-clips', '4',
-                 '--rivals', 'ToMeNeck', 'KeepFirstNeck', '--out', 'region.png')
+    _, output = run('region_survival', '--regions', 'release/regions.csv', '--max-clips', '4',
+                    '--rivals', 'ToMeNeck', 'KeepFirstNeck', '--out', 'region.png')
     assert 'kept, 4 clips' in output
     rows = list(csv.DictReader(open(data / 'region.csv')))
     assert [row['reducer'] for row in rows] == [

@@ -14,7 +14,8 @@ import pytest
 from mmengine.config import Config
 
 import gaie_mmaction
-from gaie_mmaction.benchmark import build_recognizer, measure_complexity, view_shape
+from gaie_mmaction.apis import build_recognizer, view_shape
+from gaie_mmaction.benchmark import measure_complexity
 
 
 def canonical(name):

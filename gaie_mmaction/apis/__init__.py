@@ -1,11 +1,16 @@
-"""Recognising gestures in any footage."""
+"""What tools and notebooks call: build, load, recognize, extract features."""
 from .class_names import ClassNames, find_class_names
-from .frame_source import ImageFolder, open_footage, record_webcam
-from .recognition import ClipPipeline, Window, recognize, seen_frames
+from .features import clip_features, extract_features
+from .footage import ImageFolder, find_footage, open_footage, record_webcam
+from .model import build_recognizer, load_config, load_recognizer, load_weights, view_shape
+from .recognition import Clip, ClipPipeline, ClipRecognizer, Window, find_clip, read_test_clips
+from .video import VideoResult, recognize_video
 from .windows import Segment, frame_scores, merge_segments, window_ranges
 
 __all__ = [
-    'ClassNames', 'ClipPipeline', 'ImageFolder', 'Segment', 'Window', 'find_class_names',
-    'frame_scores', 'merge_segments', 'open_footage', 'recognize', 'record_webcam', 'seen_frames',
-    'window_ranges'
+    'ClassNames', 'Clip', 'ClipPipeline', 'ClipRecognizer', 'ImageFolder', 'Segment', 'VideoResult',
+    'Window', 'build_recognizer', 'clip_features', 'extract_features', 'find_class_names',
+    'find_clip', 'find_footage', 'frame_scores', 'load_config', 'load_recognizer', 'load_weights',
+    'merge_segments', 'open_footage', 'read_test_clips', 'recognize_video', 'record_webcam',
+    'view_shape', 'window_ranges'
 ]

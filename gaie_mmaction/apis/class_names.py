@@ -1,5 +1,4 @@
-"""What the outputs of a checkpoint are called, and who says so."""
-from collections.abc import Sequence
+"""Names of a model's classes."""
 from dataclasses import dataclass
 
 from mmaction.registry import DATASETS
@@ -11,9 +10,9 @@ class ClassNames:
     """Names of a model's outputs.
 
     Attributes:
-        names (tuple[str]): One an output.
-        origin (str): Who names them, in words.
-        caution (str): What a user has to know before believing them; empty if nothing.
+        names (tuple[str]): One per output.
+        origin (str): Who names them: ``'the checkpoint'``, ``'the config'`` or ``'nobody'``.
+        caution (str): What a user must know before trusting the results; empty if nothing.
     """
     names: tuple[str, ...]
     origin: str
@@ -21,45 +20,32 @@ class ClassNames:
 
 
 def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
-    """Name the outputs: as the checkpoint says, else as the config's data set says.
+    """Names from a checkpoint's ``meta``, else from the config's test dataset, else numbers.
 
-    A checkpoint remembers the classes that it was trained on, so they hold even if the
-    config has been changed since. A config only says what its own data set has:
-    whether the checkpoint learnt the same classes in the same order is then unknown.
-    ``metainfo=dict(caution=['...'])`` of a training set goes into its checkpoints and is
-    repeated here (a list, as mmengine takes a bare text for the name of a file).
-
-    Args:
-        meta (dict): The checkpoint's ``meta``.
-        cfg (Config): With ``test_dataloader``.
-        num_classes (int): Outputs of the model.
-
-    Returns:
-        ClassNames: The names; numbers if neither list has as many entries as there are outputs.
+    The config's names are a guess: the checkpoint may have been trained on other classes. Lists
+    whose length is not ``num_classes`` are not used. ``metainfo=dict(caution=['...'])`` of a
+    training set ends up in its checkpoints and becomes the caution (a list, because mmengine takes
+    a plain string for a file name).
     """
     learnt = meta.get('dataset_meta') or {}
-    classes: Sequence[str] = learnt.get('classes', learnt.get('CLASSES')) or ()
     caution = learnt.get('caution', ())
-    caution = _plain(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
-    if _fits(classes, num_classes):
-        return ClassNames(tuple(map(_plain, classes)), 'the checkpoint', caution)
-    unsaid = ('the checkpoint does not name its classes' if not classes else
+    caution = _printable(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
+    classes = learnt.get('classes', learnt.get('CLASSES')) or ()
+    if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
+        return ClassNames(tuple(map(_printable, classes)), 'the checkpoint', caution)
+    reason = ('the checkpoint does not name its classes' if not classes else
               f'the checkpoint names {len(classes)} classes for {num_classes} outputs')
     dataset = cfg.test_dataloader.dataset
     metainfo = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
     classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes') or ()
-    if _fits(classes, num_classes):
+    if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(
             tuple(map(str, classes)), 'the config', caution or
-            f'{unsaid}: the names are the config\'s, and hold only if it was trained with them')
+            f'{reason}: the names are the config\'s, and wrong if it was trained with others')
     names = tuple(f'class {label}' for label in range(num_classes))
-    return ClassNames(names, 'nobody', caution or f'{unsaid}, nor does the config: numbers alone')
+    return ClassNames(names, 'nobody', caution or f'{reason}, nor does the config: numbers only')
 
 
-def _fits(classes: Sequence[str], num_classes: int) -> bool:
-    return isinstance(classes, (list, tuple)) and len(classes) == num_classes
-
-
-def _plain(text: object) -> str:
-    """Without characters that would steer a terminal: a checkpoint may come from anybody."""
+def _printable(text: object) -> str:
+    # a checkpoint may come from anybody: no characters that control a terminal
     return ''.join(letter for letter in str(text) if letter.isprintable())

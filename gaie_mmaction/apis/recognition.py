@@ -1,4 +1,4 @@
-"""Running a recognizer over windows of a video, by the test pipeline of its config."""
+"""Recognizers that take frame ranges of any footage, through the test pipeline of their config."""
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,50 +6,62 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from mmaction.models import BaseRecognizer
-from mmaction.registry import TRANSFORMS
+from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
 
-from ..models.backbones import GAIEVisionTransformer
-from ..visualization.overlay import box_in_pixels
+from ..datasets.video_file import VideoReadError
+from ..visualization.overlay import Box, box_in_pixels
 from ..visualization.token_map import TokenMap, record_tokens
-from .frame_source import Footage
+from .class_names import find_class_names
+from .footage import Footage, open_footage
+from .model import load_recognizer
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A frame range of a file; an ``end`` of -1 is the last frame, a ``label`` of -1 unknown."""
+    filename: str
+    clip_id: str
+    start: int = 0
+    end: int = -1
+    label: int = -1
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a model says of some frames.
+    """What a model makes of some frames.
 
     Attributes:
         start, end (int): First and last frame.
         scores (np.ndarray): ``(classes,)``, probabilities.
         tokens (TokenMap, optional): What its token reducer did; None without one.
-        frame_inds (np.ndarray): ``(T,)`` numbers of the frames that the model saw.
+        frame_inds (np.ndarray): ``(T,)``, the frames that the model saw.
         box (tuple[float]): Left, top, width and height of what it saw, as shares of the frame.
+        size (tuple[int]): H and W of the model's input, pixels.
     """
     start: int
     end: int
     scores: np.ndarray
     tokens: TokenMap | None
     frame_inds: np.ndarray
-    box: tuple[float, float, float, float]
+    box: Box
+    size: tuple[int, int]
 
 
 class ClipPipeline:
     """The test pipeline of a config, fed with frames of footage that is already open.
 
-    One view is made, as MMAction2's inferencers do: ``ThreeCrop`` and ``TenCrop`` become a
-    centre crop, and of several clips the first is taken (of networks that take whole clips).
-
-    Args:
-        cfg (Config): With ``test_dataloader`` and ``model``.
+    It makes one view, as MMAction2's inferencers do: ``ThreeCrop`` and ``TenCrop`` become a
+    centre crop, and networks that take whole clips get the first of several clips.
 
     Raises:
         ValueError: If the pipeline decodes no frames, such as one of skeletons.
     """
 
     def __init__(self, cfg: Config) -> None:
+        init_default_scope(cfg.get('default_scope', 'mmaction'))
         steps = copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline))
         names = [step['type'] for step in steps]
         decode = [k for k, name in enumerate(names) if name.endswith('Decode')]
@@ -61,29 +73,25 @@ class ClipPipeline:
                 step['type'] = 'CenterCrop'
             if cfg.model.type == 'Recognizer3D' and 'num_clips' in step:
                 step['num_clips'] = 1
-        before = [step for step in steps[:decode[0]] if not step['type'].endswith('Init')]
-        self._sample = Compose(before)
+        self._sample = Compose([step for step in steps[:decode[0]]
+                                if not step['type'].endswith('Init')])
         self._prepare = Compose(steps[decode[0] + 1:-1])
         self._pack = TRANSFORMS.build(steps[-1])
 
-    def __call__(self, footage: Footage, start: int, end: int) -> tuple[dict, dict]:
-        """Make the model's input of some frames.
-
-        Args:
-            footage (VideoFile or ImageFolder): Where they are.
-            start, end (int): First and last frame.
-
-        Returns:
-            tuple[dict, dict]: What PackActionInputs gives, and all results before it.
+    def __call__(self, footage: Footage, start: int = 0, end: int = -1) -> tuple[dict, dict]:
+        """Result of PackActionInputs for a frame range, and all results before it.
 
         Raises:
-            VideoReadError: If a frame cannot be read.
+            VideoReadError: If the range is not inside the footage, or a frame cannot be read.
         """
-        results = dict(
+        end = len(footage) - 1 if end == -1 else end
+        if not 0 <= start <= end < len(footage):
+            raise VideoReadError(f'the range {start}..{end} of {footage.filename} is outside its '
+                                 f'{len(footage)} frames (0..{len(footage) - 1})')
+        results = self._sample(dict(
             filename=footage.filename, clip_id=f'{footage.filename}:{start}-{end}', label=-1,
             start_frame=start, end_frame=end, start_index=start, total_frames=end - start + 1,
-            avg_fps=footage.fps, modality='RGB')
-        results = self._sample(results)
+            avg_fps=footage.fps, modality='RGB'))
         frame_inds = np.array(results['frame_inds']).reshape(-1)
         results['imgs'] = footage.read(frame_inds)
         results['original_shape'] = results['img_shape'] = results['imgs'][0].shape[:2]
@@ -92,55 +100,90 @@ class ClipPipeline:
         return self._pack(dict(results)), results
 
 
-@torch.no_grad()
-def recognize(model: BaseRecognizer, pipeline: ClipPipeline, footage: Footage,
-              ranges: Sequence[tuple[int, int]]) -> Iterator[Window]:
-    """Run a model over windows.
+class ClipRecognizer:
+    """A recognizer with its weights, test pipeline and class names.
 
     Args:
-        model (BaseRecognizer): A recognizer in evaluation mode, whose head averages probabilities.
-        pipeline (ClipPipeline): Of the same config.
-        footage (VideoFile or ImageFolder): The video.
-        ranges (Sequence[tuple[int, int]]): First and last frame of each window.
-
-    Yields:
-        Window: Of each range, in their order.
+        cfg (Config): With ``model`` and ``test_dataloader``; it is not changed.
+        checkpoint (str): Path or URL.
+        device (str): Defaults to ``'cpu'``.
 
     Raises:
-        VideoReadError: If a frame cannot be read.
+        ValueError: If the checkpoint does not fit the config, or the pipeline decodes no frames.
+        FileNotFoundError: If there is no such checkpoint.
     """
-    for start, end in ranges:
-        packed, results = pipeline(footage, start, end)
-        with record_tokens(model) as history:
-            scores = model.test_step(pseudo_collate([packed]))[0].pred_score
-        tokens = None
-        if history:
-            tokens = TokenMap.of(history, _grid(model.backbone, packed['inputs'].shape))
-        yield Window(
-            start, end, scores.float().cpu().numpy(), tokens, results['frame_inds'],
-            tuple(np.asarray(results.get('crop_quadruple', (0, 0, 1, 1)), float)))
+
+    def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu') -> None:
+        self.cfg, self.checkpoint = copy.deepcopy(cfg), checkpoint
+        # probabilities, whether there are several views or one
+        self.cfg.model.cls_head.average_clips = 'prob'
+        self.pipeline = ClipPipeline(self.cfg)
+        self.model, meta = load_recognizer(self.cfg, checkpoint, device)
+        self.classes = find_class_names(meta, self.cfg, self.cfg.model.cls_head.num_classes)
+        self.tubelet_size = getattr(self.model.backbone, 'tubelet_size', 1)
+
+    @torch.no_grad()
+    def recognize(self, footage: Footage, ranges: Sequence[tuple[int, int]]) -> Iterator[Window]:
+        """Recognize frame ranges (first and last frame; -1 is the last one) in turn.
+
+        Raises:
+            VideoReadError: If a range is not inside the footage, or a frame cannot be read.
+        """
+        for start, end in ranges:
+            packed, results = self.pipeline(footage, start, end)
+            with record_tokens(self.model) as history:
+                scores = self.model.test_step(pseudo_collate([packed]))[0].pred_score
+            frames, height, width = packed['inputs'].shape[-3:]
+            tokens = None
+            if history:
+                patch = self.model.backbone.patch_size
+                grid = (frames // self.tubelet_size, height // patch, width // patch)
+                tokens = TokenMap.from_history(history, grid)
+            left, top, *extent = map(float, results.get('crop_quadruple', (0, 0, 1, 1)))
+            yield Window(results['start_frame'], results['end_frame'], scores.float().cpu().numpy(),
+                         tokens, results['frame_inds'], (left, top, *extent), (height, width))
+
+    def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
+        """Recognize a clip; the second result is what the model saw, one frame per tubelet.
+
+        These frames are ``(T', H, W, 3)`` uint8, RGB, cropped and resized but not normalised.
+
+        Raises:
+            VideoReadError: If the clip cannot be read.
+        """
+        with open_footage(clip.filename) as footage:
+            window, = self.recognize(footage, [(clip.start, clip.end)])
+            frames = footage.read(window.frame_inds[::self.tubelet_size])
+        left, top, right, bottom = box_in_pixels(window.box, *frames[0].shape[:2])
+        return window, np.stack([
+            cv2.resize(frame[top:bottom, left:right], window.size[::-1],
+                       interpolation=cv2.INTER_AREA) for frame in frames])
+
+    def describe(self, clip: Clip, window: Window) -> str:
+        """One line: the clip, its best class and score, and its label if known."""
+        best = int(window.scores.argmax())
+        line = f'{clip.clip_id}: predicted {self.classes.names[best]} ({window.scores[best]:.2f})'
+        return line if clip.label < 0 else f'{line}, label {self.classes.names[clip.label]}'
 
 
-def seen_frames(footage: Footage, window: Window, height: int, width: int) -> np.ndarray:
-    """The frames of a window as the model saw them, but in their own colours.
+def read_test_clips(cfg: Config) -> dict[str, Clip]:
+    """Clips of ``test_dataloader`` by their id; no video is opened.
 
-    Args:
-        footage (VideoFile or ImageFolder): Where they are.
-        window (Window): Of it.
-        height, width (int): Of the model's input, pixels.
-
-    Returns:
-        np.ndarray: ``(T, height, width, 3)`` uint8, RGB.
+    Raises:
+        FileNotFoundError: If the annotation file does not exist.
+        ValueError: If it is wrong.
     """
-    frames = []
-    for frame in footage.read(window.frame_inds):
-        left, top, right, bottom = box_in_pixels(window.box, *frame.shape[:2])
-        frames.append(cv2.resize(
-            frame[top:bottom, left:right], (width, height), interpolation=cv2.INTER_AREA))
-    return np.stack(frames)
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+    clips = (dataset.get_data_info(index) for index in range(len(dataset)))
+    return {clip['clip_id']: Clip(clip['filename'], clip['clip_id'], clip['start_frame'],
+                                  clip['end_frame'], clip['label']) for clip in clips}
 
 
-def _grid(backbone: GAIEVisionTransformer, shape: Sequence[int]) -> tuple[int, int, int]:
-    frames, height, width = shape[-3:]
-    patch = backbone.patch_size
-    return frames // backbone.tubelet_size, height // patch, width // patch
+def find_clip(cfg: Config, clip_id: str) -> Clip:
+    """A clip of ``test_dataloader``; a ValueError if there is none of this id."""
+    clips = read_test_clips(cfg)
+    if clip_id not in clips:
+        raise ValueError(f'clip {clip_id} is not in {cfg.test_dataloader.dataset.ann_file}; the '
+                         f'first ids there are {list(clips)[:5]}')
+    return clips[clip_id]

@@ -1,6 +1,6 @@
-"""Windows over a long video, and what their scores say of its frames.
+"""Windows over a long video, and the segments that their scores give.
 
-Letters: F frames, W windows, C classes. Ranges of frames include both ends.
+Shapes: F frames, W windows, C classes. Frame ranges include both ends.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames that are of one class.
-
-    Attributes:
-        start, end (int): First and last frame.
-        label (int): Class, in [0, C).
-        score (float): Mean of the class's frame scores, in [0, 1].
-    """
+    """Frames of one class; ``score`` is the mean of the class's frame scores, in [0, 1]."""
     start: int
     end: int
     label: int
@@ -24,20 +18,13 @@ class Segment:
 
 
 def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
-    """Cover a video by windows.
+    """First and last frame of windows that cover F frames; the last one ends at frame F - 1.
 
-    A video of at most ``window`` frames is one window. The last window ends at the last frame.
-
-    Args:
-        num_frames (int): F, at least 1.
-        window (int): Frames of a window, at least 1.
-        stride (int): Frames from one window's start to the next one's, in [1, window].
-
-    Returns:
-        list[tuple[int, int]]: First and last frame of each window, ascending.
+    ``stride``, in [1, window], is the distance of their starts. At most ``window`` frames give
+    one window.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If an argument is out of range.
     """
     if num_frames < 1 or window < 1:
         raise ValueError(f'num_frames and window must be at least 1, but got {num_frames} and '
@@ -51,39 +38,28 @@ def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, 
 
 
 def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.ndarray:
-    """Scores of each frame: the mean over the windows that it lies in.
-
-    Args:
-        ranges (Sequence[tuple[int, int]]): W windows that cover frames 0 to F - 1.
-        scores (np.ndarray): ``(W, C)``.
-
-    Returns:
-        np.ndarray: ``(F, C)`` float64.
-    """
+    """Mean over the windows that a frame lies in, ``(W, C) -> (F, C)``; they cover all frames."""
     num_frames = max(end for _, end in ranges) + 1
     total = np.zeros((num_frames, scores.shape[1]))
-    windows = np.zeros((num_frames, 1))
+    count = np.zeros((num_frames, 1))
     for (start, end), score in zip(ranges, scores):
         total[start:end + 1] += score
-        windows[start:end + 1] += 1
-    return total / windows
+        count[start:end + 1] += 1
+    return total / count
 
 
 def merge_segments(scores: np.ndarray, threshold: float, max_gap: int = 0) -> list[Segment]:
-    """Join neighbouring frames of the same best class.
+    """Join neighbouring frames of the same best class, in order of time and without overlap.
 
     Args:
-        scores (np.ndarray): ``(F, C)``, as of :func:`frame_scores`.
-        threshold (float): Frames whose best score is below it belong to no segment.
-        max_gap (int): Segments of one class become one if at most so many frames lie
-            between them, none of which belongs to a segment. Defaults to 0.
-
-    Returns:
-        list[Segment]: In the order of time; no two of them overlap.
+        scores (np.ndarray): ``(F, C)``.
+        threshold (float): Frames with a lower best score belong to no segment.
+        max_gap (int): Segments of one class are joined across at most so many frames that
+            belong to no segment. Defaults to 0.
     """
     best = np.where(scores.max(axis=1) >= threshold, scores.argmax(axis=1), -1)
     borders = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
-    parts: list[tuple[int, int, int]] = []  # start, behind the end, class
+    parts: list[tuple[int, int, int]] = []  # start, stop (exclusive), class
     for start, stop in zip(borders, borders[1:]):
         label = int(best[start])
         if label < 0:

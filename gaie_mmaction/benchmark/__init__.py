@@ -1,6 +1,7 @@
 """Counting, timing and comparing models."""
+from ..apis.model import build_recognizer, load_weights, view_shape
 from .ablation import run_arm
-from .accuracy import TestPart, load_weights, measure_accuracy, read_test_part
+from .accuracy import TestPart, measure_accuracy, read_test_part
 from .breakdown import break_down, breakdown_table
 from .comparison import (
     Conditions,
@@ -11,7 +12,7 @@ from .comparison import (
     measure,
     published_tables,
 )
-from .complexity import Complexity, build_recognizer, input_shape, measure_complexity, view_shape
+from .complexity import Complexity, input_shape, measure_complexity
 from .latency import Timing, time_in_turn
 from .memory import peak_memory
 from .steps import inference_step, training_step

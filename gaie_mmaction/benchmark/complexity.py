@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmaction.models import BaseRecognizer, Recognizer2D
-from mmaction.registry import MODELS
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmaction.models import Recognizer2D
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
@@ -49,45 +46,6 @@ class Complexity:
     parameters: int
     true_groups: dict[str, float]
     parameter_groups: dict[str, int]
-
-
-def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
-    """Build a config's model for inference, without its pre-trained weights.
-
-    Args:
-        cfg (Config): With ``model``.
-        device (str): Where it goes; on ``'meta'`` nothing is computed. Defaults to ``'cpu'``.
-
-    Returns:
-        BaseRecognizer: The model, in evaluation mode.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    return MODELS.build(cfg.model).eval().to(device)
-
-
-def view_shape(cfg: Config) -> tuple[int, int, int, int]:
-    """Input of one view, as the test pipeline makes it.
-
-    Args:
-        cfg (Config): With ``test_dataloader``.
-
-    Returns:
-        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat-maps), frames
-        and pixels; of a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
-
-    Raises:
-        ValueError: If the pipeline does not tell.
-    """
-    sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
-             for key in ('clip_len', 'crop_size') if key in step}
-    backbone = cfg.model.backbone
-    if 'graph_cfg' in backbone and 'clip_len' in sizes:
-        return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
-    if len(sizes) < 2:
-        raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
-                         'give --shape')
-    return (backbone.get('in_channels', 3), sizes['clip_len'], sizes['crop_size'],
-            sizes['crop_size'])
 
 
 def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> tuple[int, ...]:

@@ -10,9 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from ..apis.model import build_recognizer, view_shape
 from ..utils.files import atomic_file
 from .comparison import Conditions, Entry, Row, measure
-from .complexity import build_recognizer, view_shape
 from .text_table import TextTable
 
 NOTHING = '-'

@@ -1,7 +1,6 @@
-"""The forms that a traced recognizer is written in, and how each one is run.
+"""File formats of a traced recognizer: how each is written and run.
 
-A ``.pt2`` file holds a program, and one of AOTInductor machine code: open only those that you
-trust.
+A ``.pt2`` file holds a program, one of AOTInductor machine code: open only those that you trust.
 """
 import importlib.util
 import logging
@@ -17,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.export import ExportedProgram
 
 from ..utils.files import atomic_file
+from .traceable import TraceableRecognizer, trace
 from .verification import Comparison
 
 OPSET = 18  # ScatterElements adds from opset 16 on
@@ -35,16 +36,15 @@ class Format:
     """One way to store a recognizer.
 
     Attributes:
-        ending (str): Of the file's name.
+        ending (str): End of the file name.
         write (Callable): Takes the traced program, the names of its outputs and the path.
-        load (Callable): Takes the path and gives a function of frames
-            ``(B, 3, T, H, W)`` float32 to the outputs, all of them NumPy arrays.
-        summary (str): What it is.
+        load (Callable): Takes the path and returns a function from frames ``(B, 3, T, H, W)``
+            float32 to the outputs, all NumPy arrays.
+        summary (str): Description for the help text.
         needs (tuple[str]): Modules that are not installed by default.
-        dtype (torch.dtype): What the program is traced in.
-        lower_precision (float, optional): For a format that computes below float32, the largest
-            acceptable error of a score, as a share of the largest score. Defaults to None, for
-            float32 throughout.
+        dtype (torch.dtype): Dtype that the program is traced in.
+        lower_precision (float, optional): Largest acceptable error of a score, as a share of the
+            largest score, if the format computes below float32. Defaults to None, float32.
     """
     ending: str
     write: Callable[[ExportedProgram, Sequence[str], Path], None]
@@ -55,11 +55,9 @@ class Format:
     lower_precision: float | None = None
 
     def accepts(self, found: Comparison, tolerance: float) -> bool:
-        """Whether the outputs are as near to PyTorch's as this format can be expected to come.
+        """Whether the outputs are as close to PyTorch's as this format allows.
 
-        Args:
-            found (Comparison): Its outputs beside PyTorch's.
-            tolerance (float): Largest absolute error of a score in float32.
+        ``tolerance`` is the largest absolute error of a score in float32.
         """
         if self.lower_precision is None:
             return found.within(tolerance)
@@ -67,14 +65,7 @@ class Format:
 
 
 def check_available(name: str) -> None:
-    """Refuse a format whose programs are missing.
-
-    Args:
-        name (str): Key of :data:`FORMATS`.
-
-    Raises:
-        ExportError: With what to install.
-    """
+    """Raise an ExportError with what to install if a format's modules or compiler are missing."""
     missing = [module for module in FORMATS[name].needs
                if importlib.util.find_spec(module) is None]
     if missing:
@@ -86,31 +77,31 @@ def check_available(name: str) -> None:
 
 
 def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
-    """Write ONNX, weights inside."""
+    """Write ONNX with the weights inside."""
     from onnxscript import opset18 as op
 
     def stable_sort(x: Any, stable: bool | None = None, dim: int = -1,
                     descending: bool = False) -> Any:
-        # of equal values ONNX's TopK gives the lower index first: it sorts stably
+        # ONNX's TopK is a stable sort: of equal values the lower index comes first
         place: Any = op.Constant(value_ints=[dim])
         size = op.Gather(op.Shape(x), place)
         return op.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
 
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not used
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # it asks for torchvision
     with _quiet():
         onnx_program = torch.onnx.export(
             program, opset_version=OPSET, input_names=['frames'], output_names=list(names),
             custom_translation_table={torch.ops.aten.sort.stable: stable_sort}, verbose=False)
-    assert onnx_program is not None  # None is what the exporter of old gives
+    assert onnx_program is not None  # None comes from the legacy exporter only
     with atomic_file(path) as partial:
         onnx_program.save(partial, external_data=False)
 
 
 def write_onnx_int8(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
-    """Write ONNX with linear layers in 8-bit integers, the activations quantised on the fly.
+    """Write ONNX with linear layers in 8-bit integers and dynamically quantised activations.
 
     Weights are unsigned: products of unsigned activations with *signed* weights saturate at 16 bits
-    on x86 processors without VNNI, and the scores come out wrong.
+    on x86 processors without VNNI, and the scores are wrong.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -118,10 +109,10 @@ def write_onnx_int8(program: ExportedProgram, names: Sequence[str], path: Path) 
         whole = Path(folder) / 'whole.onnx'
         write_onnx(program, names, whole)
         model = onnx.load(whole)
-        del model.graph.value_info[:]  # the weights' shapes there would stay when they are turned
+        del model.graph.value_info[:]  # it keeps the shapes of weights that are transposed
         root = logging.getLogger()
         level = root.level
-        root.setLevel(logging.ERROR)  # it advises a preprocessing that is done already
+        root.setLevel(logging.ERROR)  # it recommends a preprocessing that is already done
         try:
             with atomic_file(path) as partial:
                 quantize_dynamic(model, partial, weight_type=QuantType.QUInt8, per_channel=True,
@@ -131,7 +122,7 @@ def write_onnx_int8(program: ExportedProgram, names: Sequence[str], path: Path) 
 
 
 def load_onnx(path: Path) -> Runner:
-    """Run by ONNX Runtime, with as many threads as PyTorch has."""
+    """Run with ONNX Runtime, with as many threads as PyTorch."""
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -142,14 +133,14 @@ def load_onnx(path: Path) -> Runner:
 
 
 def write_torch_export(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
-    """Write ``torch.export``'s own file."""
-    # regions of autocast, which cannot be read back from a file, become plain casts
+    """Write ``torch.export``'s file."""
+    # autocast regions cannot be read back from a file: they become plain casts
     with _quiet(), atomic_file(path) as partial, open(partial, 'wb') as file:
         torch.export.save(program.run_decompositions({}), file)
 
 
 def load_torch_export(path: Path) -> Runner:
-    """Run by PyTorch."""
+    """Run with PyTorch."""
     with open(path, 'rb') as file:
         return _runner(torch.export.load(file).module())
 
@@ -163,14 +154,14 @@ def write_aotinductor(program: ExportedProgram, names: Sequence[str], path: Path
 
 
 def load_aotinductor(path: Path) -> Runner:
-    """Run what AOTInductor compiled."""
+    """Run a package compiled by AOTInductor."""
     from torch._inductor import aoti_load_package
     return _runner(aoti_load_package(os.fspath(path)))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of torch about itself."""
+    """Without torch's FutureWarnings about itself."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)
         yield
@@ -189,12 +180,12 @@ def _runner(function: Callable) -> Runner:
 
 ONNX = ('onnx', 'onnxscript', 'onnxruntime')
 FORMATS: dict[str, Format] = {
-    'onnx': Format('.onnx', write_onnx, load_onnx, 'ONNX, run by ONNX Runtime', ONNX),
+    'onnx': Format('.onnx', write_onnx, load_onnx, 'ONNX, run with ONNX Runtime', ONNX),
     'onnx-int8': Format('-int8.onnx', write_onnx_int8, load_onnx,
-                        'ONNX whose linear layers multiply 8-bit integers', ONNX,
+                        'ONNX with linear layers in 8-bit integers', ONNX,
                         lower_precision=.15),
     'torch-export': Format('.pt2', write_torch_export, load_torch_export,
-                           'torch.export, run by PyTorch'),
+                           'torch.export, run with PyTorch'),
     'torch-export-bf16': Format('-bf16.pt2', write_torch_export, load_torch_export,
                                 'the same in bfloat16 autocast', dtype=torch.bfloat16,
                                 lower_precision=.1),
@@ -204,3 +195,43 @@ FORMATS: dict[str, Format] = {
                                'the same in bfloat16 autocast', dtype=torch.bfloat16,
                                lower_precision=.1),
 }
+
+
+def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]:
+    """Path by format: ``out/stem.onnx`` and so on, or ``out`` itself, a file of one format.
+
+    Raises:
+        ValueError: If ``out`` is a file of another format, or one file for several formats.
+    """
+    if Path(out).is_dir() or Path(out).suffix not in ('.onnx', '.pt2'):
+        return {name: Path(out) / (stem + FORMATS[name].ending) for name in formats}
+    if len(formats) > 1:
+        raise ValueError(f'{out} is one file, but {len(formats)} formats need a folder')
+    suffix = Path(f'x{FORMATS[formats[0]].ending}').suffix
+    if not out.endswith(suffix):
+        raise ValueError(f'{formats[0]} files end in {suffix}, but got {out}')
+    return {formats[0]: Path(out)}
+
+
+def write_formats(model: nn.Module, shape: Sequence[int],
+                  paths: dict[str, Path]) -> Iterator[tuple[str, Path]]:
+    """Write a recognizer for inputs of one shape ``(B, 3, T, H, W)`` in several formats.
+
+    Args:
+        model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
+        shape (Sequence[int]): Input shape; the files accept no other.
+        paths (dict[str, Path]): File by key of :data:`FORMATS`.
+
+    Yields:
+        tuple[str, Path]: Each item of ``paths``, once its file is written.
+
+    Raises:
+        ExportError: If modules or the compiler of a format are missing.
+        TypeError: If it is another kind of recognizer.
+    """
+    for name in paths:
+        check_available(name)
+    names = TraceableRecognizer(model).output_names
+    for name, path in paths.items():
+        FORMATS[name].write(trace(model, shape, FORMATS[name].dtype), names, path)
+        yield name, path

@@ -1,12 +1,13 @@
-"""A recognizer as one graph of tensors.
+"""A recognizer as one graph of tensors: normalisation, backbone and head.
 
-The graph holds the normalisation, the backbone and the head. Numbers of tokens follow from the
-input's size alone, so all shapes are fixed and nothing is approximated.
+The number of tokens depends on the input size alone, so all shapes are fixed and nothing is
+approximated. The operators of :mod:`gaie_mmaction.ops` choose exportable forms themselves.
 
-Letters: B batch, N tokens, K kept tokens, C channels.
+Shapes: B batch, K kept tokens.
 """
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmaction.models import Recognizer3D
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class TraceableRecognizer(nn.Module):
 
     Args:
         model (nn.Module): A ``Recognizer3D`` in evaluation mode.
-        dtype (torch.dtype): ``float32``, or what autocast computes in. Defaults to ``float32``.
+        dtype (torch.dtype): ``float32``, or autocast's dtype. Defaults to ``float32``.
 
     Raises:
         TypeError: If it is another kind of recognizer.
@@ -42,19 +43,16 @@ class TraceableRecognizer(nn.Module):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """tuple[str]: ``scores``, then ``kept_1`` and so on, one for each merge."""
+        """tuple[str]: ``scores``, then ``kept_1`` and so on, one per merge."""
         merges = getattr(self.backbone, 'merge_layers', ())
         return ('scores', *(f'kept_{k + 1}' for k in range(len(merges))))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Run it.
-
-        Args:
-            frames (Tensor): ``(B, 3, T, H, W)`` float32, RGB, in [0, 255].
+        """Recognize ``(B, 3, T, H, W)`` float32 frames, RGB, in [0, 255].
 
         Returns:
-            tuple[Tensor]: Scores ``(B, classes)`` before the softmax, and of each merge the
-            original places ``(B, K)`` int64, ascending, of the tokens that were kept.
+            tuple[Tensor]: Scores ``(B, classes)`` before the softmax, then for each merge the
+            original indices ``(B, K)`` int64, ascending, of the kept tokens.
         """
         with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
             scores, *kept = self._run((frames - self.mean) / self.std)
@@ -72,16 +70,23 @@ class TraceableRecognizer(nn.Module):
 @torch.no_grad()
 def trace(model: nn.Module, shape: Sequence[int],
           dtype: torch.dtype = torch.float32) -> torch.export.ExportedProgram:
-    """Trace a recognizer by ``torch.export``.
+    """Trace a :class:`TraceableRecognizer` by ``torch.export``.
 
     Args:
         model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
-        shape (Sequence[int]): Of the input, ``(B, 3, T, H, W)``; it is fixed by this.
-        dtype (torch.dtype): ``float32``, or what autocast computes in. Defaults to ``float32``.
-
-    Returns:
-        ExportedProgram: Of :class:`TraceableRecognizer`.
+        shape (Sequence[int]): Input shape ``(B, 3, T, H, W)``; the program accepts no other.
+        dtype (torch.dtype): ``float32``, or autocast's dtype. Defaults to ``float32``.
     """
     graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
-    graph(frames)  # VideoSwin keeps masks of its first run: not those of the tracer
+    graph(frames)  # VideoSwin caches masks in its first run: they must not be the tracer's
     return torch.export.export(graph, (frames, ), strict=False)
+
+
+@torch.no_grad()
+def reference_outputs(model: nn.Module, frames: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Outputs for ``(B, 3, T, H, W)`` frames by the operators that the recognizer is tested with.
+
+    Same as :meth:`TraceableRecognizer.forward`.
+    """
+    graph = TraceableRecognizer(model).eval()
+    return tuple(out.numpy() for out in graph(torch.from_numpy(frames)))

@@ -81,7 +81,7 @@ class TokenMapHook(Hook):
             frames = inputs[0].permute(1, 2, 3, 0).cpu().numpy()  # (T, H, W, 3)
             steps = backbone.tubelet_size, backbone.patch_size, backbone.patch_size
             grid = tuple(length // step for length, step in zip(frames.shape, steps))
-            tokens = TokenMap.of(history, grid, place)
+            tokens = TokenMap.from_history(history, grid, place)
             name = str(sample.get('clip_id', self._drawn))
             title = f'{name}, epoch {runner.epoch}: ' + _describe(sample, classes)
             figure = draw_token_map(

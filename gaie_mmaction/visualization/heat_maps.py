@@ -1,11 +1,11 @@
-"""Importance of tokens beside Grad-CAM."""
+"""Importance of tokens next to Grad-CAM."""
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from mmaction.utils import GradCAM
 from mmengine.dataset import pseudo_collate
+from scipy.stats import spearmanr
 from torch import nn
 
 from .image_grid import draw_rows
@@ -14,17 +14,17 @@ from .token_map import TokenMap
 
 
 def grad_cam(model: nn.Module, packed: dict, grid: tuple[int, int, int]) -> np.ndarray:
-    """Grad-CAM of the best class, by MMAction2's own ``GradCAM``.
+    """Grad-CAM of the best class, by MMAction2's ``GradCAM``.
 
     Args:
         model (nn.Module): Recognizer with a ``FeatMapVisionTransformer``.
-        packed (dict): What PackActionInputs gives of one view.
+        packed (dict): Result of PackActionInputs for one view.
         grid (tuple[int, int, int]): (T', H', W') of the tokens.
 
     Returns:
         np.ndarray: ``(T', H', W')``, in [0, 1].
     """
-    # with this colour map and no picture below, the pixels are the map itself
+    # a grey colour map without the frame below: the pixels are the map itself
     cam = GradCAM(model, 'backbone/feat_map', colormap='gray')
     with warnings.catch_warnings():
         # it asks for gradients of outputs alone, which its old kind of hook gives as well
@@ -36,26 +36,25 @@ def grad_cam(model: nn.Module, packed: dict, grid: tuple[int, int, int]) -> np.n
 
 
 def draw_heat_maps(frames: np.ndarray, tokens: TokenMap, cam: np.ndarray,
-                   title: str = '') -> tuple[Figure, list]:
-    """Draw the importance before each merge and Grad-CAM below one another.
+                   title: str = '') -> tuple[Figure, list[float]]:
+    """Draw the importance before each merge and Grad-CAM, one below the other.
 
     Args:
-        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame for each tubelet.
+        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame per tubelet.
         tokens (TokenMap): Of a reducer that uses importance.
         cam (np.ndarray): ``(T', H', W')``.
-        title (str): Head of the picture. Defaults to ''.
+        title (str): Defaults to ''.
 
     Returns:
-        tuple: The picture, and Spearman's rank correlation of Grad-CAM with the importance
-        before each merge, over all original tokens.
+        tuple: The figure, and Spearman's rank correlation of Grad-CAM with the importance before
+        each merge, over all original tokens.
     """
-    from scipy.stats import spearmanr  # slow to import, and this package is always imported
-    maps = [*(heat for heat in tokens.importance if heat is not None), cam]
-    ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps[:-1]]
-    names = [f'importance\nbefore merge {k + 1}\n(rank corr. {rank:+.2f})'
-             for k, rank in enumerate(ranks)]
-    rows: list[tuple[str, Sequence[np.ndarray]]] = [('frame', list(frames))]
-    for name, heat in zip([*names, 'Grad-CAM'], maps):
+    maps = [heat for heat in tokens.importance if heat is not None]
+    ranks = [float(spearmanr(heat.ravel(), cam.ravel()).statistic) for heat in maps]
+    names = [f'importance\nbefore merge {merge}\n(rank corr. {rank:+.2f})'
+             for merge, rank in enumerate(ranks, 1)]
+    rows = [('frame', list(frames))]
+    for name, heat in zip([*names, 'Grad-CAM'], [*maps, cam]):
         top = max(float(np.percentile(heat, 99)), 1e-12)
         rows.append((name, [paint_importance(frame, part, top)
                             for frame, part in zip(frames, heat)]))

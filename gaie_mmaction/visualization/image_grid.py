@@ -1,22 +1,20 @@
-"""Figures of rows of frames."""
+"""Figures made of rows of frames."""
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from .fonts import find_font
 
 
 def draw_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str,
               margin: float = .8) -> tuple[Figure, np.ndarray]:
-    """Draw rows of images of one size, each with its name.
+    """Draw rows, each a name and as many images ``(H, W, 3)``, all of one size.
 
-    Args:
-        rows (Sequence[tuple]): Name and images, each ``(H, W, 3)``; as many in each row.
-        title (str): Head of the figure.
-        margin (float): Inches beside the images. Defaults to 0.8.
-
-    Returns:
-        tuple: The figure, and its axes, ``(rows, images)``.
+    ``margin`` are the inches beside the images. Returns the figure and its axes
+    ``(rows, images)``.
     """
     columns = len(rows[0][1])
     height, width = rows[0][1][0].shape[:2]
@@ -28,20 +26,12 @@ def draw_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str,
             axes[row, column].imshow(image)
             axes[row, column].set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(name, fontsize=8)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(title, font=FontProperties(fname=find_font(title)), fontsize=9, wrap=True)
     return figure, axes
 
 
 def figure_to_image(figure: Figure, dpi: int = 80) -> np.ndarray:
-    """Pixels of a figure.
-
-    Args:
-        figure (Figure): The figure.
-        dpi (int): Pixels an inch. Defaults to 80.
-
-    Returns:
-        np.ndarray: ``(H, W, 3)`` uint8, RGB.
-    """
+    """Render a figure to ``(H, W, 3)`` uint8, RGB."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

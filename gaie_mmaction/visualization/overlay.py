@@ -1,40 +1,26 @@
-"""Importance and token groups over one frame.
+"""Importance and token groups drawn over a frame.
 
-A box is (left, top, width, height), each as a share of the frame: what the network saw of it.
+A box is (left, top, width, height), each as a share of the frame: the part that the model saw.
+The rest of the frame is darkened.
 """
-
 import cv2
 import matplotlib
 import numpy as np
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, ...]
+WHOLE: Box = (0., 0., 1., 1.)
 INFERNO = (255 * matplotlib.colormaps['inferno'](np.arange(256))[:, :3]).astype(np.uint8)
 
 
 def enlarge(grid: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Give each cell of a grid its pixels, without smoothing.
-
-    Args:
-        grid (np.ndarray): ``(H', W', ...)``.
-        height, width (int): H and W, pixels; they need not be multiples of the grid's.
-
-    Returns:
-        np.ndarray: ``(H, W, ...)``.
-    """
+    """Nearest-neighbour upsampling, ``(H', W', ...) -> (H, W, ...)``, also by uneven factors."""
     rows = np.arange(height) * grid.shape[0] // height
     columns = np.arange(width) * grid.shape[1] // width
     return grid[rows][:, columns]
 
 
-def colour_of(number: np.ndarray) -> np.ndarray:
-    """A colour for each number, the same at any time.
-
-    Args:
-        number (np.ndarray): ``(...)`` int; neighbouring numbers differ much in hue.
-
-    Returns:
-        np.ndarray: ``(..., 3)`` uint8, RGB.
-    """
+def color_of(number: np.ndarray) -> np.ndarray:
+    """A fixed colour for each number, ``(...) int -> (..., 3) uint8``; neighbours differ in hue."""
     number = np.asarray(number, dtype=np.int64)
     hue = (number * 111) % 180  # 111 / 180 is near the golden ratio
     value = 160 + 19 * (number // 7 % 6)
@@ -43,43 +29,36 @@ def colour_of(number: np.ndarray) -> np.ndarray:
 
 
 def paint_importance(frame: np.ndarray, importance: np.ndarray, top: float,
-                     box: Box = (0, 0, 1, 1)) -> np.ndarray:
-    """Lay a heat-map over a frame.
+                     box: Box = WHOLE) -> np.ndarray:
+    """Blend a heat-map into a frame.
 
     Args:
-        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB; it is not changed.
         importance (np.ndarray): ``(H', W')``, non-negative.
         top (float): Value of the brightest colour.
-        box (tuple[float]): Where it belongs. Defaults to the whole frame.
-
-    Returns:
-        np.ndarray: The picture, like ``frame``.
+        box (tuple[float]): Its place. Defaults to the whole frame.
     """
-    image, part = _copy(frame, box)
+    image, part = _darken_outside(frame, box)
     level = (255 * np.clip(importance / top, 0, 1)).astype(np.uint8)
-    heat = enlarge(INFERNO[level], *part.shape[:2])
-    part[:] = (.45 * part + .55 * heat).astype(np.uint8)
+    part[:] = (.45 * part + .55 * enlarge(INFERNO[level], *part.shape[:2])).astype(np.uint8)
     return image
 
 
 def paint_tokens(frame: np.ndarray, kept: np.ndarray, owner: np.ndarray,
-                 box: Box = (0, 0, 1, 1)) -> np.ndarray:
-    """Show kept places as they are, merged ones dark in the colour of what they merged into.
+                 box: Box = WHOLE) -> np.ndarray:
+    """Show kept tokens as they are, merged ones dark in the colour of what they merged into.
 
     Args:
-        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB.
+        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB; it is not changed.
         kept (np.ndarray): ``(H', W')`` bool.
-        owner (np.ndarray): ``(H', W')`` int, as of :class:`TokenMap`; -1 (dropped) is black.
-        box (tuple[float]): Where they belong. Defaults to the whole frame.
-
-    Returns:
-        np.ndarray: The picture, like ``frame``.
+        owner (np.ndarray): ``(H', W')`` int, see :class:`TokenMap`; dropped ones (-1) are black.
+        box (tuple[float]): Their place. Defaults to the whole frame.
     """
-    image, part = _copy(frame, box)
+    image, part = _darken_outside(frame, box)
     height, width = part.shape[:2]
     merged = enlarge(~kept, height, width)
-    colour = np.where(owner[..., None] < 0, 0, colour_of(owner))
-    mixed = .2 * part + .35 * enlarge(colour, height, width)
+    color = np.where(owner[..., None] < 0, 0, color_of(owner))
+    mixed = .2 * part + .35 * enlarge(color, height, width)
     part[merged] = mixed[merged].astype(np.uint8)
     return image
 
@@ -90,8 +69,7 @@ def box_in_pixels(box: Box, height: int, width: int) -> tuple[int, int, int, int
             round((box[1] + box[3]) * height))
 
 
-def _copy(frame: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """A copy of the frame, darker outside of the box, and the view of it inside."""
+def _darken_outside(frame: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
     left, top, right, bottom = box_in_pixels(box, *frame.shape[:2])
     image = frame // 2
     image[top:bottom, left:right] = frame[top:bottom, left:right]

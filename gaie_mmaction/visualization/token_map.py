@@ -1,10 +1,11 @@
 """What a token reducer did with the tokens of one clip.
 
-Letters: M merges, N0 original tokens, (T', H', W') their grid.
+Shapes: M merges, N0 original tokens, (T', H', W') their grid.
 """
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -14,39 +15,33 @@ from ..models import TokenReducer, TokenState
 
 @dataclass(frozen=True)
 class TokenMap:
-    """Where each original token of one clip is after each merge.
+    """Where each original token of a clip is after each merge.
 
     Attributes:
-        importance (tuple): M arrays ``(T', H', W')`` float32 from before each merge: that
-            of the token that holds each original token, non-negative, 0 where none is left;
-            or None where the reducer uses none.
-        kept (tuple[np.ndarray]): M arrays ``(T', H', W')`` bool: whether the original
-            token is still in its own place.
-        owner (tuple[np.ndarray]): M arrays ``(T', H', W')`` int64: the original place, in
-            [0, N0), of the token that holds each original token; above that, one number a
-            token, for tokens without a place; -1 where the original token was dropped.
+        importance (tuple): M arrays ``(T', H', W')`` float32 from before each merge: importance
+            of the token that holds each original token, non-negative, 0 where it was dropped;
+            None where the reducer uses no importance.
+        kept (tuple[np.ndarray]): M arrays ``(T', H', W')`` bool: whether the original token is
+            still in its own place.
+        owner (tuple[np.ndarray]): M arrays ``(T', H', W')`` int64: original index, in [0, N0), of
+            the token that holds each original token. Tokens without a place of their own count
+            from N0 on; -1 where the original token was dropped.
     """
     importance: tuple[np.ndarray | None, ...]
     kept: tuple[np.ndarray, ...]
     owner: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, history: Sequence[TokenState], grid: tuple[int, int, int],
-           clip: int = 0) -> 'TokenMap':
-        """Take one clip out of recorded states.
+    def from_history(cls, history: Sequence[TokenState], grid: tuple[int, int, int],
+                     clip: int = 0) -> 'TokenMap':
+        """Take clip number ``clip`` out of the recorded states of a batch.
 
-        Args:
-            history (Sequence[TokenState]): States before and after each merge, in turn,
-                as :func:`record_tokens` or ``forward_tokens`` gives them.
-            grid (tuple[int, int, int]): (T', H', W').
-            clip (int): Place in the batch. Defaults to 0.
-
-        Returns:
-            TokenMap: Of this clip.
+        ``history`` are the states before and after each merge, alternating, of
+        :func:`record_tokens` or ``forward_tokens``; ``grid`` is (T', H', W').
         """
         importance, kept, owner = [], [], []
         for before, after in zip(history[::2], history[1::2]):
-            importance.append(_spread_importance(before, clip, grid))
+            importance.append(_importance_in_place(before, clip, grid))
             position = after.position[clip].cpu().numpy()
             source = after.source[clip].cpu().numpy()
             mask = np.zeros(len(source), dtype=bool)
@@ -56,9 +51,15 @@ class TokenMap:
             owner.append(np.where(source < 0, -1, places[source]).reshape(grid))
         return cls(tuple(importance), tuple(kept), tuple(owner))
 
+    def to_arrays(self, layers: Sequence[int]) -> dict[str, Any]:
+        """``importance_L``, ``kept_L`` and ``owner_L`` of each merge, L the block, for an npz."""
+        arrays = {f'{name}_{layer}': values for name in ('importance', 'kept', 'owner')
+                  for layer, values in zip(layers, getattr(self, name))}
+        return {name: values for name, values in arrays.items() if values is not None}
 
-def _spread_importance(before: TokenState, clip: int,
-                       grid: tuple[int, int, int]) -> np.ndarray | None:
+
+def _importance_in_place(before: TokenState, clip: int,
+                         grid: tuple[int, int, int]) -> np.ndarray | None:
     if before.importance is None:
         return None
     source = before.source[clip]
@@ -68,15 +69,7 @@ def _spread_importance(before: TokenState, clip: int,
 
 @contextmanager
 def record_tokens(model: nn.Module) -> Iterator[list[TokenState]]:
-    """Record what the token reducers of a model take and give, while the block runs.
-
-    Args:
-        model (nn.Module): With :class:`TokenReducer` modules inside, or without.
-
-    Yields:
-        list[TokenState]: States before and after each merge, in turn; it grows with each
-        forward pass.
-    """
+    """Record the states before and after each merge of a model, alternating, in the block."""
     history: list[TokenState] = []
     handles = [
         module.register_forward_hook(lambda _, args, after: history.extend((args[0], after)))

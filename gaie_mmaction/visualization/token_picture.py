@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .image_grid import draw_rows
-from .overlay import colour_of, enlarge
+from .overlay import color_of, enlarge
 from .token_map import TokenMap
 
 DIM = .22
@@ -13,22 +13,17 @@ DIM = .22
 
 def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
                    layers: Sequence[int] = ()) -> Figure:
-    """Draw one clip: a column for each tubelet, rows for the frame, the importance and each merge.
+    """Draw one clip: a column per tubelet, rows for the frame, the importance and each merge.
 
-    Each merge has two rows. In the first, places that were merged or dropped so far are
-    dimmed. In the second, all places that one token stands for share a colour, which the token
-    keeps from merge to merge; places of tokens that stand for themselves alone show the frame,
-    and dropped ones are black. A reducer that uses no importance has no row for it.
+    Each merge has two rows. In the first, tokens that were merged or dropped so far are dimmed.
+    In the second, all places that one token stands for share a colour, the same in every merge;
+    tokens that stand for themselves alone show the frame, and dropped ones are black.
 
     Args:
-        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame for each tubelet.
+        frames (np.ndarray): ``(T', H, W, 3)`` uint8, RGB, one frame per tubelet.
         tokens (TokenMap): Of the clip.
-        title (str): Head of the picture. Defaults to ''.
-        layers (Sequence[int]): 0-based blocks of the merges, for the names of the rows.
-            Defaults to (), not named.
-
-    Returns:
-        matplotlib.figure.Figure: The picture.
+        title (str): Defaults to ''.
+        layers (Sequence[int]): 0-based blocks of the merges, to name the rows. Defaults to ().
     """
     height, width = frames.shape[1:3]
     rows = [('frame', list(frames))]
@@ -37,13 +32,11 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
         heat = heat / heat.mean()
         rows.append(('importance\nbefore merge 1', list(frames)))
     for merge, (kept, owner) in enumerate(zip(tokens.kept, tokens.owner)):
-        name = f'merge {merge + 1}'
-        if len(layers):
-            name += f' (block {layers[merge]})'
-        masks = [enlarge(mask, height, width) for mask in kept]
-        dimmed = [np.where(mask[..., None], frame, (DIM * frame)).astype(np.uint8)
-                  for mask, frame in zip(masks, frames)]
-        rows.append((f'{name}:\n{kept.sum()} of {kept.size} kept', dimmed))
+        name = f'merge {merge + 1}' + (f' (block {layers[merge]})' if len(layers) else '')
+        masks = [enlarge(mask, height, width)[..., None] for mask in kept]
+        rows.append((f'{name}:\n{kept.sum()} of {kept.size} kept', [
+            np.where(mask, frame, DIM * frame).astype(np.uint8)
+            for mask, frame in zip(masks, frames)]))
         rows.append((f'{name}:\nmerged into', _paint_groups(frames, owner)))
     figure, axes = draw_rows(rows, title, margin=1.4)
     for t in range(len(frames)):
@@ -54,20 +47,20 @@ def draw_token_map(frames: np.ndarray, tokens: TokenMap, title: str = '',
                 extent=(-.5, width - .5, height - .5, -.5), interpolation='nearest')
     if heat is not None:
         bar = figure.colorbar(image, ax=axes[1, :].tolist(), fraction=.02, pad=.01)
-        bar.set_label('times the mean', fontsize=7)
+        bar.set_label('relative to the mean', fontsize=7)
         bar.ax.tick_params(labelsize=7)
     return figure
 
 
-def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list:
+def _paint_groups(frames: np.ndarray, owner: np.ndarray) -> list[np.ndarray]:
     height, width = frames.shape[1:3]
     _, inverse, counts = np.unique(owner, return_inverse=True, return_counts=True)
     alone = counts[inverse].reshape(owner.shape) == 1
     images = []
     for frame, own, single in zip(frames, owner, alone):
-        colour = enlarge(colour_of(own), height, width)
-        image = .35 * frame + .65 * colour
-        image[enlarge(single, height, width)] = frame[enlarge(single, height, width)]
+        image = .35 * frame + .65 * enlarge(color_of(own), height, width)
+        single = enlarge(single, height, width)
+        image[single] = frame[single]
         image[enlarge(own < 0, height, width)] = 0
         images.append(image.astype(np.uint8))
     return images

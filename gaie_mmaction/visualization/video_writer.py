@@ -1,4 +1,4 @@
-"""Writing frames as an mp4 that any player and browser shows."""
+"""H.264 videos that any player and browser shows."""
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 
 class VideoWriter:
-    """Write H.264 frame by frame; sizes are rounded down to even numbers of pixels.
-
-    Args:
-        filename (str): An mp4.
-        fps (float): Frames/s.
-    """
+    """Write an mp4 frame by frame, ``fps`` in frames/s; odd sizes lose one row or column."""
 
     def __init__(self, filename: str | Path, fps: float | Fraction) -> None:
         self._container = av.open(os.fspath(filename), 'w', format='mp4',
@@ -33,11 +28,7 @@ class VideoWriter:
         self._container.close()
 
     def write(self, image: np.ndarray) -> None:
-        """Add a frame.
-
-        Args:
-            image (np.ndarray): ``(H, W, 3)`` uint8, RGB; of one size throughout.
-        """
+        """Add a frame, ``(H, W, 3)`` uint8, RGB; all of one size."""
         height, width = (side // 2 * 2 for side in image.shape[:2])
         if self._stream is None:
             self._stream = self._container.add_stream(

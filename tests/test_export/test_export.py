@@ -2,21 +2,20 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from small_model import write_small_model
 
-from gaie_mmaction.benchmark import build_recognizer, load_weights
+from gaie_mmaction.apis import load_config, load_recognizer
 from gaie_mmaction.export import (
     FORMATS,
     Comparison,
     TraceableRecognizer,
     check_available,
     compare,
+    reference_outputs,
     sample_frames,
     trace,
 )
 from gaie_mmaction.export.formats import ExportError, Format
-from gaie_mmaction.export.verification import reference_outputs
 from gaie_mmaction.ops import merge_tokens, select_tokens
 from gaie_mmaction.ops.tracing import is_exporting
 
@@ -32,11 +31,9 @@ NECKS = {
 
 def make_model(tmp_path, root, neck=NECKS['GAIE']):  # noqa: B008
     config, checkpoint = write_small_model(tmp_path, root)
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     cfg.model.backbone.neck = neck
-    model = build_recognizer(cfg)
-    load_weights(model, checkpoint, config)
-    return model
+    return load_recognizer(cfg, checkpoint)[0]
 
 
 def test_graph_takes_pixels(tmp_path, root):

@@ -222,7 +222,7 @@ def test_picture(name):
     assert len(recorded) == len(history)  # nothing more once the block has ended
     for one, other in zip(recorded, history):
         assert torch.equal(one.x, other.x) and torch.equal(one.source, other.source)
-    tokens = TokenMap.of(history, (4, 4, 4), clip=1)
+    tokens = TokenMap.from_history(history, (4, 4, 4), clip=1)
     for kept, owner, after in zip(tokens.kept, tokens.owner, history[1::2]):
         assert kept.sum() == (after.position[1] >= 0).sum()
         assert (owner[kept] == np.arange(64).reshape(4, 4, 4)[kept]).all()

@@ -1,9 +1,7 @@
 """tools/demo.py, MMAction2's inferencers, and the test pipeline say the same of a clip."""
 import json
-import sys
 
 import cv2
-import demo
 import numpy as np
 import pytest
 import torch
@@ -11,10 +9,14 @@ from mmaction.apis import MMAction2Inferencer, inference_recognizer, init_recogn
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from numbered_video import write_video
+from PIL import Image
+from running import run_tool
 from small_model import write_small_model
 
+from gaie_mmaction.apis import footage as footage_module
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
+from gaie_mmaction.visualization import VideoWriter, annotated_video
 
 
 @pytest.fixture(scope='module')
@@ -28,16 +30,9 @@ def folder(tmp_path_factory, request):
     return folder
 
 
-def run(folder, monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, 'argv', [
-        'demo.py', *map(str, arguments), '--config', str(folder / 'small.py'), '--checkpoint',
-        str(folder / 'small.pth'), '--out-dir', str(folder / 'out'), '--device', 'cpu'])
-    code = None
-    try:
-        demo.main()
-    except SystemExit as end:
-        code = end.code
-    return code, capsys.readouterr().out
+def run(folder, *arguments, out=None):
+    return run_tool('demo.py', *arguments, '--config', folder / 'small.py', '--checkpoint',
+                    folder / 'small.pth', '--out', out or folder / 'out', '--device', 'cpu')
 
 
 def scores_of_the_test_pipeline(folder, **clip):
@@ -54,9 +49,9 @@ def top5(scores):
             for label in np.argsort(-scores, kind='stable')[:5]]
 
 
-def test_short_video(folder, monkeypatch, capsys):
+def test_short_video(folder):
     path = folder / 'videos/short.mp4'
-    code, output = run(folder, monkeypatch, capsys, path)
+    code, output = run(folder, path)
     assert code is None
     assert '32 classes, named by the checkpoint' in output and 'Caution: of noise' in output
     result = json.loads((folder / 'out/short.json').read_text())
@@ -65,21 +60,22 @@ def test_short_video(folder, monkeypatch, capsys):
     assert [row['name'] for row in result['top5']] == [
         IMIGUE_CLASSES[row['label']] for row in result['top5']]
     assert result['model']['caution'] == 'of noise'
+    # 128x96 pixels are resized to 139x104, of which 96x96 are seen
+    assert result['view'] == pytest.approx([21 / 139, 4 / 104, 96 / 139, 96 / 104], abs=.01)
     with VideoFile(folder / 'out/short.mp4') as video:
         assert (len(video), video.fps) == (40, 25)
         first, last = video.read([0, 39])
     # the frame itself, then dimmed and coloured copies of it
     frame = cv2.resize(VideoFile(path).read([0])[0], (426, 320))
-    assert np.abs(first[72:72 + 320, 1:427].astype(int) - frame).mean() < 8
-    assert np.abs(first[72:72 + 320, 427:853].astype(int) - frame).mean() > 20
+    assert np.abs(first[72:72 + 320, :426].astype(int) - frame).mean() < 8
+    assert np.abs(first[72:72 + 320, 426:852].astype(int) - frame).mean() > 20
     assert np.abs(first[-180:-40, 500:].astype(int) - last[-180:-40, 500:]).max() > 100  # cursor
 
 
-def test_long_video_in_windows(folder, monkeypatch, capsys):
+def test_long_video_in_windows(folder):
     path = folder / 'videos/long.mp4'
-    code, output = run(folder, monkeypatch, capsys, path, '--window', '40', '--stride', '25',
-                       '--threshold', '0.1')
-    assert code is None and 'Segments with a score of at least 0.1\n' in output
+    code, output = run(folder, path, '--window', '40', '--stride', '25', '--threshold', '0.1')
+    assert code is None and 'segments with a score of at least 0.1\n' in output
     result = json.loads((folder / 'out/long.json').read_text())
     ranges = [(window['start_frame'], window['end_frame']) for window in result['windows']]
     assert ranges == [(0, 39), (25, 64), (50, 89), (60, 99)]
@@ -92,45 +88,80 @@ def test_long_video_in_windows(folder, monkeypatch, capsys):
         assert len(video) == 100
 
 
-def test_folders_and_bad_files(folder, monkeypatch, capsys, tmp_path):
-    (tmp_path / 'pictures').mkdir()
+def test_folders_and_bad_files(folder, tmp_path):
+    (tmp_path / 'images').mkdir()
     for number, image in enumerate(VideoFile(folder / 'videos/short.mp4').read(range(0, 40, 2))):
-        cv2.imwrite(str(tmp_path / f'pictures/{number:03}.png'), image[..., ::-1])
+        cv2.imwrite(str(tmp_path / f'images/{number:03}.png'), image[..., ::-1])
     (tmp_path / 'bad.mp4').write_bytes(b'no video')
-    code, _ = run(folder, monkeypatch, capsys, tmp_path / 'bad.mp4', tmp_path / 'none.mp4',
-                  folder / 'videos', tmp_path / 'pictures', folder / 'videos/short.mp4',
-                  '--no-video')
+    code, _ = run(folder, tmp_path / 'bad.mp4', tmp_path / 'none.mp4', folder / 'videos',
+                  tmp_path / 'images', folder / 'videos/short.mp4', '--no-video')
     assert 'bad was left out: it is not a video' in code and 'none was left out: it cannot' in code
-    names = {path.name for path in (folder / 'out').glob('*.json')}
-    assert {'short.json', 'long.json', 'pictures.json', 'short-2.json'} <= names
-    results = [json.loads((folder / 'out' / name).read_text())
-               for name in ('short.json', 'short-2.json', 'pictures.json')]
+    results = [json.loads((folder / f'out/{name}.json').read_text())
+               for name in ('short', 'short-2', 'images', 'long')]
     assert results[0]['top5'] == results[1]['top5']
-    assert [result['frames'] for result in results] == [40, 40, 20]
+    assert [result['frames'] for result in results] == [40, 40, 20, 100]
 
 
-def test_webcam(folder, monkeypatch, capsys):
+def test_gif_and_other_files_of_a_folder(folder, tmp_path):
+    frames = VideoFile(folder / 'videos/short.mp4').read(range(8))
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    first.save(tmp_path / 'moving.gif', save_all=True, append_images=rest, duration=40)
+    (tmp_path / 'notes.txt').write_text('not a video')
+    code, output = run(folder, tmp_path, '--no-video')
+    assert code is None and f'Skipped, not a video: {tmp_path / "notes.txt"}' in output
+    assert json.loads((folder / 'out/moving.json').read_text())['frames'] == 8
+
+
+def test_portrait_video(folder, tmp_path, monkeypatch):
+    """Every text fits into its place, and the picture says that the model sees a part."""
+    texts = {}
+    original = annotated_video._text
+
+    def text(draw, place, line, font, color, width):
+        texts[line] = draw.textlength(line, font=font) <= width
+        original(draw, place, line, font, color, width)
+
+    monkeypatch.setattr(annotated_video, '_text', text)
+    frames = np.random.default_rng(0).integers(0, 256, (20, 640, 360, 3)).astype(np.uint8)
+    with VideoWriter(tmp_path / 'portrait.mp4', 25) as writer:
+        for frame in frames:
+            writer.write(frame)
+    assert run(folder, tmp_path / 'portrait.mp4')[0] is None
+    assert 'importance of tokens (the model sees the bright part)' in texts
+    assert [line for line, fits in texts.items() if not fits] == []
+    with VideoFile(folder / 'out/portrait.mp4') as video:
+        assert len(video) == 20 and video.read([0])[0].shape == (72 + 400 + 190, 1280, 3)
+
+
+def test_the_video_itself_is_not_replaced(folder, tmp_path):
+    write_video(tmp_path / 'own.mp4', 20)
+    before = (tmp_path / 'own.mp4').read_bytes()
+    code, _ = run(folder, tmp_path / 'own.mp4', out=tmp_path)
+    assert 'own.mp4 is the video itself' in code
+    assert (tmp_path / 'own.mp4').read_bytes() == before
+
+
+def test_webcam(folder, monkeypatch):
     def record(index, seconds, path):
         if index == 7:
             raise VideoReadError('webcam 7 cannot be opened')
         write_video(path, 20)
 
-    monkeypatch.setattr(demo, 'record_webcam', record)
-    code, output = run(folder, monkeypatch, capsys, '7', '3', '--seconds', '2', '--no-video')
+    monkeypatch.setattr(footage_module, 'record_webcam', record)
+    code, output = run(folder, '7', '3', '--seconds', '2', '--no-video')
     assert code == 'webcam7 was left out: webcam 7 cannot be opened'
     assert 'Recording webcam 3 for 2 s' in output
     assert json.loads((folder / 'out/webcam3.json').read_text())['frames'] == 20
 
 
-def test_errors_in_one_line(folder, monkeypatch, capsys, tmp_path):
-    arguments = [folder / 'videos/short.mp4', '--cfg-options', 'model.cls_head.num_classes=5']
-    code, _ = run(folder, monkeypatch, capsys, *arguments)
+def test_errors_in_one_line(folder):
+    code, _ = run(folder, folder / 'videos/short.mp4', '--cfg-options',
+                  'model.cls_head.num_classes=5')
     assert 'does not fit' in code and 'fc_cls.weight' in code
-    code, _ = run(folder, monkeypatch, capsys, 'x.mp4', '--stride', '99')
-    assert code == 2
+    assert run(folder, 'x.mp4', '--stride', '99')[0] == 2
 
 
-def test_hosts_inference_functions(folder):
+def test_inference_functions_of_mmaction2(folder):
     path = str(folder / 'videos/short.mp4')
     expected = scores_of_the_test_pipeline(folder, filename=path, start_frame=0, end_frame=39)
     config, checkpoint = str(folder / 'small.py'), str(folder / 'small.pth')

@@ -1,72 +1,78 @@
 """tools/export.py from checkpoint to verified file."""
-import sys
 from dataclasses import replace
 
-import export
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from running import run_tool
 from small_model import write_small_model
 
-from gaie_mmaction.benchmark import build_recognizer
-from gaie_mmaction.export import FORMATS
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.export import FORMATS, output_files
+
+DIFFERS = 'an exported file differs from PyTorch: see the table'
+SMALL = '--shape', 8, 32, 32
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(root, tmp_path):
+    """Export the small model by torch.export, or another model in another format."""
+    small = write_small_model(tmp_path, root)
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['export.py', *map(str, arguments)])
-        code = None
-        try:
-            export.main()
-        except SystemExit as end:
-            code = end.code
-        return code, capsys.readouterr().out
+    def run(*arguments, files=small, format='torch-export'):
+        return run_tool('export.py', *files, '--format', format, '--out', tmp_path / 'out',
+                        *arguments)
 
     return run
 
 
-def test_verified_and_timed(run, root, tmp_path):
-    files = write_small_model(tmp_path, root)
-    code, output = run(*files, '--format', 'torch-export', '--verify', '--benchmark', '--rounds',
-                       '2', '--out-dir', tmp_path / 'out', '--shape', 8, 32, 32)
+def test_verified_and_timed(run, tmp_path):
+    code, output = run('--verify', '--benchmark', '--rounds', 2, *SMALL)
     assert code is None and 'agrees' in output and '100.00 100.00' in output
     assert 'PyTorch' in output and '1.00x' in output
-    run_file = FORMATS['torch-export'].load(tmp_path / 'out/small.pt2')
-    scores, *kept = run_file(np.zeros((1, 3, 8, 32, 32), np.float32))
+    scores, *kept = FORMATS['torch-export'].load(tmp_path / 'out/small.pt2')(
+        np.zeros((1, 3, 8, 32, 32), np.float32))
     # 2 x 2 x 2 = 8 tokens, of which ceil(.7 * 8) = 6 and then ceil(.7 * 6) = 5 are kept
     assert scores.shape == (1, 32) and [places.shape for places in kept] == [(1, 6), (1, 5)]
 
 
-def test_a_file_that_differs(run, root, tmp_path):
-    files = write_small_model(tmp_path, root)
-    code, output = run(*files, '--format', 'torch-export', '--verify', '--tolerance', '-1',
-                       '--out-dir', tmp_path, '--shape', 8, 32, 32)
-    assert code == 'an exported file differs from PyTorch: see the table' and 'DIFFERS' in output
+def test_out_is_a_folder_or_one_file(run, tmp_path):
+    assert run('--out', tmp_path / 'x.pt2', *SMALL)[0] is None
+    assert (tmp_path / 'x.pt2').is_file() and not (tmp_path / 'out').exists()
+    (tmp_path / 'v1.onnx').mkdir()
+    for out in ('v1.2', str(tmp_path / 'v1.onnx')):
+        assert [path.as_posix() for path in output_files(out, ['onnx-int8', 'onnx'], 'm').values()
+                ] == [f'{out}/m-int8.onnx', f'{out}/m.onnx']
+    with pytest.raises(ValueError, match='onnx files end in .onnx, but got x.pt2'):
+        output_files('x.pt2', ['onnx'], 'm')
+    with pytest.raises(ValueError, match='x.onnx is one file, but 2 formats need a folder'):
+        output_files('x.onnx', ['onnx', 'onnx-int8'], 'm')
 
 
-def test_a_file_of_lower_precision_that_is_wrong(run, root, tmp_path, monkeypatch):
-    files = write_small_model(tmp_path, root)
+def test_files_that_differ(run, monkeypatch):
+    code, output = run('--verify', '--tolerance', '-1', *SMALL)
+    assert code == DIFFERS and 'DIFFERS' in output
     good = FORMATS['torch-export']
 
     def load(path):
         return lambda frames: (.5 * good.load(path)(frames)[0], *good.load(path)(frames)[1:])
 
     monkeypatch.setitem(FORMATS, 'torch-export', replace(good, load=load, lower_precision=.15))
-    code, output = run(*files, '--format', 'torch-export', '--verify', '--out-dir', tmp_path,
-                       '--shape', 8, 32, 32)
-    assert code == 'an exported file differs from PyTorch: see the table' and 'DIFFERS' in output
+    code, output = run('--verify', *SMALL)
+    assert code == DIFFERS and 'DIFFERS' in output
 
 
 def test_errors_in_one_line(run, root, tmp_path):
-    config, checkpoint = write_small_model(tmp_path, root)
-    for arguments, message in (
-            ((config, tmp_path / 'none.pth'), 'none.pth'),
-            ((config, checkpoint, '--shape', 8, 30, 32), 'must be a multiple of 16'),
-            ((config, checkpoint, '--cfg-options', 'model.cls_head.num_classes=5'), 'fit')):
-        code, _ = run(*arguments, '--format', 'torch-export', '--out-dir', tmp_path)
+    model = build_recognizer(Config.fromfile(root / 'configs/tsm_r50_imigue.py'))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'tsm.pth')
+    for arguments, files, message in (
+            ((), ('small.py', 'none.pth'), 'none.pth'),
+            (('--shape', 8, 30, 32), ('small.py', 'small.pth'), 'must be a multiple of 16'),
+            (('--cfg-options', 'model.cls_head.num_classes=5'), ('small.py', 'small.pth'), 'fit'),
+            ((), (root / 'configs/tsm_r50_imigue.py', 'tsm.pth'),
+             'only a Recognizer3D of clips (B, 3, T, H, W) can be exported, but got a Recogni')):
+        code, _ = run(*arguments, files=[tmp_path / file for file in files])
         assert message in code
 
 
@@ -85,16 +91,15 @@ def test_full_size_onnx(run, root, tmp_path):
     model.cls_head.fc_cls.weight.data *= 10  # and scores of some units
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'vitb.pth')
     del model
-    code, output = run(root / 'configs/gaie_vitb_imigue.py', tmp_path / 'vitb.pth', '--format',
-                       'onnx', '--verify', '--out-dir', tmp_path)
+    code, output = run('--verify', format='onnx',
+                       files=(root / 'configs/gaie_vitb_imigue.py', tmp_path / 'vitb.pth'))
     assert code is None, output
     assert '100.00 100.00 100.00' in output and 'agrees' in output
 
 
 @pytest.mark.slow
-def test_aotinductor(run, root, tmp_path):
-    files = write_small_model(tmp_path, root)
-    code, output = run(*files, '--format', 'aotinductor', '--verify', '--out-dir', tmp_path)
+def test_aotinductor(run):
+    code, output = run('--verify', format='aotinductor')
     assert code is None and 'agrees' in output
 
 
@@ -105,14 +110,5 @@ def test_a_rival(run, root, tmp_path):
     torch.manual_seed(0)
     model = build_recognizer(Config.fromfile(config))
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'swin.pth')
-    code, output = run(config, tmp_path / 'swin.pth', '--format', 'torch-export', '--verify',
-                       '--out-dir', tmp_path, '--shape', 8, 64, 64)
+    code, output = run('--verify', '--shape', 8, 64, 64, files=(config, tmp_path / 'swin.pth'))
     assert code is None and 'agrees' in output
-
-
-def test_frames_one_by_one_are_refused(run, root, tmp_path):
-    config = root / 'configs/tsm_r50_imigue.py'
-    model = build_recognizer(Config.fromfile(config))
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'tsm.pth')
-    code, _ = run(config, tmp_path / 'tsm.pth', '--format', 'torch-export', '--out-dir', tmp_path)
-    assert code.startswith('only a Recognizer3D') and 'Recognizer2D' in code

@@ -1,17 +1,19 @@
 """Text features: the file, what is wrong with others, and the tool that makes it."""
+import json
 import pickle
 import sys
 import types
 
 import numpy as np
 import pytest
-import text_features
 import torch
+from running import run_tool
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.models.multimodal.text_features import read_text_features, write_text_features
 
 NAMES = ['nod', 'shrug', 'wave']
+TOOL = 'data/text_features.py'
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_other_files(tmp_path):
     (tmp_path / 'empty.npz').touch()
     (tmp_path / 'cut.npz').write_bytes((tmp_path / 'keys.npz').read_bytes()[:100])
     for name in ('object.npz', 'keys.npz', 'array.npy', 'p.npz', 'empty.npz', 'cut.npz'):
-        with pytest.raises(ValueError, match=f'{name} is no file of text features, an .npz of'):
+        with pytest.raises(ValueError, match=f'{name} is not a file of text features, an .npz of'):
             read_text_features(str(tmp_path / name), NAMES)
     assert not (tmp_path / 'victim').exists()
 
@@ -101,20 +103,20 @@ def transformers(monkeypatch):
     return module
 
 
-def test_tool(tmp_path, transformers, capsys):
+def test_tool(tmp_path, transformers):
     (tmp_path / 'clip').mkdir()
     (tmp_path / 'clip/config.json').write_text('{}')
     out = str(tmp_path / 'new' / 'text.npz')
-    text_features.main([str(tmp_path / 'clip'), '--out', out])
-    assert capsys.readouterr().out == f'{out}: 2 channels of 32 classes\n'
+    assert run_tool(TOOL, tmp_path / 'clip', '--out', out) == (
+        None, f'{out}: 2 channels of 32 classes\n')
     assert transformers.folders == [str(tmp_path / 'clip')] * 2
     assert transformers.texts[2] == 'a video of a person: touching hat'
     lengths = np.array([len(text) for text in transformers.texts])
     found = read_text_features(out, IMIGUE_CLASSES)
     np.testing.assert_allclose(found[:, 0] / found[:, 1], lengths, rtol=1e-5)
     (tmp_path / 'own.txt').write_text('Nod\n\nWave\n')
-    text_features.main([str(tmp_path / 'clip'), '--out', out, '--classes',
-                        str(tmp_path / 'own.txt'), '--template', '{}!'])
+    run_tool(TOOL, tmp_path / 'clip', '--out', out, '--classes', tmp_path / 'own.txt',
+             '--template', '{}!')
     assert transformers.texts == ['nod!', 'wave!']
     assert read_text_features(out, ['Nod', 'Wave']).shape == (2, 2)
 
@@ -126,7 +128,6 @@ def test_tool_with_a_real_clip(tmp_path):
     for letter in 'abcdefghijklmnopqrstuvwxyz:,()-':
         vocabulary[letter] = len(vocabulary)
         vocabulary[f'{letter}</w>'] = len(vocabulary)
-    import json
     (tmp_path / 'vocab.json').write_text(json.dumps(vocabulary))
     (tmp_path / 'merges.txt').write_text('#version: 0.2\n')
     transformers.CLIPTokenizer(str(tmp_path / 'vocab.json'), str(tmp_path / 'merges.txt')
@@ -141,24 +142,21 @@ def test_tool_with_a_real_clip(tmp_path):
     model = transformers.CLIPModel(config).eval()
     model.save_pretrained(tmp_path / 'clip')
     out = str(tmp_path / 'text.npz')
-    text_features.main([str(tmp_path / 'clip'), '--out', out])
+    assert run_tool(TOOL, tmp_path / 'clip', '--out', out)[0] is None
     found = read_text_features(out, IMIGUE_CLASSES)
     assert found.shape == (32, 8) and len(np.unique(found.round(4), axis=0)) == 32
 
 
 def test_errors_of_the_tool(tmp_path, monkeypatch, transformers):
-    out = ['--out', str(tmp_path / 'a.npz')]
-    with pytest.raises(SystemExit, match='is no folder of a CLIP: it has no config.json'):
-        text_features.main([str(tmp_path), *out])
-    with pytest.raises(SystemExit, match='No such file'):
-        text_features.main([str(tmp_path), *out, '--classes', str(tmp_path / 'none.txt')])
-    (tmp_path / 'none.txt').write_text('\n')
-    with pytest.raises(SystemExit, match='none.txt names no class'):
-        text_features.main([str(tmp_path), *out, '--classes', str(tmp_path / 'none.txt')])
-    with pytest.raises(SystemExit):
-        text_features.main([str(tmp_path), *out, '--template', 'person'])
+    (tmp_path / 'empty.txt').write_text('\n')
+    for arguments, message in (
+            ((), 'does not hold a CLIP: it has no config.json'),
+            (('--classes', tmp_path / 'none.txt'), 'No such file'),
+            (('--classes', tmp_path / 'empty.txt'), 'empty.txt names no class')):
+        code, _ = run_tool(TOOL, tmp_path, '--out', tmp_path / 'a.npz', *arguments)
+        assert message in code
+    assert run_tool(TOOL, tmp_path, '--template', 'person')[0] == 2
     monkeypatch.setitem(sys.modules, 'transformers', None)
-    with pytest.raises(SystemExit, match='pip install transformers`, or compute the features '
-                       'elsewhere'):
-        text_features.main([str(tmp_path), *out])
+    code, _ = run_tool(TOOL, tmp_path, '--out', tmp_path / 'a.npz')
+    assert 'pip install transformers`, or compute the features elsewhere' in code
     assert not (tmp_path / 'a.npz').exists()

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
-from videomae_to_mmaction import ConversionError, convert, load_official
+from running import run_tool
+
+from gaie_mmaction.models.utils.videomae_weights import convert_videomae, load_videomae
 
 DIMS, DEPTH, HEADS, FRAMES, SIZE = 24, 2, 3, 4, 32
 TOKENS = FRAMES // 2 * (SIZE // 16)**2
@@ -78,7 +80,10 @@ def test_same_logits_after_strict_loading(tmp_path, under, backbone):
             backbone=dict(type=backbone, img_size=SIZE, embed_dims=DIMS, depth=DEPTH,
                           num_heads=HEADS, num_frames=FRAMES),
             cls_head=dict(type='TimeSformerHead', num_classes=5, in_channels=DIMS))).eval()
-    model.load_state_dict(convert(load_official(str(path)), TOKENS), strict=True)
+    code, output = run_tool('model_converters/videomae_to_mmaction.py', path, tmp_path / 'ours.pth',
+                            '--num-tokens', TOKENS)
+    assert code is None and '33 tensors are written' in output
+    model.load_state_dict(torch.load(tmp_path / 'ours.pth')['state_dict'], strict=True)
     clips = torch.randn(2, 3, FRAMES, SIZE, SIZE)
     with torch.no_grad():
         logits = model(clips[:, None], stage='head')
@@ -89,23 +94,23 @@ def test_left_over_and_missing_are_listed():
     weights = official_weights()
     weights['surprise.weight'] = torch.zeros(1)
     del weights['blocks.1.mlp.fc2.bias'], weights['head.bias']
-    with pytest.raises(ConversionError) as caught:
-        convert(weights)
+    with pytest.raises(ValueError) as caught:
+        convert_videomae(weights)
     for part in ('left over: surprise.weight', 'missing: backbone.blocks.1.mlp.layers.1.bias',
                  'missing: cls_head.fc_cls.bias'):
         assert part in str(caught.value)
 
 
 def test_pretraining_checkpoint_is_refused():
-    with pytest.raises(ConversionError, match='pre-training checkpoint.*finetuned'):
-        convert({'encoder.blocks.0.norm1.weight': torch.zeros(1)})
+    with pytest.raises(ValueError, match='pre-training checkpoint.*finetuned'):
+        convert_videomae({'encoder.blocks.0.norm1.weight': torch.zeros(1)})
 
 
 def test_other_layouts_and_code_are_refused(tmp_path):
     path = tmp_path / 'weights.pth'
     torch.save(dict(state_dict={}), path)
-    with pytest.raises(ConversionError, match='neither module nor model'):
-        load_official(str(path))
+    with pytest.raises(ValueError, match='neither module nor model'):
+        load_videomae(str(path))
 
     class Attack:
 
@@ -113,10 +118,11 @@ def test_other_layouts_and_code_are_refused(tmp_path):
             return os.system, (f'touch {tmp_path}/attacked', )
 
     torch.save(dict(module=Attack()), path)
-    with pytest.raises(ConversionError, match='nothing of it was run.*system'):
-        load_official(str(path))
+    with pytest.raises(ValueError, match='nothing of it was run.*system'):
+        load_videomae(str(path))
     assert not (tmp_path / 'attacked').exists()
 
 
 def test_default_position_table_is_of_16_frames_at_224():
-    assert convert(official_weights())['backbone.pos_embed'].shape == (1, 8 * 14 * 14, DIMS)
+    table = convert_videomae(official_weights())['backbone.pos_embed']
+    assert table.shape == (1, 8 * 14 * 14, DIMS)

@@ -77,7 +77,7 @@ def test_picture_and_rank_correlation():
     model, grid = make('GAIEVisionTransformer', dict(type='GAIENeck')), (4, 4, 4)
     with torch.no_grad(), record_tokens(model) as history:
         model.backbone(torch.randn(1, 3, 8, 32, 32))
-    tokens = TokenMap.of(history, grid)
+    tokens = TokenMap.from_history(history, grid)
     frames = np.zeros((4, 32, 32, 3), np.uint8)
     figure, ranks = draw_heat_maps(frames, tokens, tokens.importance[0]**3)
     assert ranks[0] == pytest.approx(1) and -1 <= ranks[1] < .999

@@ -63,8 +63,8 @@ def test_first_clips_of_each_wanted_epoch():
 
 def test_views_of_a_clip(monkeypatch):
     places = []
-    original = TokenMap.of
-    monkeypatch.setattr(TokenMap, 'of', lambda history, grid, place: (
+    original = TokenMap.from_history
+    monkeypatch.setattr(TokenMap, 'from_history', lambda history, grid, place: (
         places.append(place), original(history, grid, place))[1])
     runner = make_runner(Images())
     validate(HOOKS.build(dict(type='TokenMapHook', num_clips=2)), runner, views=3)

@@ -1,63 +1,56 @@
-"""Draw the importance of tokens beside Grad-CAM of the predicted class (MMAction2's GradCAM)."""
+"""Draw the importance of tokens next to Grad-CAM of the predicted class (MMAction2's GradCAM)."""
 import argparse
 import sys
 
-from mmengine.config import Config, DictAction
-from token_map import add_clip_arguments, clip_of
+from mmengine.config import DictAction
 
-from gaie_mmaction.apis import (
-    ClipPipeline,
-    find_class_names,
-    open_footage,
-    recognize,
-    seen_frames,
-)
-from gaie_mmaction.benchmark import build_recognizer, load_weights, view_shape
+from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config, open_footage
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_heat_maps, grad_cam
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_clip_arguments(parser)
-    parser.add_argument('--out', default='importance_cam.png',
-                        help='PNG (default: importance_cam.png)')
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument('config', help='config of a model with a token reducer')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--clip-id', help='a clip of the test part')
+    what.add_argument('--video', help='any video file, or a folder of images')
+    parser.add_argument('--range', type=int, nargs=2, default=(0, -1), metavar=('START', 'END'),
+                        help='frames of --video, from 0, end inclusive (default: all)')
+    parser.add_argument('--out', default='importance_cam.png', help='PNG (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
-    args = parser.parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options)
     if cfg.model.backbone.type != 'GAIEVisionTransformer':
         sys.exit(f'{args.config} has a {cfg.model.backbone.type}: only GAIEVisionTransformer has '
                  'both an importance and a map for Grad-CAM')
-    # the same weights and the same features, with a layer that Grad-CAM can look at
+    # the same weights and the same features, with a layer that Grad-CAM can hook
     cfg.model.backbone.type = 'FeatMapVisionTransformer'
-    model = build_recognizer(cfg)
-    pipeline = ClipPipeline(cfg)
     try:
-        meta = load_weights(model, args.checkpoint, args.config)
-        clip = clip_of(cfg, args)
-        with open_footage(clip['filename']) as footage:
-            end = clip['end_frame'] if clip['end_frame'] >= 0 else len(footage) - 1
-            window, = recognize(model, pipeline, footage, [(clip['start_frame'], end)])
-            _, _, height, width = view_shape(cfg)
-            frames = seen_frames(footage, window, height, width)
-            packed, _ = pipeline(footage, clip['start_frame'], end)
-    except (ValueError, FileNotFoundError, VideoReadError, IndexError) as error:
+        recognizer = ClipRecognizer(cfg, args.checkpoint)
+        clip = (find_clip(cfg, args.clip_id) if args.clip_id else
+                Clip(args.video, args.video, *args.range))
+        window, frames = recognizer.recognize_clip(clip)
+        with open_footage(clip.filename) as footage:
+            packed, _ = recognizer.pipeline(footage, clip.start, clip.end)
+    except (ValueError, OSError, VideoReadError) as error:
         sys.exit(str(error))
     if window.tokens is None or window.tokens.importance[0] is None:
         sys.exit('the token reducer of this config uses no importance: there is nothing to compare')
-    cam = grad_cam(model, packed, window.tokens.kept[0].shape)
-    best = int(window.scores.argmax())
-    classes = find_class_names(meta, cfg, cfg.model.cls_head.num_classes)
-    title = f'{clip["clip_id"]}: {classes.names[best]} ({window.scores[best]:.2f})'
-    figure, ranks = draw_heat_maps(frames[::model.backbone.tubelet_size], window.tokens, cam, title)
+    cam = grad_cam(recognizer.model, packed, window.tokens.kept[0].shape)
+    title = recognizer.describe(clip, window)
+    figure, ranks = draw_heat_maps(frames, window.tokens, cam, title)
     with atomic_file(args.out) as partial:
         figure.savefig(partial, format='png', dpi=110)
     print(title)
-    for merge, rank in enumerate(ranks):
-        print(f'rank correlation of the importance before merge {merge + 1} with Grad-CAM: '
-              f'{rank:+.3f}')
+    for merge, rank in enumerate(ranks, 1):
+        print(f'rank correlation of the importance before merge {merge} with Grad-CAM: {rank:+.3f}')
     print(f'Written: {args.out}')
 
 

@@ -1,6 +1,6 @@
-"""Text features of class names: an .npz file that holds plain arrays alone.
+"""Text features of class names, in an npz file of plain arrays.
 
-Letters: K classes, D channels.
+Shapes: K classes, D channels.
 """
 import os
 import zipfile
@@ -8,20 +8,48 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ...utils.files import atomic_file
 
 REMEDY = 'make it with tools/data/text_features.py'
 
 
-def write_text_features(path: str, classes: Sequence[str], features: np.ndarray) -> None:
-    """Write the features of all classes.
+def encode_texts(folder: str, texts: Sequence[str]) -> np.ndarray:
+    """Encode texts with a local CLIP; nothing is downloaded.
 
     Args:
-        path (str): The file, ``.npz``.
-        classes (Sequence[str]): K names, by class id.
-        features (np.ndarray): ``(K, D)`` float32.
+        folder (str): A CLIP in the format of the transformers package: config.json, tokenizer
+            and weights of the text encoder.
+        texts (Sequence[str]): K texts.
+
+    Returns:
+        np.ndarray: ``(K, D)`` float32, each row of length 1.
+
+    Raises:
+        ImportError: If the transformers package is missing.
+        OSError: If the folder does not exist or holds no CLIP.
     """
+    try:
+        from transformers import AutoTokenizer, CLIPTextModelWithProjection
+    except ImportError as error:
+        raise ImportError(
+            f'the transformers package cannot be imported ({error}): `pip install transformers`, '
+            f'or compute the features elsewhere and write them with {__name__}.'
+            'write_text_features(path, classes, features)') from error
+    if not Path(folder, 'config.json').is_file():
+        raise FileNotFoundError(f'{folder} does not hold a CLIP: it has no config.json. Save one '
+                                "there with transformers' save_pretrained")
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = CLIPTextModelWithProjection.from_pretrained(folder, local_files_only=True).eval()
+    with torch.no_grad():
+        tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors='pt')
+        features = model(**tokens).text_embeds.float()
+    return torch.nn.functional.normalize(features, dim=1).numpy()
+
+
+def write_text_features(path: str, classes: Sequence[str], features: np.ndarray) -> None:
+    """Write the features ``(K, D)`` of K classes, in the order of their labels, to an ``.npz``."""
     with atomic_file(Path(path)) as partial, open(partial, 'wb') as file:
         np.savez(file, classes=np.array(classes, dtype=str), features=np.float32(features))
 
@@ -37,9 +65,9 @@ def read_text_features(path: str, classes: Sequence[str]) -> np.ndarray:
         np.ndarray: ``(K, D)`` float32, each row of length 1.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no such file, has other classes or another order, or rows that
-            are zero or not finite.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is another kind of file, has other classes or another order, or rows
+            that are zero or not finite.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'text features {path} do not exist: {REMEDY}, and set '
@@ -47,11 +75,11 @@ def read_text_features(path: str, classes: Sequence[str]) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as content:
             names, features = content['classes'].tolist(), content['features']
-    # TypeError or AttributeError: a single array, which is no context
+    # TypeError or AttributeError: a single array, which is not a context manager
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError,
             zipfile.BadZipFile) as error:
-        raise ValueError(f'{path} is no file of text features, an .npz of the arrays classes (K,) '
-                         f'and features (K, D) ({error}): {REMEDY}') from error
+        raise ValueError(f'{path} is not a file of text features, an .npz of the arrays classes '
+                         f'(K,) and features (K, D) ({error}): {REMEDY}') from error
     if features.ndim != 2 or len(features) != len(names) or features.dtype.kind != 'f':
         raise ValueError(f'{path}: features must be (K, D) floats for its {len(names)} classes, '
                          f'but are {features.shape} {features.dtype}: {REMEDY}')

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from gaie_mmaction.benchmark.region_survival import (
-    bootstrap_interval,
+from gaie_mmaction.apis.region_survival import (
+    confidence_interval,
     read_regions,
     region_weights,
     survival,
@@ -35,8 +35,9 @@ def test_survival_by_hand():
 
 def test_interval_covers_the_mean():
     values = np.random.default_rng(0).normal(.4, .1, 200)
-    low, high = bootstrap_interval(values)
+    low, high = confidence_interval(values)
     assert low < values.mean() < high
+    assert confidence_interval(values[:1]) == (values[0], values[0])
     assert high - low == pytest.approx(2 * 1.96 * .1 / np.sqrt(200), rel=.2)
 
 
@@ -44,8 +45,8 @@ def test_regions_file(tmp_path):
     path = tmp_path / 'regions.csv'
     path.write_text('clip_id,x0,y0,x1,y1\n0001_0,1,2,3,4\n')
     assert read_regions(path) == {'0001_0': (1, 2, 3, 4)}
-    path.write_text('clip_id,x0,y0,x1,y1\n0001_0,3,2,3,4\n')
-    with pytest.raises(ValueError, match='line 2: needs x0 < x1'):
+    path.write_text('clip_id,x0,y0,x1,y1\n0001_0,1,2,3,4\n0001_1,3,2,3,4\n')
+    with pytest.raises(ValueError, match='line 3: needs numbers with x0 < x1'):
         read_regions(path)
     path.write_text('clip_id,x,y,w,h\n')
     with pytest.raises(ValueError, match='must have the header clip_id,x0'):

@@ -1,29 +1,29 @@
-"""Pictures of a folder and a webcam's frames by number."""
+"""Images of a folder and a webcam's frames by number, and the names of all footage."""
 import cv2
 import numpy as np
 import pytest
 from numbered_video import HEIGHT, WIDTH, draw_number, read_number
 
-from gaie_mmaction.apis import open_footage, record_webcam
+from gaie_mmaction.apis import find_footage, open_footage, record_webcam
 from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
 from gaie_mmaction.visualization import VideoWriter
 
 
-def picture(number):
+def image_of(number):
     return draw_number(number, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
 
 
-def test_folder_of_pictures(tmp_path):
+def test_folder_of_images(tmp_path):
     for number in range(12):
-        image = picture(number)
+        image = image_of(number)
         image[..., 0] //= 2
         cv2.imwrite(str(tmp_path / f'img_{number:05}.png'), image[..., ::-1])
-    (tmp_path / 'notes.txt').write_text('no picture')
+    (tmp_path / 'notes.txt').write_text('no image')
     with open_footage(tmp_path) as footage:
         assert (len(footage), footage.fps) == (12, 25)
         images = footage.read([11, 3, 3])
         assert [read_number(image) for image in images] == [11, 3, 3]
-        assert (images[0] == picture(11) // [2, 1, 1]).all()  # RGB
+        assert (images[0] == image_of(11) // [2, 1, 1]).all()  # RGB
         cv2.imwrite(str(tmp_path / 'img_00003.png'), np.zeros((4, 4, 3), np.uint8))
         with pytest.raises(VideoReadError, match='img_00003.png has 4x4 pixels, others 128x96'):
             footage.read([0, 3])
@@ -32,20 +32,43 @@ def test_folder_of_pictures(tmp_path):
             footage.read([3])
 
 
-def test_folder_without_pictures(tmp_path):
-    with pytest.raises(VideoReadError, match='no picture'):
-        open_footage(tmp_path)
+def test_folder_without_images(tmp_path):
+    with pytest.raises(VideoReadError, match='no image'), open_footage(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize('inputs, names', [
+    (['a/x.mp4', 'b/x.mp4', 'c/x-2.mp4'], ['x', 'x-3', 'x-2']),
+    (['x-2.mp4', 'a/x.mp4', 'b/x.mp4', 'c/x.mp4'], ['x-2', 'x', 'x-3', 'x-4']),
+    (['1', '0', 'webcam0.avi'], ['webcam1', 'webcam0', 'webcam0-2']),
+    (['x.mp4', 'x.mp4'], ['x', 'x-2'])])
+def test_names_never_collide(inputs, names):
+    found, skipped = find_footage(inputs)
+    assert list(found.items()) == list(zip(names, inputs)) and skipped == []
+
+
+def test_folders_of_videos(tmp_path, monkeypatch):
+    for name in ('b.MP4', 'a.gif', 'notes.txt', '.hidden', '0'):
+        (tmp_path / name).touch()
+    found, skipped = find_footage([str(tmp_path)])
+    assert list(found) == ['a', 'b'] and skipped == [str(tmp_path / '0'),
+                                                     str(tmp_path / 'notes.txt')]
+    monkeypatch.chdir(tmp_path)
+    assert find_footage(['0'])[0] == {'0': '0'}  # a file of that name, not a webcam
+    (tmp_path / 'frames').mkdir()
+    monkeypatch.chdir(tmp_path / 'frames')
+    assert find_footage(['.']) == ({'frames': '.'}, [])
 
 
 def test_what_is_written_can_be_read(tmp_path):
     with VideoWriter(tmp_path / 'video.mp4', 12.5) as writer:
         for number in range(40):
-            writer.write(np.pad(picture(number), ((0, 1), (0, 1), (0, 0))))  # odd sizes
+            writer.write(np.pad(image_of(number), ((0, 1), (0, 1), (0, 0))))  # odd sizes
     with VideoFile(tmp_path / 'video.mp4') as video:
         assert (len(video), video.fps) == (40, 12.5)
         images = video.read(range(40))
         assert [read_number(image) for image in images] == list(range(40))
-        assert np.abs(images[37].astype(int) - picture(37)).mean() < 4
+        assert np.abs(images[37].astype(int) - image_of(37)).mean() < 4
 
 
 class Camera:
@@ -65,7 +88,7 @@ class Camera:
         if self.number == 15 and self.frames == 'ctrl-c':
             raise KeyboardInterrupt
         good = self.frames == 'ctrl-c' or self.number < self.frames
-        return good, picture(self.number)[..., ::-1] if good else None
+        return good, image_of(self.number)[..., ::-1] if good else None
 
     def release(self):
         self.opened = 'released'

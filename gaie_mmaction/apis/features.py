@@ -1,0 +1,82 @@
+"""Clip features for downstream work."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmaction.models import BaseRecognizer
+from mmaction.registry import DATASETS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from rich.progress import track
+from torch.utils.data import DataLoader, Subset
+
+from ..utils.files import atomic_file, require_writable
+from .model import load_recognizer
+
+
+@torch.no_grad()
+def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> torch.Tensor:
+    """Features of B clips, mean over views, float32 on the CPU.
+
+    Returns:
+        Tensor: ``(B, C)``, the head's input, or dense ``(B, C, T', H', W')``.
+
+    Raises:
+        ValueError: If ``dense`` and the backbone gives no feature map.
+    """
+    batch = model.data_preprocessor(batch)
+    features, _ = model.extract_feat(
+        batch['inputs'], stage='neck', data_samples=batch['data_samples'], test_mode=True)
+    clips = len(batch['data_samples'])
+    features = features.view(clips, -1, *features.shape[1:]).float().mean(dim=1).cpu()
+    if dense and features.dim() != 5:
+        raise ValueError(f'the {type(model.backbone).__name__} gives features of shape '
+                         f"{tuple(features.shape[1:])}, not a map (C, T', H', W')")
+    # backbones that give maps leave the mean to the head
+    return features if dense or features.dim() == 2 else features.flatten(2).mean(dim=2)
+
+
+def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False,
+                     device: str = 'cpu') -> tuple[int, int]:
+    """Write the features of all clips of ``test_dataloader``.
+
+    ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` ``(clips,)`` (-1 is unlabelled) and
+    ``features`` ``(clips, C)``. With ``dense`` it is a folder of ``CLIP_ID.npy``,
+    ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
+    places, zeros where tokens were dropped. Files that exist are kept.
+
+    Returns:
+        tuple[int, int]: Number of clips that were extracted, and of all clips.
+
+    Raises:
+        ValueError: If ``out`` or the checkpoint does not fit.
+        OSError: If a file is missing or cannot be written.
+        VideoReadError: If a clip cannot be read.
+    """
+    if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
+        cfg.model.backbone.return_feat_map = True
+    if not dense and not out.endswith('.npz'):
+        raise ValueError(f'the features of all clips go into one .npz file, but got {out}')
+    model, _ = load_recognizer(cfg, checkpoint, device)
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    require_writable(str(Path(out) / 'x.npy') if dense else out)
+    clips = [dataset.get_data_info(index) for index in range(len(dataset))]
+    wanted = [index for index, clip in enumerate(clips)
+              if not (dense and (Path(out) / f'{clip["clip_id"]}.npy').is_file())]
+    loader = DataLoader(Subset(dataset, wanted), batch_size=cfg.test_dataloader.batch_size,
+                        num_workers=cfg.test_dataloader.num_workers, collate_fn=pseudo_collate)
+    found = []
+    for batch in track(loader, f'{len(wanted)} clips', transient=True):
+        features = clip_features(model, batch, dense).numpy()
+        for sample, feature in zip(batch['data_samples'], features):
+            if not dense:
+                found.append(feature)
+                continue
+            with atomic_file(Path(out) / f'{sample.clip_id}.npy') as partial:
+                with open(partial, 'wb') as file:
+                    np.save(file, feature)
+    if not dense:
+        with atomic_file(out) as partial, open(partial, 'wb') as file:
+            np.savez(file, clip_ids=np.array([clip['clip_id'] for clip in clips]),
+                     labels=np.array([clip['label'] for clip in clips]), features=np.stack(found))
+    return len(wanted), len(clips)

@@ -1,0 +1,162 @@
+"""Frames by number, from a video file, a folder of images or a webcam."""
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..datasets.video_file import VideoFile, VideoReadError
+from ..visualization.video_writer import VideoWriter
+
+IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.gif', '.flv',
+          '.ts', '.ogv')
+
+
+class ImageFolder:
+    """Images of a folder as the frames of a video, sorted by name.
+
+    Args:
+        folder (str): Path.
+        fps (float): Frame rate in frames/s. Defaults to 25.
+
+    Raises:
+        VideoReadError: If the folder holds no image.
+    """
+
+    def __init__(self, folder: str, fps: float = 25.) -> None:
+        self.filename = os.fspath(folder)
+        self.fps = fps
+        self.shape: tuple[int, ...] | None = None  # of all, from the first image on
+        self._files = _files_of(folder, IMAGES)
+        if not self._files:
+            raise VideoReadError(f'it holds no image ({", ".join(IMAGES)})')
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __enter__(self) -> 'ImageFolder':
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        pass
+
+    def read(self, frame_inds: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Read frames, each ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``.
+
+        Raises:
+            VideoReadError: If an image cannot be read, or differs in size from the first.
+        """
+        return [self._read(self._files[number]) for number in map(int, frame_inds)]
+
+    def _read(self, path: Path) -> np.ndarray:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise VideoReadError(f'the image {path.name} cannot be read')
+        self.shape = self.shape or image.shape
+        if image.shape != self.shape:
+            raise VideoReadError(f'the image {path.name} has {image.shape[1]}x{image.shape[0]} '
+                                 f'pixels, others {self.shape[1]}x{self.shape[0]}')
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+Footage = VideoFile | ImageFolder
+
+
+def find_footage(inputs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Find and name the videos of a command line.
+
+    Args:
+        inputs (Sequence[str]): Video files, folders of videos, folders of images (each the frames
+            of one video), or numbers of webcams.
+
+    Returns:
+        tuple: Path or webcam number by name; and what folders of videos hold besides videos.
+    """
+    names, sources, skipped = [], [], []
+    for text in inputs:
+        videos = _files_of(text, VIDEOS) if os.path.isdir(text) else []
+        if videos:
+            skipped += [str(path) for path in sorted(Path(text).iterdir())
+                        if path not in videos and not path.name.startswith('.')]
+        names += ([path.stem for path in videos] or
+                  [f'webcam{text}' if _is_webcam(text) else Path(os.path.abspath(text)).stem])
+        sources += list(map(str, videos)) or [text]
+    # a, a, a-2 become a, a-3, a-2: no new name equals one that is there
+    taken, found = set(names), {}
+    for name, source in zip(names, sources):
+        number, other = 1, name
+        while other in found or (number > 1 and other in taken):
+            number += 1
+            other = f'{name}-{number}'
+        found[other] = source
+    return found, skipped
+
+
+@contextmanager
+def open_footage(source: str, seconds: float = 10) -> Iterator[Footage]:
+    """Open a video file, a folder of images or the number of a webcam, which is recorded first.
+
+    Args:
+        source (str): Path or number.
+        seconds (float): Duration of the recording. Defaults to 10.
+
+    Yields:
+        VideoFile or ImageFolder: Both have ``len``, ``fps``, ``filename`` and ``read``.
+
+    Raises:
+        VideoReadError: If it cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.fspath(source)
+        if _is_webcam(path):
+            path = os.path.join(folder, f'webcam{source}.mp4')
+            print(f'Recording webcam {source} for {seconds:g} s (Ctrl-C stops)')
+            record_webcam(int(source), seconds, path)
+        with ImageFolder(path) if os.path.isdir(path) else VideoFile(path) as footage:
+            yield footage
+
+
+def record_webcam(index: int, seconds: float, out_file: str | Path) -> int:
+    """Record a webcam, numbered as in OpenCV, into an mp4; returns the number of frames.
+
+    Ctrl-C stops the recording early.
+
+    Raises:
+        VideoReadError: If the camera cannot be opened or gives no frame.
+    """
+    camera = cv2.VideoCapture(index)
+    try:
+        if not camera.isOpened():
+            raise VideoReadError(f'webcam {index} cannot be opened')
+        rate = Fraction(camera.get(cv2.CAP_PROP_FPS) or 25).limit_denominator(1001)
+        number = 0
+        with VideoWriter(out_file, rate) as writer:
+            try:
+                while number < seconds * rate:
+                    good, image = camera.read()
+                    if not good:
+                        break
+                    writer.write(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                    number += 1
+            except KeyboardInterrupt:
+                pass  # what was recorded so far is what was asked for
+        if number == 0:
+            raise VideoReadError(f'webcam {index} gives no frame')
+        return number
+    finally:
+        camera.release()
+
+
+def _is_webcam(source: str) -> bool:
+    return source.isdecimal() and not os.path.exists(source)
+
+
+def _files_of(folder: str, endings: Sequence[str]) -> list[Path]:
+    return sorted(path for path in Path(folder).iterdir()
+                  if path.suffix.lower() in endings and path.is_file())

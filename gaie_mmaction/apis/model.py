@@ -1,0 +1,83 @@
+"""Recognizers from config files and checkpoints."""
+from mmaction.models import BaseRecognizer
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from torch import nn
+
+MAX_REASONS, MAX_LETTERS = 4, 300  # of the reasons why a checkpoint does not fit
+
+
+def load_config(path: str, options: dict | None = None) -> Config:
+    """Read a config file and change it by ``options``, as ``--cfg-options`` does."""
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(options or {})
+    return cfg
+
+
+def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
+    """Build a config's model in evaluation mode, without its pre-trained weights.
+
+    On the device ``'meta'`` nothing is computed.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    return MODELS.build(cfg.model).eval().to(device)
+
+
+def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
+    """Load a checkpoint (path or URL) that fits the model exactly, and return its ``meta``.
+
+    Raises:
+        ValueError: If a weight is missing, unexpected or of another shape than in ``config``, or
+            if the file is damaged or refused.
+        FileNotFoundError: If there is no such checkpoint.
+    """
+    try:
+        loaded = load_checkpoint(
+            model, checkpoint, map_location='cpu', strict=True, logger='silent')
+    except RuntimeError as error:
+        if 'do not match exactly' not in str(error):
+            raise ValueError(str(error)) from error
+        # mmengine's first line says that something did not match, each further one what
+        reasons = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+        shown = [reason if len(reason) < MAX_LETTERS else reason[:MAX_LETTERS] + ' ...'
+                 for reason in reasons[:MAX_REASONS]]
+        if len(reasons) > MAX_REASONS:
+            shown.append(f'and {len(reasons) - MAX_REASONS} more')
+        listed = '\n  '.join(shown)
+        raise ValueError(f'checkpoint {checkpoint} does not fit {config}:\n  {listed}\n'
+                         'give the config that it was trained with') from error
+    return loaded.get('meta', {})
+
+
+def load_recognizer(cfg: Config, checkpoint: str,
+                    device: str = 'cpu') -> tuple[BaseRecognizer, dict]:
+    """Build a config's model with the weights of a checkpoint; returns it and ``meta``.
+
+    Raises:
+        ValueError, FileNotFoundError: Same as :func:`load_weights`.
+    """
+    model = build_recognizer(cfg, device)
+    return model, load_weights(model, checkpoint, cfg.filename)
+
+
+def view_shape(cfg: Config) -> tuple[int, int, int, int]:
+    """Input shape of one view, as the test pipeline makes it.
+
+    Returns:
+        tuple[int]: ``(C, T, H, W)`` with C = 3, or the joints or limbs of heat-maps; of a graph
+        network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
+
+    Raises:
+        ValueError: If the pipeline has no ``clip_len`` or ``crop_size``.
+    """
+    sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
+             for key in ('clip_len', 'crop_size') if key in step}
+    backbone = cfg.model.backbone
+    if 'graph_cfg' in backbone and 'clip_len' in sizes:
+        return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
+    if len(sizes) < 2:
+        raise ValueError(f'the test pipeline of {cfg.filename} has no clip_len and crop_size: '
+                         'give --shape')
+    return (backbone.get('in_channels', 3), sizes['clip_len'], *2 * (sizes['crop_size'], ))

@@ -1,0 +1,22 @@
+"""Tools in this process, as a command line starts them."""
+import contextlib
+import io
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_tool(tool, *arguments):
+    """Run ``tools/<tool>``; returns its exit code or error message (None: success), and stdout."""
+    output, code = io.StringIO(), None
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        try:
+            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        except SystemExit as end:
+            code = end.code
+    return code, output.getvalue()

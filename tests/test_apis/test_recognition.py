@@ -1,0 +1,95 @@
+"""Clips by their id and frame range, and the models that recognize them."""
+import numpy as np
+import pytest
+from numbered_video import WIDTH, write_video
+from running import run_tool
+from small_model import write_small_model
+
+from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config
+from gaie_mmaction.apis.region_survival import measure_survival
+from gaie_mmaction.datasets.video_file import VideoReadError
+
+HEADER = 'clip_id,video,start_frame,end_frame,label\n'
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory, request):
+    """A model, a video, and annotations by absolute paths below another data_root."""
+    folder = tmp_path_factory.mktemp('recognition')
+    config, _ = write_small_model(folder, request.config.rootpath)
+    write_video(folder / 'video.mp4', 60)
+    (folder / 'test.csv').write_text(HEADER + 'part,video.mp4,20,49,-1\n')
+    (folder / 'clips.txt').write_text('video.mp4 3\n')
+    with open(config, 'a') as file:
+        file.write(f"\ntest_dataloader = dict(dataset=dict(data_root='elsewhere', ann_file="
+                   f"'{folder}/test.csv', data_prefix=dict(video='{folder}')))\n")
+    return folder
+
+
+@pytest.fixture(scope='module')
+def recognizer(folder):
+    return ClipRecognizer(load_config(folder / 'small.py'), str(folder / 'small.pth'))
+
+
+def test_absolute_paths_are_kept(folder, recognizer):
+    assert find_clip(recognizer.cfg, 'part') == Clip(str(folder / 'video.mp4'), 'part', 20, 49)
+    with pytest.raises(ValueError, match=r"nothing is not in .*test.csv; .*\['part'\]"):
+        find_clip(recognizer.cfg, 'nothing')
+
+
+@pytest.fixture
+def whole(folder, recognizer):
+    """A clip of a list of cut clips, whose end is not known yet."""
+    cfg = load_config(recognizer.cfg.filename)
+    cfg.test_dataloader.dataset.ann_file = str(folder / 'clips.txt')
+    return find_clip(cfg, 'video')
+
+
+def test_the_last_frame_is_minus_one(recognizer, whole):
+    assert whole.end == -1
+    window, frames = recognizer.recognize_clip(whole)
+    same, _ = recognizer.recognize_clip(Clip(whole.filename, 'same', 0, 59))
+    assert (window.start, window.end) == (0, 59)
+    assert (window.scores == same.scores).all() and window.scores.sum() == pytest.approx(1)
+    best = recognizer.classes.names[window.scores.argmax()]
+    assert recognizer.describe(whole, window) == (
+        f'video: predicted {best} ({window.scores.max():.2f}), '
+        f'label {recognizer.classes.names[3]}')
+    # one frame per tubelet of 4 of the 16 that the model saw
+    assert frames.shape == (4, 96, 96, 3) and window.frame_inds.shape == (16, )
+    part, _ = recognizer.recognize_clip(find_clip(recognizer.cfg, 'part'))
+    assert 20 <= part.frame_inds.min() and part.frame_inds.max() <= 49
+
+
+@pytest.mark.parametrize('start, end', [(0, 60), (-2, 5), (9, 8), (60, -1)])
+def test_ranges_outside_the_video(folder, recognizer, start, end):
+    with pytest.raises(VideoReadError, match=r'is outside its 60 frames \(0..59\)'):
+        recognizer.recognize_clip(Clip(str(folder / 'video.mp4'), 'x', start, end))
+
+
+def test_arrays_of_a_token_map(folder):
+    code, output = run_tool(
+        'visualize/token_map.py', folder / 'small.py', folder / 'small.pth', '--video',
+        folder / 'video.mp4', '--range', 10, 59, '--out', folder / 'map.npz')
+    assert code is None and 'predicted' in output
+    with np.load(folder / 'map.npz') as found:
+        assert set(found) == {f'{name}_{layer}' for name in ('importance', 'kept', 'owner')
+                              for layer in (0, 1)} | {'frame_inds', 'box', 'scores'}
+        assert (found['kept_0'].sum(), found['kept_1'].sum()) == (101, 71)
+        assert (found['owner_0'] >= 0).all() and found['frame_inds'].min() >= 10
+
+
+def test_survival_with_the_reducers_own_ratio(folder, whole):
+    """The config does not spell out token_keep_ratio; a clip ends at -1."""
+    cfg = load_config(folder / 'small.py')
+    cfg.model.backbone.neck = dict(type='GAIENeck')
+    clips = [whole, find_clip(cfg, 'part')]
+    regions = dict(video=(0, 0, WIDTH, 96), part=(0, 0, 2, 2))  # the second is outside the crop
+    found = measure_survival(cfg, str(folder / 'small.pth'), ['RandomDropNeck'], clips, regions)
+    assert found.reducer.tolist() == ['GAIENeck'] * 2 + ['RandomDropNeck'] * 2
+    assert found.clip_id.tolist() == ['video'] * 4
+    assert found['all'].tolist() == pytest.approx([101 / 144, 71 / 144] * 2)
+    assert found.region.tolist() == pytest.approx(found['all'].tolist())
+    cfg.model.backbone.neck = None
+    with pytest.raises(ValueError, match='no model.backbone.neck'):
+        measure_survival(cfg, str(folder / 'small.pth'), [], clips, regions)

@@ -1,0 +1,19 @@
+"""What all tools have in common."""
+import ast
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.mark.parametrize('path', sorted(TOOLS.rglob('*.py')),
+                         ids=lambda path: path.relative_to(TOOLS).as_posix())
+def test_no_abbreviated_options(path):
+    """``--out`` would be taken for ``--out-dir``, and a typing error for any option."""
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        name = node.func if isinstance(node, ast.Call) else None
+        if isinstance(name, (ast.Name, ast.Attribute)) and ast.unparse(name).endswith(
+                ('ArgumentParser', 'add_parser')):
+            values = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert values.get('allow_abbrev') == 'False', f'{path}, line {node.lineno}'
