@@ -6,12 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from mmengine.config import Config, DictAction
 from rich.console import Console
 
-from gaie_mmaction.benchmark import build_recognizer, load_weights, time_in_turn, view_shape
-from gaie_mmaction.benchmark.text_table import TextTable
+from gaie_mmaction.benchmark import (
+    build_recognizer,
+    load_weights,
+    print_table,
+    time_interleaved,
+    view_shape,
+)
 from gaie_mmaction.export import (
     FORMATS,
     ExportError,
@@ -54,10 +60,9 @@ def verify(args: argparse.Namespace, model: torch.nn.Module, paths: dict[str, Pa
         agree &= good
         rows.append((name, f'{found.max_error:.1e}', f'{found.scale:.2f}', kept,
                      'yes' if found.same_top1 else 'no', verdict))
-    TextTable(f'Against PyTorch in float32, tolerance {args.tolerance:g}',
-              ('format', 'max difference', 'max score', 'same kept tokens %', 'same top-1',
-               'verdict'), rows,
-              ('format', 'same kept tokens %', 'same top-1', 'verdict')).print(console)
+    frame = pd.DataFrame(rows, columns=['format', 'max difference', 'max score',
+                                        'same kept tokens %', 'same top-1', 'verdict'])
+    print_table(frame, f'Against PyTorch in float32, tolerance {args.tolerance:g}', console)
     return agree
 
 
@@ -68,13 +73,13 @@ def benchmark(args: argparse.Namespace, model: torch.nn.Module, paths: dict[str,
         'PyTorch': lambda: reference_outputs(model, frames)}
     for name, path in paths.items():
         steps[name] = functools.partial(FORMATS[name].load(path), frames)
-    timings = time_in_turn(steps, torch.device('cpu'), rounds=args.rounds)
+    timings = time_interleaved(steps, torch.device('cpu'), rounds=args.rounds)
     rows = [(name, f'{1e3 * timing.median:.1f}',
              f'{1e3 * (timing.quartiles[1] - timing.quartiles[0]):.1f}',
              f'{timing.speed_over(timings["PyTorch"]):.2f}x') for name, timing in timings.items()]
-    TextTable(f'CPU, {torch.get_num_threads()} threads, batch {len(frames)}, medians of '
-              f'{args.rounds} rounds taken in turn', ('format', 'ms', 'IQR ms', 'speed'), rows,
-              ('format', )).print(console)
+    print_table(pd.DataFrame(rows, columns=['format', 'ms', 'IQR ms', 'speed']),
+                f'CPU, {torch.get_num_threads()} threads, batch {len(frames)}, medians of '
+                f'{args.rounds} interleaved rounds', console)
 
 
 def parse_args() -> argparse.Namespace:

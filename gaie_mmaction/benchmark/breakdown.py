@@ -2,17 +2,20 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ..models.backbones.vit_block import Block
 from ..models.necks import TokenReducer, TokenState
+from .comparison import Conditions, Point, build_entry, unique_names
 from .latency import wait_for
-from .text_table import TextTable
+from .steps import inference_step
 
 PARTS = ('attention', 'importance', 'matching', 'merging', 'MLP')
 # what the reducers call to choose tokens and their partners; the rest of a reducer is merging
@@ -21,21 +24,18 @@ MATCHING = ('select_tokens', 'match_tokens', 'match_bipartite')
 
 def break_down(backbone: nn.Module, step: Callable[[], object], device: torch.device,
                rounds: int, warmup: int) -> list[dict[str, float]]:
-    """Median time of each part of each block.
+    """Median seconds of each of ``PARTS``, one dict per block.
 
-    The importance is what attention with it takes longer than the same attention without,
-    both run in each round; noise can make it negative. Norms and residual sums belong to
-    no part.
+    The importance is the time of attention with it minus that of the same attention without;
+    both run in each round, and noise can make it negative. Norms and residual sums belong to no
+    part.
 
     Args:
         backbone (nn.Module): With ``blocks`` of this package's ViT.
         step (Callable): A forward pass through it.
-        device (torch.device): Where it runs; a GPU is waited for at each border.
+        device (torch.device): Where it runs; a GPU is synchronized at each border.
         rounds (int): Counted passes.
         warmup (int): Passes before them.
-
-    Returns:
-        list[dict[str, float]]: By block, seconds of each of ``PARTS``.
 
     Raises:
         ValueError: If the backbone has no such blocks.
@@ -58,7 +58,7 @@ def break_down(backbone: nn.Module, step: Callable[[], object], device: torch.de
 
 @contextmanager
 def _watched(backbone: nn.Module, blocks: list[Block], device: torch.device) -> Iterator[dict]:
-    """Add up, while inside, the seconds of (block, part)."""
+    """Collect the seconds of each (block, part) while inside."""
     seconds: dict[tuple[int, str], float] = {}
     now = dict(block=0)
 
@@ -115,29 +115,26 @@ def _watched(backbone: nn.Module, blocks: list[Block], device: torch.device) -> 
 
 
 def _replace(stack: ExitStack, owner: object, name: str, value: Callable) -> None:
-    """Set an attribute until the stack is left."""
-    own = vars(owner)
-    if name in own:
-        stack.callback(setattr, owner, name, own[name])
-    else:
-        stack.callback(delattr, owner, name)
-    setattr(owner, name, value)
+    stack.enter_context(mock.patch.object(owner, name, value))
 
 
-def breakdown_table(names: list[str], blocks: list[list[dict[str, float]]]) -> TextTable:
-    """One line a model and block, and one for their sum.
-
-    Args:
-        names (list[str]): Of the models.
-        blocks (list[list[dict]]): Of each, what :func:`break_down` gave.
+def break_down_models(models: Sequence[tuple[str, str | None]], point: Point,
+                      conditions: Conditions, say: Callable[[str], None],
+                      cfg_options: dict | None = None) -> pd.DataFrame:
+    """Milliseconds of inference; arguments as for :func:`.comparison.compare`.
 
     Returns:
-        TextTable: Milliseconds.
+        pd.DataFrame: Cells as text; one row per model and block, and one for their sum.
     """
     rows = []
-    for name, parts in zip(names, blocks, strict=True):
-        for number, one in enumerate(parts, 1):
-            rows.append((name, str(number), *(f'{1e3 * one[part]:.2f}' for part in PARTS)))
-        rows.append((name, 'all', *(f'{1e3 * sum(one[part] for one in parts):.2f}'
-                                    for part in PARTS)))
-    return TextTable('Milliseconds by block', ('model', 'block', *PARTS), rows, words=('model', ))
+    for name, (config, checkpoint) in zip(unique_names(*zip(*models)), models):
+        say(f'{name}: {point}')
+        entry, model = build_entry(name, config, checkpoint, point, conditions.device, cfg_options)
+        step = inference_step(model, entry.shape, point.batch_size, getattr(torch, point.dtype))
+        blocks = break_down(model.backbone, step, conditions.device, conditions.rounds,
+                            conditions.warmup)
+        blocks.append({part: sum(block[part] for block in blocks) for part in PARTS})
+        for number, block in enumerate(blocks, 1):
+            rows.append({'model': name, 'block': str(number) if number < len(blocks) else 'all',
+                         **{part: f'{1e3 * block[part]:.2f}' for part in PARTS}})
+    return pd.DataFrame(rows)

@@ -1,109 +1,128 @@
-"""What any set of models scores, costs and takes, a row each, as text."""
+"""Measure accuracy, cost, latency and memory of models, at one point or over a sweep."""
 import functools
 import platform
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import repeat
 from pathlib import Path
 
 import torch
 from mmaction.models import BaseRecognizer
 from mmengine.config import Config
 
-from .complexity import Complexity, measure_complexity
-from .latency import Timing, time_in_turn
+from .accuracy import accuracy_or_reason, load_weights
+from .complexity import Complexity, build_recognizer, measure_complexity, view_shape
+from .latency import Timing, time_interleaved
 from .memory import peak_memory
-from .published import ACCURACIES, COSTS, marked
 from .steps import inference_step, training_step
-from .text_table import TextTable
 
-NOTHING = '-'
 DTYPES = {'float32': 'fp32', 'bfloat16': 'bf16'}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A model that is compared.
+class Point:
+    """What all models of one comparison share.
 
     Attributes:
-        name (str): In the tables; different for each.
-        config (str): Path of its config.
-        checkpoint (str, optional): Path or URL.
-        cfg (Config): The config.
-        model (BaseRecognizer): On the device.
-        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
-        metrics (dict[str, float], optional): ``acc/top1`` ... in [0, 1]; None if not tested.
-            Defaults to None.
+        batch_size (int): Clips in a step. Defaults to 1.
+        dtype (str): ``'float32'`` or ``'bfloat16'`` (autocast). Defaults to ``'float32'``.
+        view (tuple[int or None]): ``(T, H, W)``; None leaves the config's. Defaults to all None.
+        ratio (float, optional): ``token_keep_ratio`` of the reducers that have one; None leaves
+            the config's.
     """
-    name: str
-    config: str
-    checkpoint: str | None
-    cfg: Config
-    model: BaseRecognizer
-    shape: tuple[int, ...]
-    metrics: dict[str, float] | None = None
+    batch_size: int = 1
+    dtype: str = 'float32'
+    view: tuple[int | None, int | None, int | None] = (None, None, None)
+    ratio: float | None = None
+
+    def __str__(self) -> str:
+        parts = [f'batch {self.batch_size}', self.dtype]
+        frames, height, width = self.view
+        parts += [f'{frames} frames'] if frames else []
+        parts += [f'{height}x{width}'] if height else []
+        parts += [f'ratio {self.ratio:g}'] if self.ratio else []
+        return ', '.join(parts)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What times depend on besides the model.
+    """How everything is measured.
 
     Attributes:
         device (torch.device): Where the models are.
-        dtype (str): ``'float32'`` or ``'bfloat16'`` (autocast).
-        batch_size (int): Clips in a step.
-        rounds (int): Counted rounds.
-        warmup (int): Rounds before them.
-        train (bool): Whether training steps are measured too.
-        update (bool): Whether the optimizer's step is in them. Defaults to True.
+        rounds (int): Counted rounds. Defaults to 15.
+        warmup (int): Rounds before them. Defaults to 2.
+        train (str, optional): ``'step'`` measures whole training steps too, ``'gradients'``
+            those without the optimizer. Defaults to None.
+        compiled (bool): Whether the backbones go through ``torch.compile``, as one graph.
+            Defaults to False.
     """
     device: torch.device
-    dtype: str
-    batch_size: int
-    rounds: int
-    warmup: int
-    train: bool
-    update: bool = True
+    rounds: int = 15
+    warmup: int = 2
+    train: str | None = None
+    compiled: bool = False
 
     def names(self) -> dict[str, str]:
-        """dict[str, str]: By name, what a table must say of them."""
+        """dict[str, str]: Hardware and versions, the columns of a csv that do not vary."""
         on_gpu = self.device.type == 'cuda'
         name = torch.cuda.get_device_name(self.device) if on_gpu else f'CPU, {_cpu_name()}'
-        names = dict(device=name, dtype=self.dtype, batch=str(self.batch_size),
-                     threads=str(torch.get_num_threads()), rounds=str(self.rounds),
+        names = dict(device=name, threads=str(torch.get_num_threads()), rounds=str(self.rounds),
                      python=platform.python_version(), torch=torch.__version__)
         names.update({package: version(package) for package in ('mmaction2', 'mmengine')})
         if on_gpu:
             names['cuda'] = str(torch.version.cuda)
         return names
 
-    def file_stem(self) -> str:
-        """str: As timm's result files: ``infer-fp32-cpu2-torch2.13``."""
-        batch = '' if self.batch_size == 1 else f'-batch{self.batch_size}'
-        return f'infer-{DTYPES[self.dtype]}{batch}-{self.machine()}'
-
     def machine(self) -> str:
-        """str: Device and PyTorch for a file's name: ``cpu2-torch2.13``."""
+        """str: Device and PyTorch for a file name, as timm's: ``cpu2-torch2.13``."""
         where = f'cpu{torch.get_num_threads()}'
         if self.device.type == 'cuda':
             name = torch.cuda.get_device_name(self.device).lower().replace('nvidia ', '')
             where = name.replace(' ', '_')
         release = '.'.join(torch.__version__.split('.')[:2])
-        return f'{where}-torch{release}'
+        return f'{where}-torch{release}{"-compiled" if self.compiled else ""}'
 
 
 @dataclass(frozen=True)
-class Row:
-    """What was measured of one model.
+class Entry:
+    """A model at a point.
 
     Attributes:
+        name (str): Its unique name.
+        config (str): Path of its config.
+        checkpoint (str, optional): Path or URL; None for random weights.
+        cfg (Config): The config at the point.
+        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
+        metrics (dict[str, float], optional): ``acc/top1`` ... in [0, 1]; None if not tested.
+        note (str): What the accuracy was measured on, or why it was not.
+    """
+    name: str
+    config: str
+    checkpoint: str | None
+    cfg: Config
+    shape: tuple[int, ...]
+    metrics: dict[str, float] | None = None
+    note: str = ''
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured of one model at one point.
+
+    Attributes:
+        entry (Entry): The model.
+        point (Point): Where.
         complexity (Complexity): Of one view.
         inference (Timing): Of a batch.
         inference_memory (int): Bytes.
         training (Timing, optional): Of a step; None if not measured.
         training_memory (int, optional): Bytes.
     """
+    entry: Entry
+    point: Point
     complexity: Complexity
     inference: Timing
     inference_memory: int
@@ -111,18 +130,9 @@ class Row:
     training_memory: int | None = None
 
 
-def different_names(paths: Sequence[str], checkpoints: Sequence[str | None]) -> list[str]:
-    """A short name for each model: the config's, and what tells it from the others.
-
-    Args:
-        paths (Sequence[str]): Configs.
-        checkpoints (Sequence[str or None]): Theirs.
-
-    Returns:
-        list[str]: Config's stem; if it occurs twice with the checkpoint's; if that does
-        too, with a number.
-    """
-    names = [Path(path).stem for path in paths]
+def unique_names(configs: Sequence[str], checkpoints: Sequence[str | None]) -> list[str]:
+    """Short names: the config's stem, with the checkpoint's or a number where that repeats."""
+    names = [Path(path).stem for path in configs]
     repeated = {name for name, times in Counter(names).items() if times > 1}
     names = [f'{name} ({Path(checkpoint).stem if checkpoint else "no checkpoint"})'
              if name in repeated else name for name, checkpoint in zip(names, checkpoints)]
@@ -131,182 +141,123 @@ def different_names(paths: Sequence[str], checkpoints: Sequence[str | None]) -> 
             for number, name in enumerate(names, 1)]
 
 
-def measure(entries: Sequence[Entry], conditions: Conditions,
-            say: Callable[[str], None]) -> list[Row]:
-    """Cost, memory and time of each model; times in turn.
+def build_entry(name: str, config: str, checkpoint: str | None, point: Point,
+                device: torch.device,
+                cfg_options: dict | None = None) -> tuple[Entry, BaseRecognizer]:
+    """Build a config's model for a point; its position table takes the point's size.
+
+    Raises:
+        ValueError: If the backbone cannot be built at that size, or the checkpoint does not fit.
+    """
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(cfg_options or {})
+    backbone, (frames, height, width) = cfg.model.backbone, point.view
+    if frames and height and width:
+        shape = view_shape(cfg, (frames, height, width))
+    elif any(point.view):
+        _, *own = view_shape(cfg)
+        shape = view_shape(cfg, [value or own[k] for k, value in enumerate(point.view)])
+    else:
+        shape = view_shape(cfg)
+    for key, value in (('num_frames', frames), ('img_size', height)):
+        if value and key in backbone:
+            backbone[key] = value
+    neck = backbone.get('neck')
+    if point.ratio and neck is not None and neck.get('token_keep_ratio') is not None:
+        neck.token_keep_ratio = point.ratio
+    model = build_recognizer(cfg)
+    if checkpoint is not None:
+        load_weights(model, checkpoint, config)
+    return Entry(name, config, checkpoint, cfg, shape), model.to(device)
+
+
+def compare(models: Sequence[tuple[str, str | None]], points: Sequence[Point],
+            conditions: Conditions, say: Callable[[str], None], *,
+            ann_file: str | None = None, cfg_options: dict | None = None,
+            work_dir: Path = Path('work_dirs/compare')) -> list[Result]:
+    """Measure all models at all points; at each point the models take turns.
+
+    Accuracy is in float32, of models with a checkpoint, on the labelled clips of the config or
+    of ``ann_file``, once for each keep ratio; never at another view than the data pipeline's.
 
     Args:
-        entries (Sequence[Entry]): The models; all are held at once. With ``train`` their
-            weights change.
-        conditions (Conditions): How.
+        models (Sequence[tuple]): Config and checkpoint, or None for random weights, of each.
+        points (Sequence[Point]): Where.
+        conditions (Conditions): How. All models of a point are held at once.
         say (Callable): Gets a line about what comes next.
+        ann_file (str, optional): Annotation file instead of the test part's. Defaults to None.
+        cfg_options (dict, optional): Changes of every config. Defaults to None.
+        work_dir (Path): Folder of the test logs. Defaults to ``work_dirs/compare``.
 
     Returns:
-        list[Row]: In the same order.
+        list[Result]: Point by point, in the order of the models.
+
+    Raises:
+        ValueError: If a model cannot be built, a checkpoint does not fit, or ``ann_file`` has no
+            labels.
     """
+    names, results = unique_names(*zip(*models)), []
+    tested: dict[tuple, tuple[dict[str, float] | None, str]] = {}
+    for number, point in enumerate(points, 1):
+        if len(points) > 1:
+            say(f'point {number} of {len(points)}: {point}')
+        entries, built = [], []
+        for name, (config, checkpoint) in zip(names, models):
+            entry, model = build_entry(name, config, checkpoint, point, conditions.device,
+                                       cfg_options)
+            key = (name, point.view, point.ratio)
+            if key not in tested:
+                tested[key] = accuracy_or_reason(name, entry.cfg, checkpoint, point.view, ann_file,
+                                            work_dir, say)
+            metrics, note = tested[key]
+            if conditions.compiled:
+                model.backbone.compile(fullgraph=True)
+            entries.append(replace(entry, metrics=metrics, note=note))
+            built.append(model)
+        results += measure(entries, built, point, conditions, say)
+    return results
+
+
+def measure(entries: Sequence[Entry], models: Sequence[BaseRecognizer], point: Point,
+            conditions: Conditions, say: Callable[[str], None]) -> list[Result]:
+    """Cost, memory and time of each model at one point; with ``train`` the weights change."""
     say('multiply-adds')
-    costs = [measure_complexity(entry.model, entry.shape) for entry in entries]
-    times, memory = _measure_steps(entries, conditions, _inference_of, 'inference', say)
+    costs = [measure_complexity(model, entry.shape) for entry, model in zip(entries, models)]
+    times, memory = _measure_steps(entries, models, point, conditions, False, say)
     if not conditions.train:
-        return list(map(Row, costs, times, memory))
-    return list(map(Row, costs, times, memory,
-                    *_measure_steps(entries, conditions, _training_of, 'training', say)))
+        return list(map(Result, entries, repeat(point), costs, times, memory))
+    return list(map(Result, entries, repeat(point), costs, times, memory,
+                    *_measure_steps(entries, models, point, conditions, True, say)))
 
 
-def _measure_steps(entries: Sequence[Entry], conditions: Conditions,
-                   step_of: Callable[[Entry, Conditions], Callable[[], object]], what: str,
+def _measure_steps(entries: Sequence[Entry], models: Sequence[BaseRecognizer], point: Point,
+                   conditions: Conditions, train: bool,
                    say: Callable[[str], None]) -> tuple[list[Timing], list[int]]:
+    dtype, what = getattr(torch, point.dtype), 'training' if train else 'inference'
+
+    def make(entry: Entry, model: BaseRecognizer) -> Callable[[], object]:
+        if not train:
+            return inference_step(model, entry.shape, point.batch_size, dtype)
+        return training_step(model, entry.cfg, entry.shape, point.batch_size, dtype,
+                             update=conditions.train == 'step')
+
     say(f'memory of {what}')
-    memory = [peak_memory(entry.model, functools.partial(step_of, entry, conditions))
-              for entry in entries]
+    memory = [peak_memory(model, functools.partial(make, entry, model))
+              for entry, model in zip(entries, models)]
     say(f'{what}: {conditions.warmup} + {conditions.rounds} rounds of {len(entries)} models')
-    steps = {entry.name: step_of(entry, conditions) for entry in entries}
-    times = time_in_turn(steps, conditions.device, conditions.rounds, conditions.warmup)
+    steps = {entry.name: make(entry, model) for entry, model in zip(entries, models)}
+    times = time_interleaved(steps, conditions.device, conditions.rounds, conditions.warmup)
     return [times[entry.name] for entry in entries], memory
 
 
-def _inference_of(entry: Entry, conditions: Conditions) -> Callable:
-    return inference_step(entry.model, entry.shape, conditions.batch_size,
-                          getattr(torch, conditions.dtype))
+def baselines(results: Sequence[Result]) -> dict[Point, Result]:
+    """dict: The first model's result at each point, which all ratios are to."""
+    return {result.point: result for result in reversed(results)}
 
 
-def _training_of(entry: Entry, conditions: Conditions) -> Callable:
-    return training_step(entry.model, entry.cfg, entry.shape, conditions.batch_size,
-                         getattr(torch, conditions.dtype), conditions.update)
-
-
-def comparison_table(entries: Sequence[Entry], rows: Sequence[Row],
-                     conditions: Conditions) -> TextTable:
-    """One line a model.
-
-    Args:
-        entries (Sequence[Entry]): The models.
-        rows (Sequence[Row]): What :func:`measure` found.
-        conditions (Conditions): How.
-
-    Returns:
-        TextTable: The table.
-    """
-    lines = []
-    for entry, row in zip(entries, rows, strict=True):
-        cells = {'model': entry.name, 'view': 'x'.join(map(str, entry.shape[1:]))}
-        for column, key in (('Top-1 %', 'top1'), ('Top-5 %', 'top5'), ('mean class %', 'mean1')):
-            cells[column] = percent(entry.metrics, key)
-        cost = row.complexity
-        cells.update({
-            'params M': f'{cost.parameters / 1e6:.3f}',
-            'GMACs true': f'{cost.true_macs / 1e9:.3f}',
-            'GMACs paper': f'{cost.paper_macs / 1e9:.3f}',
-            'latency ms': f'{1e3 * row.inference.median:.2f}',
-            'IQR ms': _spread(row.inference),
-            'clips/s': f'{conditions.batch_size / row.inference.median:.2f}',
-            'speed': f'{row.inference.speed_over(rows[0].inference):.2f}x',
-            'peak MiB': f'{row.inference_memory / 2**20:.1f}'
-        })
-        start = rows[0].training
-        if row.training is not None and row.training_memory is not None and start is not None:
-            cells.update({
-                'train ms': f'{1e3 * row.training.median:.2f}',
-                'train IQR ms': _spread(row.training),
-                'train speed': f'{row.training.speed_over(start):.2f}x',
-                'train peak MiB': f'{row.training_memory / 2**20:.1f}'
-            })
-        lines.append(cells)
-    return TextTable('Comparison', tuple(lines[0]), [tuple(cells.values()) for cells in lines],
-                     words=('model', 'view'))
-
-
-def explanations(conditions: Conditions, remarks: Sequence[str]) -> list[str]:
-    """What stands above the table.
-
-    Args:
-        conditions (Conditions): How it was measured.
-        remarks (Sequence[str]): Further lines, on accuracy for example.
-
-    Returns:
-        list[str]: Lines.
-    """
-    names = conditions.names()
-    used = ' (autocast, weights in float32)' if conditions.dtype != 'float32' else ''
-    lines = [
-        f'device {names["device"]}; {names["dtype"]}{used}; batch {names["batch"]}; '
-        f'threads {names["threads"]}',
-        '; '.join(f'{key} {value}' for key, value in names.items()
-                  if key not in ('device', 'dtype', 'batch', 'threads', 'rounds')),
-        f'times: median and inter-quartile range (IQR) of {conditions.rounds} rounds, after '
-        f'{conditions.warmup} not counted; in each round every model runs once, in random order',
-        'latency: one batch, from normalised input to scores; speed: median over the rounds of the '
-        "first row's time by this row's, above 1 is faster",
-        'GMACs: one view; true = every multiply-add once, paper = as thop counts (no functional '
-        'qkv, no attention products)',
-        'peak: most bytes that tensors take together in PyTorch\'s allocator, weights included '
-        + ('(CUDA statistics)' if conditions.device.type == 'cuda' else '(profiler trace)')
-    ]
-    if conditions.train:
-        update = 'and optimizer step' if conditions.update else 'without the optimizer'
-        lines.append(f"train: the config's data preprocessor, loss, gradients, {update}, "
-                     'on random input, without hooks')
-    return lines + list(remarks)
-
-
-def published_tables(entries: Sequence[Entry], rows: Sequence[Row],
-                     conditions: Conditions) -> list[TextTable]:
-    """The paper's Tables 2 and 3, with what was measured here in columns of its own.
-
-    Args:
-        entries (Sequence[Entry]): The models; one is matched by its config's name.
-        rows (Sequence[Row]): What :func:`measure` found.
-        conditions (Conditions): How.
-
-    Returns:
-        list[TextTable]: Two tables; every published figure says so in its cell.
-    """
-    ours: dict[str, tuple[Entry, Row]] = {}
-    for entry, row in zip(entries, rows, strict=True):
-        ours.setdefault(Path(entry.config).stem, (entry, row))
-    accuracy = []
-    for known in ACCURACIES:
-        own = ours.get(known.config or '')
-        accuracy.append((known.system, known.modality, marked(known.top1),
-                         percent(own and own[0].metrics, 'top1'), known.source))
-    cost = []
-    for published in COSTS:
-        cells: tuple[str, ...] = (NOTHING, ) * 3
-        if published.config in ours:
-            row = ours[published.config][1]
-            cells = (f'{row.complexity.paper_macs / 1e9:.3f}',
-                     f'{row.complexity.true_macs / 1e9:.3f}', f'{1e3 * row.inference.median:.2f}')
-        cost.append((published.system, marked(published.gmacs), *cells[:2],
-                     marked(published.latency), cells[2], published.source))
-    words = ('system', 'modality', 'source of the published')
-    return [
-        TextTable('Table 2 of the GAIE paper, and figures from elsewhere: Top-1 on the test part '
-                  'of iMiGUE. Ours: on the clips named above',
-                  ('system', 'modality', 'published Top-1 %', 'our Top-1 %', words[-1]), accuracy,
-                  words),
-        TextTable('Table 3 of the GAIE paper: one view, latency on an RTX 4090. Ours: latency on '
-                  f'{conditions.names()["device"]}, batch {conditions.batch_size}',
-                  ('system', 'published GMACs', 'our GMACs paper', 'our GMACs true',
-                   'published latency ms', 'our latency ms', words[-1]), cost, words)
-    ]
-
-
-def percent(metrics: dict[str, float] | None, key: str) -> str:
-    """An accuracy as a cell.
-
-    Args:
-        metrics (dict[str, float], optional): With ``acc/<key>`` in [0, 1].
-        key (str): Which one.
-
-    Returns:
-        str: Percent, or ``-`` if there is none.
-    """
-    return NOTHING if metrics is None else f'{100 * metrics[f"acc/{key}"]:.2f}'
-
-
-def _spread(timing: Timing) -> str:
-    first, third = timing.quartiles
-    return f'{1e3 * (third - first):.2f}'
+def arithmetic_speed(result: Result, first: Result) -> float:
+    """Speed over the first model if time went by multiply-adds alone."""
+    return first.complexity.true_macs / result.complexity.true_macs
 
 
 def _cpu_name() -> str:

@@ -19,7 +19,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.hooks import RemovableHandle
 
 REST = 'norms and others'
 PROJECTIONS = 'attention qkv and projection'
@@ -33,12 +32,11 @@ NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.Instance
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one view.
+    """Cost of one view ``(C, T, H, W)``.
 
     Attributes:
-        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
         true_macs (float): Multiply-adds, each counted once.
-        paper_macs (float): The same as ``thop`` counts them.
+        paper_macs (float): Multiply-adds as ``thop`` counts them.
         parameters (int): Number of parameters.
         true_groups (dict[str, float]): ``true_macs`` by module group.
         parameter_groups (dict[str, int]): ``parameters`` by module group.
@@ -52,55 +50,45 @@ class Complexity:
 
 
 def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
-    """Build a config's model for inference, without its pre-trained weights.
-
-    Args:
-        cfg (Config): With ``model``.
-        device (str): Where it goes; on ``'meta'`` nothing is computed. Defaults to ``'cpu'``.
-
-    Returns:
-        BaseRecognizer: The model, in evaluation mode.
-    """
+    """Build a config's model in evaluation mode, without its pre-trained weights."""
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     return MODELS.build(cfg.model).eval().to(device)
 
 
-def view_shape(cfg: Config) -> tuple[int, int, int, int]:
+def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:
     """Input of one view, as the test pipeline makes it.
 
     Args:
-        cfg (Config): With ``test_dataloader``.
+        cfg (Config): With ``model`` and ``test_dataloader``.
+        view (Sequence[int], optional): ``(T, H, W)`` instead of the pipeline's. Defaults to None.
 
     Returns:
-        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat-maps), frames
-        and pixels; of a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
+        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat maps), frames
+        and pixels; for a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
 
     Raises:
-        ValueError: If the pipeline does not tell.
+        ValueError: If the pipeline names no sizes, or a graph network is given a view in pixels.
     """
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}
     backbone = cfg.model.backbone
-    if 'graph_cfg' in backbone and 'clip_len' in sizes:
+    if 'graph_cfg' in backbone:
+        if view or 'clip_len' not in sizes:
+            raise ValueError(f'{cfg.filename} is a graph network: its shape follows from clip_len '
+                             'of the test pipeline, not from --shape')
         return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
-    if len(sizes) < 2:
+    if view is None and len(sizes) < 2:
         raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
                          'give --shape')
-    return (backbone.get('in_channels', 3), sizes['clip_len'], sizes['crop_size'],
-            sizes['crop_size'])
+    view = view or (sizes['clip_len'], sizes['crop_size'], sizes['crop_size'])
+    return (backbone.get('in_channels', 3), *view)
 
 
 def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> tuple[int, ...]:
-    """Shape of a batch of clips of one view each, as a recognizer takes it.
-
-    Args:
-        model (nn.Module): A recognizer.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
-        batch_size (int): B. Defaults to 1.
+    """Shape of a batch of clips of one view ``(C, T, H, W)`` each, as the recognizer takes it.
 
     Returns:
-        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a recognizer that
-        takes frames one by one.
+        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a ``Recognizer2D``.
     """
     if isinstance(model, Recognizer2D):
         channels, frames, *pixels = shape
@@ -109,17 +97,10 @@ def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> 
 
 
 def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
-    """Count one view, on a copy on ``'meta'``.
+    """Count one view ``(C, T, H, W)`` on a copy of the recognizer on ``'meta'``.
 
-    Nothing is computed there, and all devices give the same: the counter does not
-    know each of their attention kernels.
-
-    Args:
-        model (nn.Module): A recognizer; it stays as it is.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``; see :func:`input_shape`.
-
-    Returns:
-        Complexity: The counts.
+    Nothing is computed there, and the counts do not depend on the device, whose own attention
+    kernels ``FlopCounterMode`` may not know.
     """
     model = copy.deepcopy(model).to('meta').eval()
     inputs = torch.empty(input_shape(model, shape), device='meta')
@@ -164,21 +145,18 @@ class _ThopCounter:
     """Counts modules as ``thop`` does, by hooks; MMCV's wrapped layers included."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
         self.total = 0.
-        self.handles: list[RemovableHandle] = []
+        self.model = model
 
     def __enter__(self) -> None:
-        self.handles = [
-            module.register_forward_hook(self._count) for module in self.model.modules()
-            if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d, *NORMS))
-        ]
+        self.handles = [module.register_forward_hook(self._count)
+                        for module in self.model.modules()]
 
     def __exit__(self, *_: Any) -> None:
         for handle in self.handles:
             handle.remove()
 
-    def _count(self, module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+    def _count(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         if isinstance(module, nn.Linear):
             self.total += output.numel() * module.in_features
         elif isinstance(module, NORMS):

@@ -1,4 +1,4 @@
-"""Figures as others published them. None of them is measured here."""
+"""Published figures; none of them is measured here."""
 from dataclasses import dataclass
 
 # "Enhancing Micro-gesture Classification via Global-Aware Importance Estimation in Vision
@@ -8,14 +8,9 @@ TABLE_2, TABLE_3 = 'GAIE paper, Table 2', 'GAIE paper, Table 3'
 
 @dataclass(frozen=True)
 class PublishedAccuracy:
-    """A row of the paper's Table 2, or one from elsewhere.
+    """Top-1 in percent on the challenge's test part, with the source's digits.
 
-    Attributes:
-        system (str): As the source calls it.
-        modality (str): What it looks at.
-        top1 (str): Top-1 on the challenge's test part, percent, with the source's digits.
-        source (str): Where it stands.
-        config (str, optional): Stem of the config here that is the same model.
+    ``config`` is the stem of the config that is the same model here, if there is one.
     """
     system: str
     modality: str
@@ -26,15 +21,7 @@ class PublishedAccuracy:
 
 @dataclass(frozen=True)
 class PublishedCost:
-    """A row of the paper's Table 3: one 16x224x224 view.
-
-    Attributes:
-        system (str): As the paper calls it.
-        gmacs (str): Multiply-adds in 10^9, in the paper's convention.
-        latency (str): Milliseconds, on an RTX 4090.
-        source (str): Where it stands.
-        config (str): Stem of the config here that is the same model.
-    """
+    """10^9 multiply-adds in the paper's convention and ms on an RTX 4090, one 16x224x224 view."""
     system: str
     gmacs: str
     latency: str

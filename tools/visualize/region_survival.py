@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import shorten
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from mmaction.registry import DATASETS
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from gaie_mmaction.apis import ClipPipeline, open_footage, recognize
-from gaie_mmaction.benchmark import build_recognizer, load_weights
+from gaie_mmaction.benchmark import build_recognizer, load_weights, print_table, write_csv
 from gaie_mmaction.benchmark.region_survival import (
     Box,
     bootstrap_interval,
@@ -28,7 +29,6 @@ from gaie_mmaction.benchmark.region_survival import (
     region_weights,
     survival,
 )
-from gaie_mmaction.benchmark.text_table import TextTable
 from gaie_mmaction.utils.files import atomic_file
 
 console = Console()
@@ -144,13 +144,11 @@ def main() -> None:
             rows.append((name, str(merge + 1), f'{100 * share.mean():.1f}',
                          f'{100 * low:.1f} to {100 * high:.1f}', f'{100 * chance.mean():.1f}',
                          f'{share.mean() / chance.mean():.2f}'))
-    table = TextTable(
-        f'Tokens of the moving region that are kept, {len(labels)} clips',
-        ('reducer', 'merge', 'kept %', '95 % interval', 'chance %', 'kept / chance'), rows,
-        ('reducer', '95 % interval'))
-    table.print(console)
+    frame = pd.DataFrame(rows, columns=['reducer', 'merge', 'kept %', '95 % interval', 'chance %',
+                                        'kept / chance'])
+    print_table(frame, f'Tokens of the moving region that are kept, {len(labels)} clips', console)
     out = Path(args.out)
-    table.write_csv(out.with_suffix('.csv'))
+    write_csv(frame, out.with_suffix('.csv'))
     draw(results, labels, list(dataset.metainfo['classes']), out)
     console.print(f'Written: {out} and {out.with_suffix(".csv")}', highlight=False, soft_wrap=True)
 
