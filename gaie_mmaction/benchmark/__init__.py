@@ -1,37 +1,21 @@
 """Counting, timing and comparing models."""
 from .accuracy import TestPart, load_weights, measure_accuracy, read_test_part
 from .breakdown import break_down, break_down_models
-from .comparison import (
-    DTYPES,
-    Conditions,
-    Entry,
-    Point,
-    Result,
-    build_entry,
-    compare,
-    measure,
-    unique_names,
-)
+from .comparison import DTYPES, Conditions, Point, Result, build_model, compare, unique_names
 from .complexity import Complexity, build_recognizer, input_shape, measure_complexity, view_shape
 from .latency import Timing, time_interleaved
 from .memory import peak_memory
 from .plots import draw_sweep, draw_tradeoff
-from .report import (
-    comparison_table,
-    growth_exponents,
-    published_tables,
-    table_notes,
-    write_comparison,
-)
+from .published import published_tables
+from .report import comparison_table, growth_exponents, table_notes, write_comparison
 from .steps import inference_step, training_step
 from .tables import print_table, to_markdown, write_csv
 
 __all__ = [
-    'DTYPES', 'Complexity', 'Conditions', 'Entry', 'Point', 'Result', 'TestPart', 'Timing',
-    'break_down', 'break_down_models', 'build_entry', 'build_recognizer', 'compare',
-    'comparison_table', 'draw_sweep', 'draw_tradeoff', 'growth_exponents', 'inference_step',
-    'input_shape', 'load_weights', 'measure', 'measure_accuracy', 'measure_complexity',
-    'peak_memory', 'print_table', 'published_tables', 'read_test_part', 'table_notes',
-    'time_interleaved', 'to_markdown', 'training_step', 'unique_names', 'view_shape',
-    'write_comparison', 'write_csv'
+    'DTYPES', 'Complexity', 'Conditions', 'Point', 'Result', 'TestPart', 'Timing', 'break_down',
+    'break_down_models', 'build_model', 'build_recognizer', 'compare', 'comparison_table',
+    'draw_sweep', 'draw_tradeoff', 'growth_exponents', 'inference_step', 'input_shape',
+    'load_weights', 'measure_accuracy', 'measure_complexity', 'peak_memory', 'print_table',
+    'published_tables', 'read_test_part', 'table_notes', 'time_interleaved', 'to_markdown',
+    'training_step', 'unique_names', 'view_shape', 'write_comparison', 'write_csv'
 ]

@@ -3,10 +3,10 @@ import functools
 import platform
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmaction.models import BaseRecognizer
@@ -19,27 +19,20 @@ from .memory import peak_memory
 from .steps import inference_step, training_step
 
 DTYPES = {'float32': 'fp32', 'bfloat16': 'bf16'}
+Model = tuple[str, str | None]  # paths of config and checkpoint; None for random weights
 
 
 @dataclass(frozen=True)
 class Point:
-    """What all models of one comparison share.
-
-    Attributes:
-        batch_size (int): Clips in a step. Defaults to 1.
-        dtype (str): ``'float32'`` or ``'bfloat16'`` (autocast). Defaults to ``'float32'``.
-        view (tuple[int or None]): ``(T, H, W)``; None leaves the config's. Defaults to all None.
-        ratio (float, optional): ``token_keep_ratio`` of the reducers that have one; None leaves
-            the config's.
-    """
+    """What all models share at one point of a sweep; None leaves the config's value."""
     batch_size: int = 1
-    dtype: str = 'float32'
-    view: tuple[int | None, int | None, int | None] = (None, None, None)
-    ratio: float | None = None
+    dtype: str = 'float32'  # or 'bfloat16', by autocast
+    view: tuple[int | None, int | None, int | None] = (None, None, None)  # (T, H, W)
+    ratio: float | None = None  # token_keep_ratio of the reducers that have one
 
     def __str__(self) -> str:
-        parts = [f'batch {self.batch_size}', self.dtype]
         frames, height, width = self.view
+        parts = [f'batch {self.batch_size}', self.dtype]
         parts += [f'{frames} frames'] if frames else []
         parts += [f'{height}x{width}'] if height else []
         parts += [f'ratio {self.ratio:g}'] if self.ratio else []
@@ -48,84 +41,44 @@ class Point:
 
 @dataclass(frozen=True)
 class Conditions:
-    """How everything is measured.
-
-    Attributes:
-        device (torch.device): Where the models are.
-        rounds (int): Counted rounds. Defaults to 15.
-        warmup (int): Rounds before them. Defaults to 2.
-        train (str, optional): ``'step'`` measures whole training steps too, ``'gradients'``
-            those without the optimizer. Defaults to None.
-        compiled (bool): Whether the backbones go through ``torch.compile``, as one graph.
-            Defaults to False.
-    """
+    """How everything is measured."""
     device: torch.device
     rounds: int = 15
-    warmup: int = 2
-    train: str | None = None
-    compiled: bool = False
+    warmup: int = 2  # rounds that are not counted
+    train: str | None = None  # 'step': whole training steps too; 'gradients': without optimizer
+    compiled: bool = False  # backbones through torch.compile, as one graph
 
     def names(self) -> dict[str, str]:
-        """dict[str, str]: Hardware and versions, the columns of a csv that do not vary."""
+        """dict[str, str]: Hardware and versions, the constant columns of a csv."""
         on_gpu = self.device.type == 'cuda'
         name = torch.cuda.get_device_name(self.device) if on_gpu else f'CPU, {_cpu_name()}'
-        names = dict(device=name, threads=str(torch.get_num_threads()), rounds=str(self.rounds),
-                     python=platform.python_version(), torch=torch.__version__)
-        names.update({package: version(package) for package in ('mmaction2', 'mmengine')})
-        if on_gpu:
-            names['cuda'] = str(torch.version.cuda)
-        return names
+        return dict(device=name, threads=str(torch.get_num_threads()), rounds=str(self.rounds),
+                    python=platform.python_version(), torch=torch.__version__,
+                    **{package: version(package) for package in ('mmaction2', 'mmengine')},
+                    **(dict(cuda=str(torch.version.cuda)) if on_gpu else {}))
 
     def machine(self) -> str:
         """str: Device and PyTorch for a file name, as timm's: ``cpu2-torch2.13``."""
         where = f'cpu{torch.get_num_threads()}'
         if self.device.type == 'cuda':
-            name = torch.cuda.get_device_name(self.device).lower().replace('nvidia ', '')
-            where = name.replace(' ', '_')
+            where = self.names()['device'].lower().replace('nvidia ', '').replace(' ', '_')
         release = '.'.join(torch.__version__.split('.')[:2])
         return f'{where}-torch{release}{"-compiled" if self.compiled else ""}'
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A model at a point.
-
-    Attributes:
-        name (str): Its unique name.
-        config (str): Path of its config.
-        checkpoint (str, optional): Path or URL; None for random weights.
-        cfg (Config): The config at the point.
-        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
-        metrics (dict[str, float], optional): ``acc/top1`` ... in [0, 1]; None if not tested.
-        note (str): What the accuracy was measured on, or why it was not.
-    """
+class Result:
+    """What was measured of one model at one point."""
     name: str
     config: str
     checkpoint: str | None
-    cfg: Config
-    shape: tuple[int, ...]
-    metrics: dict[str, float] | None = None
-    note: str = ''
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was measured of one model at one point.
-
-    Attributes:
-        entry (Entry): The model.
-        point (Point): Where.
-        complexity (Complexity): Of one view.
-        inference (Timing): Of a batch.
-        inference_memory (int): Bytes.
-        training (Timing, optional): Of a step; None if not measured.
-        training_memory (int, optional): Bytes.
-    """
-    entry: Entry
     point: Point
+    shape: tuple[int, ...]  # of one view, (C, T, H, W)
+    metrics: dict[str, float] | None  # acc/top1 ... in [0, 1]; None if not tested
+    note: str  # what the accuracy is of, or why there is none
     complexity: Complexity
     inference: Timing
-    inference_memory: int
+    inference_memory: int  # bytes
     training: Timing | None = None
     training_memory: int | None = None
 
@@ -141,53 +94,50 @@ def unique_names(configs: Sequence[str], checkpoints: Sequence[str | None]) -> l
             for number, name in enumerate(names, 1)]
 
 
-def build_entry(name: str, config: str, checkpoint: str | None, point: Point,
-                device: torch.device,
-                cfg_options: dict | None = None) -> tuple[Entry, BaseRecognizer]:
-    """Build a config's model for a point; its position table takes the point's size.
+def build_model(model: Model, point: Point, cfg_options: dict | None = None
+                ) -> tuple[Config, BaseRecognizer, tuple[int, ...]]:
+    """Config, model and shape ``(C, T, H, W)`` of a view at a point.
 
     Raises:
         ValueError: If the backbone cannot be built at that size, or the checkpoint does not fit.
     """
+    config, checkpoint = model
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(cfg_options or {})
-    backbone, (frames, height, width) = cfg.model.backbone, point.view
-    if frames and height and width:
-        shape = view_shape(cfg, (frames, height, width))
-    elif any(point.view):
-        _, *own = view_shape(cfg)
-        shape = view_shape(cfg, [value or own[k] for k, value in enumerate(point.view)])
-    else:
-        shape = view_shape(cfg)
-    for key, value in (('num_frames', frames), ('img_size', height)):
+    backbone, shape = cfg.model.backbone, tuple(filter(None, point.view))
+    if 0 < len(shape) < 3:
+        shape = tuple(value or own for value, own in zip(point.view, view_shape(cfg)[1:]))
+    shape = view_shape(cfg, shape or None)
+    # the position table takes the point's size
+    for key, value in zip(('num_frames', 'img_size'), point.view):
         if value and key in backbone:
             backbone[key] = value
     neck = backbone.get('neck')
     if point.ratio and neck is not None and neck.get('token_keep_ratio') is not None:
         neck.token_keep_ratio = point.ratio
-    model = build_recognizer(cfg)
+    recognizer = build_recognizer(cfg)
     if checkpoint is not None:
-        load_weights(model, checkpoint, config)
-    return Entry(name, config, checkpoint, cfg, shape), model.to(device)
+        load_weights(recognizer, checkpoint, config)
+    return cfg, recognizer, shape
 
 
-def compare(models: Sequence[tuple[str, str | None]], points: Sequence[Point],
-            conditions: Conditions, say: Callable[[str], None], *,
-            ann_file: str | None = None, cfg_options: dict | None = None,
-            work_dir: Path = Path('work_dirs/compare')) -> list[Result]:
-    """Measure all models at all points; at each point the models take turns.
+def compare(models: Sequence[Model], points: Sequence[Point], conditions: Conditions,
+            say: Callable[[str], None], *, ann_file: str | None = None,
+            cfg_options: dict | None = None, out: Path = Path('work_dirs/compare')
+            ) -> list[Result]:
+    """Measure all models at all points; at each point they take turns.
 
-    Accuracy is in float32, of models with a checkpoint, on the labelled clips of the config or
-    of ``ann_file``, once for each keep ratio; never at another view than the data pipeline's.
+    Accuracy is that of models with a checkpoint, in float32, on the labelled clips of the config
+    or of ``ann_file``, once per keep ratio; never at another view than the data pipeline's.
 
     Args:
-        models (Sequence[tuple]): Config and checkpoint, or None for random weights, of each.
-        points (Sequence[Point]): Where.
-        conditions (Conditions): How. All models of a point are held at once.
+        models (Sequence[tuple]): Config and checkpoint of each. All are held at once.
+        points (Sequence[Point]): Points of the sweep.
+        conditions (Conditions): How to measure.
         say (Callable): Gets a line about what comes next.
         ann_file (str, optional): Annotation file instead of the test part's. Defaults to None.
         cfg_options (dict, optional): Changes of every config. Defaults to None.
-        work_dir (Path): Folder of the test logs. Defaults to ``work_dirs/compare``.
+        out (Path): Folder of the test logs. Defaults to ``work_dirs/compare``.
 
     Returns:
         list[Result]: Point by point, in the order of the models.
@@ -196,58 +146,46 @@ def compare(models: Sequence[tuple[str, str | None]], points: Sequence[Point],
         ValueError: If a model cannot be built, a checkpoint does not fit, or ``ann_file`` has no
             labels.
     """
-    names, results = unique_names(*zip(*models)), []
+    names, results = unique_names(*zip(*models)), list[Result]()
     tested: dict[tuple, tuple[dict[str, float] | None, str]] = {}
     for number, point in enumerate(points, 1):
-        if len(points) > 1:
-            say(f'point {number} of {len(points)}: {point}')
-        entries, built = [], []
-        for name, (config, checkpoint) in zip(names, models):
-            entry, model = build_entry(name, config, checkpoint, point, conditions.device,
-                                       cfg_options)
-            key = (name, point.view, point.ratio)
-            if key not in tested:
-                tested[key] = accuracy_or_reason(name, entry.cfg, checkpoint, point.view, ann_file,
-                                            work_dir, say)
-            metrics, note = tested[key]
+        say(f'point {number} of {len(points)}: {point}')
+        built = {name: build_model(model, point, cfg_options)
+                 for name, model in zip(names, models)}
+        for (name, (cfg, model, _)), (_, checkpoint) in zip(built.items(), models):
+            if (name, point.view, point.ratio) not in tested:
+                tested[name, point.view, point.ratio] = accuracy_or_reason(
+                    name, cfg, checkpoint, point.view, ann_file, out, say)
+            model.to(conditions.device)
             if conditions.compiled:
                 model.backbone.compile(fullgraph=True)
-            entries.append(replace(entry, metrics=metrics, note=note))
-            built.append(model)
-        results += measure(entries, built, point, conditions, say)
+        say('multiply-adds')
+        costs = [measure_complexity(model, shape) for _, model, shape in built.values()]
+        steps = [_measure_steps(built, point, conditions, train, say)
+                 for train in (False, True)[:1 + bool(conditions.train)]]
+        for k, (name, model) in enumerate(zip(names, models)):
+            measured: list[Any] = [column[k] for columns in steps for column in columns]
+            results.append(Result(name, *model, point, built[name][2],
+                                  *tested[name, point.view, point.ratio], costs[k], *measured))
     return results
 
 
-def measure(entries: Sequence[Entry], models: Sequence[BaseRecognizer], point: Point,
-            conditions: Conditions, say: Callable[[str], None]) -> list[Result]:
-    """Cost, memory and time of each model at one point; with ``train`` the weights change."""
-    say('multiply-adds')
-    costs = [measure_complexity(model, entry.shape) for entry, model in zip(entries, models)]
-    times, memory = _measure_steps(entries, models, point, conditions, False, say)
-    if not conditions.train:
-        return list(map(Result, entries, repeat(point), costs, times, memory))
-    return list(map(Result, entries, repeat(point), costs, times, memory,
-                    *_measure_steps(entries, models, point, conditions, True, say)))
-
-
-def _measure_steps(entries: Sequence[Entry], models: Sequence[BaseRecognizer], point: Point,
-                   conditions: Conditions, train: bool,
+def _measure_steps(built: dict[str, tuple], point: Point, conditions: Conditions, train: bool,
                    say: Callable[[str], None]) -> tuple[list[Timing], list[int]]:
     dtype, what = getattr(torch, point.dtype), 'training' if train else 'inference'
 
-    def make(entry: Entry, model: BaseRecognizer) -> Callable[[], object]:
+    def make(cfg: Config, model: BaseRecognizer, shape: tuple[int, ...]) -> Callable[[], object]:
         if not train:
-            return inference_step(model, entry.shape, point.batch_size, dtype)
-        return training_step(model, entry.cfg, entry.shape, point.batch_size, dtype,
+            return inference_step(model, shape, point.batch_size, dtype)
+        return training_step(model, cfg, shape, point.batch_size, dtype,
                              update=conditions.train == 'step')
 
     say(f'memory of {what}')
-    memory = [peak_memory(model, functools.partial(make, entry, model))
-              for entry, model in zip(entries, models)]
-    say(f'{what}: {conditions.warmup} + {conditions.rounds} rounds of {len(entries)} models')
-    steps = {entry.name: make(entry, model) for entry, model in zip(entries, models)}
-    times = time_interleaved(steps, conditions.device, conditions.rounds, conditions.warmup)
-    return [times[entry.name] for entry in entries], memory
+    memory = [peak_memory(parts[1], functools.partial(make, *parts)) for parts in built.values()]
+    say(f'{what}: {conditions.warmup} + {conditions.rounds} rounds of {len(built)} models')
+    times = time_interleaved({name: make(*parts) for name, parts in built.items()},
+                             conditions.device, conditions.rounds, conditions.warmup)
+    return list(times.values()), memory
 
 
 def baselines(results: Sequence[Result]) -> dict[Point, Result]:

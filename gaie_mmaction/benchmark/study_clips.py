@@ -1,14 +1,11 @@
-"""The clips of a study: decoded once, then read from memory-mapped files."""
-import csv
+"""The clips of a study: decoded once into an array, which all runs map into memory."""
 import hashlib
 import json
 import os
-import subprocess
-import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import Compose
@@ -19,35 +16,7 @@ from torch.utils.data import Dataset
 from ..datasets import IMiGUEDataset
 from ..utils.files import atomic_file
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-PARTS = ('train', 'test')
-Folds = dict[int, tuple[list[int], list[int]]]
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Decoded clips.
-
-    Attributes:
-        frames (str): Path of an array ``(clips, T, H, W, 3)`` uint8.
-        labels (list[int]): One per clip.
-        folds (dict): Fold -> indices of its training and of its test clips.
-    """
-    frames: str
-    labels: list[int]
-    folds: Folds
-
-    def save(self, path: Path) -> None:
-        """Write all but the frames as json."""
-        with atomic_file(path) as partial:
-            partial.write_text(json.dumps(asdict(self)), encoding='utf-8')
-
-    @classmethod
-    def load(cls, path: str | Path) -> 'Clips':
-        """Read what :meth:`save` wrote."""
-        content = json.loads(Path(path).read_text(encoding='utf-8'))
-        content['folds'] = {int(fold): parts for fold, parts in content['folds'].items()}
-        return cls(**content)
+NEVER_TESTED = -1  # fold of such clips
 
 
 @DATASETS.register_module()
@@ -55,7 +24,9 @@ class DecodedClips(Dataset):
     """The clips of one part of a fold, through the rest of a pipeline.
 
     Args:
-        clips (str): Path that :meth:`Clips.save` wrote to.
+        frames (str): Path of an array ``(clips, T, H, W, 3)`` uint8.
+        clips (str): Path of a csv: place in the array, label and fold of each clip. All clips of
+            other folds are training clips.
         fold (int): Which fold.
         part (str): ``'train'`` or ``'test'``.
         pipeline (list[dict]): Transforms of decoded frames.
@@ -63,28 +34,28 @@ class DecodedClips(Dataset):
 
     metainfo: dict = {}
 
-    def __init__(self, clips: str, fold: int, part: str, pipeline: list[dict]) -> None:
-        content = Clips.load(clips)
-        self.frames = np.load(content.frames, mmap_mode='r')
-        self.labels = content.labels
-        self.indices = content.folds[fold][PARTS.index(part)]
+    def __init__(self, frames: str, clips: str, fold: int, part: str,
+                 pipeline: list[dict]) -> None:
+        rows = pd.read_csv(clips)
+        self.rows = rows[(rows.fold == fold) == (part == 'test')]
+        self.frames = np.load(frames, mmap_mode='r')
         self.pipeline = Compose(pipeline)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> dict:
-        clip = self.indices[index]
-        frames = np.array(self.frames[clip])  # a copy, as Flip writes into the frames
+        row = self.rows.iloc[index]
+        frames = np.array(self.frames[row.place])  # a copy, as Flip writes into the frames
         # all frames as they are, or for a transform that samples among them
         return self.pipeline(dict(
             imgs=list(frames), img_shape=frames.shape[1:3], clip_len=len(frames), num_clips=1,
             array=frames, total_frames=len(frames), start_index=0, modality='RGB',
-            label=self.labels[clip]))
+            label=int(row.label)))
 
 
 def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
-    """Decode all clips of a study, unless an earlier run has decoded the same ones.
+    """Decode all clips of a study, unless an earlier run has decoded the same files.
 
     Args:
         cfg (Config): With ``stored_pipeline``.
@@ -92,67 +63,45 @@ def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
         work_dir (Path): Folder of the decoded clips.
 
     Returns:
-        Path: The file for :meth:`Clips.load`.
+        Path: The csv for :class:`DecodedClips`; the frames are beside it as ``.npy``.
     """
     init_default_scope('mmaction')
-    read = _footage if (data / 'labels.csv').exists() else _prepared
+    read = _read_footage if (data / 'labels.csv').exists() else _read_prepared
     datasets, folds = read(cfg, data, work_dir)
     infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
+    rows = pd.DataFrame(dict(place=range(len(infos)), label=[info['label'] for info in infos],
+                             fold=folds))
     files = {info['filename']: os.stat(info['filename']) for info in infos}
-    labels = [info['label'] for info in infos]
-    key = json.dumps([str(cfg.stored_pipeline), labels, folds,
-                      [(i['clip_id'], i['start_frame']) for i in infos],
+    key = json.dumps([str(cfg.stored_pipeline), rows.to_csv(),
+                      [(info['clip_id'], info['start_frame']) for info in infos],
                       [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]])
-    path = work_dir / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json'
-    if path.exists():
-        return path
-    samples = (dataset[k]['imgs'] for dataset in datasets for k in range(len(dataset)))
-    frames = np.stack([np.stack(clip) for clip in track(samples, 'decoding', len(infos))])
-    with atomic_file(path.with_suffix('.npy')) as partial, open(partial, 'wb') as file:
-        np.save(file, frames)
-    Clips(str(path.with_suffix('.npy')), labels, folds).save(path)
+    path = work_dir / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.csv'
+    if not path.exists():
+        samples = (dataset[k]['imgs'] for dataset in datasets for k in range(len(dataset)))
+        frames = np.stack([np.stack(clip) for clip in track(samples, 'decoding', len(infos))])
+        with atomic_file(path.with_suffix('.npy')) as partial, open(partial, 'wb') as file:
+            np.save(file, frames)
+        with atomic_file(path) as partial:
+            rows.to_csv(partial, index=False)
     return path
 
 
-def _prepared(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], Folds]:
-    """A prepared dataset: one fold, the subjects of the test part are unseen."""
+def _read_prepared(cfg: Config, data: Path, _: Path) -> tuple[list[IMiGUEDataset], list[int]]:
+    """A prepared dataset has one fold, whose subjects are unseen."""
     train, test = (
         IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
                       pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv'))
-    border, total = len(train), len(train) + len(test)
-    return [train, test], {0: (list(range(border)), list(range(border, total)))}
+    return [train, test], [NEVER_TESTED] * len(train) + [0] * len(test)
 
 
-def _footage(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], Folds]:
-    """Clips of real footage: ``labels.csv`` has the path, label, label_id and fold of each."""
-    with open(data / 'labels.csv', encoding='utf-8', newline='') as file:
-        rows = [row for row in csv.DictReader(file) if row['label'] != 'unclassified']
+def _read_footage(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], list[int]]:
+    """Real footage: ``labels.csv`` has the path, label, label_id and fold of each clip."""
+    rows = pd.read_csv(data / 'labels.csv')
+    rows = rows[rows.label != 'unclassified']
     ann_file = work_dir / 'clips.txt'
     with atomic_file(ann_file) as partial:
-        partial.write_text(''.join(f'{row["path"]} {row["label_id"]}\n' for row in rows),
-                           encoding='utf-8')
-    classes = sorted({(int(row['label_id']), row['label']) for row in rows})
-    dataset = IMiGUEDataset(
-        ann_file=str(ann_file), data_prefix=dict(video=str(data)),
-        metainfo=dict(classes=[label for _, label in classes]), pipeline=cfg.stored_pipeline)
-    fold_of = np.array([int(row['fold']) for row in rows])
-    return [dataset], {int(fold): (np.flatnonzero(fold_of != fold).tolist(),
-                                   np.flatnonzero(fold_of == fold).tolist())
-                       for fold in np.unique(fold_of)}
-
-
-def draw_dataset(data: Path, *options: str) -> None:
-    """Draw and prepare the synthetic dataset, unless ``data`` already holds it.
-
-    Args:
-        data (Path): Folder of the prepared dataset; the release goes to ``<data>_release``.
-        *options (str): Of ``make_demo_release.py``.
-    """
-    if (data / 'test.csv').exists():
-        return
-    release = data.with_name(f'{data.name}_release')
-    for tool, *arguments in (
-            ('make_demo_release.py', str(release), '--overwrite', *options),
-            ('prepare_imigue.py', str(release), '--out', str(data), '--test-labels',
-             str(release / 'test_answers.csv'))):
-        subprocess.run([sys.executable, TOOLS / 'data' / tool, *arguments], check=True)
+        rows[['path', 'label_id']].to_csv(partial, sep=' ', header=False, index=False)
+    classes = rows.sort_values('label_id').label.unique().tolist()
+    dataset = IMiGUEDataset(ann_file=str(ann_file), data_prefix=dict(video=str(data)),
+                            metainfo=dict(classes=classes), pipeline=cfg.stored_pipeline)
+    return [dataset], rows.fold.tolist()

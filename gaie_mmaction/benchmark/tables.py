@@ -1,6 +1,6 @@
-"""One table in three forms: printed by rich, written by pandas as csv, and as markdown.
+"""One table in three forms: printed by rich, as csv by pandas, and as markdown.
 
-Cells are text that is already formatted, so that all forms say the same.
+Cells are text that is formatted already, so that all forms say the same.
 """
 from pathlib import Path
 
@@ -12,51 +12,38 @@ from rich.table import Table
 
 from ..utils.files import atomic_file
 
-UNBOUNDED = 10_000  # columns of a terminal
+FIGURE = r'(?:[+-]?\d[\d.e+-]*x?|-|)$'
 
 
 def print_table(frame: pd.DataFrame, title: str, console: Console) -> None:
-    """Print a table, split below each other where the terminal is too narrow.
-
-    Args:
-        frame (pd.DataFrame): Cells as text; the first column names the rows, and each piece
-            repeats it.
-        title (str): Line above the table.
-        console (Console): Where to.
-    """
+    """Print a table, in pieces that each repeat the first column if the terminal is narrow."""
     console.print(f'\n{title}', highlight=False, markup=False)
-    options = console.options.update(max_width=UNBOUNDED)
+    unbounded = console.options.update(max_width=10_000)
     start, end = 1, len(frame.columns)
     while start < len(frame.columns):
         piece = _rich_table(frame.iloc[:, [0, *range(start, end)]])
-        too_wide = Measurement.get(console, options, piece).maximum > console.width
+        too_wide = Measurement.get(console, unbounded, piece).maximum > console.width
         if too_wide and end > start + 1:
             end -= 1
-            continue
-        console.print(piece)
-        start, end = end, len(frame.columns)
+        else:
+            console.print(piece)
+            start, end = end, len(frame.columns)
 
 
 def _rich_table(frame: pd.DataFrame) -> Table:
     table = Table()
-    for name, is_figure in zip(frame.columns, _figures(frame)):
+    for name in frame:
         # one word per line in the head, so that the figures decide the width
         table.add_column(name.replace(' ', '\n'), no_wrap=True,
-                         justify='right' if is_figure else 'left')
+                         justify='right' if frame[name].str.match(FIGURE).all() else 'left')
     for row in frame.itertuples(index=False):
         table.add_row(*map(escape, row))
     return table
 
 
-def _figures(frame: pd.DataFrame) -> list[bool]:
-    """For each column, whether it holds numbers."""
-    return [bool(frame[name].str.match(r'[+-]?\d[\d.e+-]*x?( ± [\d.]+)?$|$|-$').all())
-            for name in frame]
-
-
 def to_markdown(frame: pd.DataFrame) -> str:
-    """str: The table in GitHub's markdown; figures on the right."""
-    marks = ['--:' if is_figure else '---' for is_figure in _figures(frame)]
+    """str: The table in GitHub's markdown, figures on the right."""
+    marks = ['--:' if frame[name].str.match(FIGURE).all() else '---' for name in frame]
     rows = [[cell.replace('|', '\\|') for cell in row]
             for row in (frame.columns, marks, *frame.itertuples(index=False))]
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)

@@ -28,16 +28,15 @@ from gaie_mmaction.benchmark import (
 )
 from gaie_mmaction.utils.files import require_writable
 
-console, progress = Console(), Console(stderr=True, highlight=False)
 
-
-def model(text: str) -> tuple[str, str | None]:
+def config_and_checkpoint(text: str) -> tuple[str, str | None]:
     """Type of an argument: ``CONFIG`` or ``CONFIG:CHECKPOINT``."""
-    config, ending, checkpoint = re.match(  # type: ignore[union-attr]  # anything matches
-        r'(?s)(.*?)(\.py|\.ya?ml|\.json|$)(?::(.+))?$', text).groups()
-    if not Path(config + ending).is_file():
-        raise argparse.ArgumentTypeError(f'config {config}{ending} does not exist')
-    return config + ending, checkpoint
+    match = re.fullmatch(r'(.*?\.(?:py|ya?ml|json)|.*)(?::(.+))?', text, re.DOTALL)
+    assert match is not None  # as anything matches
+    config, checkpoint = match.groups()
+    if not Path(config).is_file():
+        raise argparse.ArgumentTypeError(f'config {config} does not exist')
+    return config, checkpoint
 
 
 def at_least_one(text: str) -> int:
@@ -47,52 +46,41 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def ratio(text: str) -> float:
-    """Type of an argument: a number in (0, 1]."""
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f'must be in (0, 1], but got {text}')
-    return float(text)
-
-
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
     add = parser.add_argument
-    add('models', nargs='+', type=model, metavar='CONFIG[:CHECKPOINT]',
+    add('models', nargs='+', type=config_and_checkpoint, metavar='CONFIG[:CHECKPOINT]',
         help='without a checkpoint the weights are random, and there is no accuracy')
     add('--ann-file', help='labelled clips for the accuracy, instead of '
         'test_dataloader.dataset.ann_file (from its data_root)')
     add('--batch-sizes', type=at_least_one, nargs='+', default=[1], help='default: 1')
-    add('--dtypes', choices=DTYPES, nargs='+', default=['float32'],
-        help='bfloat16 is by autocast (default: float32)')
+    add('--dtypes', choices=DTYPES, nargs='+', default=['float32'], help='default: float32')
     add('--shape', type=at_least_one, nargs=3, metavar=('T', 'H', 'W'), default=[None] * 3,
         help='frames and pixels of a view (default: of each test pipeline)')
     add('--frames', type=at_least_one, nargs='+', help='several values for T')
     add('--sizes', type=at_least_one, nargs='+', help='several values for both H and W')
-    add('--ratios', type=ratio, nargs='+', default=[None],
+    add('--ratios', type=float, nargs='+', default=[None],
         help="token_keep_ratio of the reducers (default: the config's)")
     add('--train', choices=('step', 'gradients'),
         help='measure training too: whole steps, or without the optimizer')
     add('--compile', action='store_true', help='torch.compile the backbones, as one graph')
     add('--breakdown', action='store_true',
         help='instead: the time of each part of each block, at the first of all values')
-    add('--tables', action='store_true', help="print the paper's Tables 2 and 3 beside ours, too")
+    add('--tables', action='store_true', help="the paper's Tables 2 and 3 beside ours, too")
     add('--device', type=torch.device, default='cuda' if torch.cuda.is_available() else 'cpu',
         help='cpu, cuda or cuda:N (default: %(default)s)')
     add('--threads', type=at_least_one, default=torch.get_num_threads(),
-        help="threads of a CPU's operators (default: %(default)s)")
+        help='CPU threads (default: %(default)s)')
     add('--rounds', type=at_least_one, default=15, help='default: %(default)s')
     add('--warmup', type=at_least_one, default=2, help='rounds not counted (default: %(default)s)')
     add('--name', default='compare', help='start of the file names (default: %(default)s)')
-    add('--out', type=Path, default=Path('work_dirs/compare'),
-        help='folder of the results (default: %(default)s)')
+    add('--out', type=Path, default='work_dirs/compare', help='folder (default: %(default)s)')
     add('--cfg-options', nargs='+', action=DictAction, help='changes of every config')
     args = parser.parse_args()
     if args.ann_file and not any(checkpoint for _, checkpoint in args.models):
         parser.error('--ann-file asks for accuracy, which needs CONFIG:CHECKPOINT')
-    if args.device.type not in ('cpu', 'cuda'):
-        parser.error(f'--device must be cpu, cuda or cuda:N, but got {args.device}')
     if args.device.type == 'cuda' and (args.device.index or 0) >= torch.cuda.device_count():
         parser.error(f'--device {args.device}: PyTorch {torch.__version__} sees '
                      f'{torch.cuda.device_count()} GPUs here; use --device cpu')
@@ -107,30 +95,29 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
     if args.device.type == 'cuda':
-        torch.cuda.set_device(args.device)  # accuracy too is tested there
-    frames, height, width = args.shape
-    points = [Point(batch, dtype, (length, *size), keep) for batch, dtype, length, size, keep in
-              product(args.batch_sizes, args.dtypes, args.frames or [frames],
-                      [(s, s) for s in args.sizes or ()] or [(height, width)], args.ratios)]
+        torch.cuda.set_device(args.device)  # of the accuracy, too
+    frames, *size = args.shape
+    points = [Point(batch, dtype, (length, *pixels), ratio) for batch, dtype, length, pixels, ratio
+              in product(args.batch_sizes, args.dtypes, args.frames or [frames],
+                         [(side, side) for side in args.sizes or ()] or [size], args.ratios)]
     conditions = Conditions(args.device, args.rounds, args.warmup, args.train, args.compile)
     precision = '+'.join(DTYPES[dtype] for dtype in args.dtypes)
     stem = args.out / f'{args.name}-{precision}-{conditions.machine()}'
+    console, progress = Console(), Console(stderr=True, highlight=False)
     try:
         with redirect_stdout(sys.stderr):  # logs of the tests; stdout is for the table
             if args.breakdown:
-                blocks = break_down_models(args.models, points[0], conditions, progress.print,
-                                           args.cfg_options)
+                blocks = break_down_models(args.models, points[0], conditions, args.cfg_options)
             else:
                 results = compare(args.models, points, conditions, progress.print,
                                   ann_file=args.ann_file, cfg_options=args.cfg_options,
-                                  work_dir=args.out)
+                                  out=args.out)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     if args.breakdown:
-        path = stem.with_name(f'{stem.name}-blocks.csv')
-        write_csv(blocks.assign(**conditions.names()), path)
+        write_csv(blocks.assign(**conditions.names()), Path(f'{stem}-blocks.csv'))
         print_table(blocks, f'Milliseconds by block, {points[0]}', console)
-        console.print(f'written: {path}', highlight=False, soft_wrap=True)
+        console.print(f'written: {stem}-blocks.csv', highlight=False, soft_wrap=True)
     else:
         command = shlex.join(['python', 'tools/analysis/compare.py', *sys.argv[1:]])
         write_comparison(results, conditions, stem, command, args.tables, console)

@@ -10,20 +10,9 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from gaie_mmaction.benchmark.study import (
-    CONFIGS,
-    EMBEDDED,
-    HARD,
-    ROOT,
-    choose_fold,
-    open_study,
-    pretrain,
-    read_rows,
-    run_jobs,
-    run_study,
-)
-from gaie_mmaction.benchmark.study_clips import draw_dataset
+from gaie_mmaction.benchmark import study as studies
 from gaie_mmaction.benchmark.study_report import print_choice, write_report
+from gaie_mmaction.synthetic.dataset import draw_dataset
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,9 +22,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data', choices=('embedded', 'egogestar', 'ablation'),
                         default='embedded', help='which study: the reducers on the synthetic '
                         'dataset or on real footage, or variants of GAIE (default: %(default)s)')
-    parser.add_argument('--root', type=Path, default=EMBEDDED, help='folder of the data, needed '
-                        'for egogestar; the synthetic dataset is drawn there if it is missing '
-                        '(default: data/study)')
+    parser.add_argument('--root', type=Path, default=studies.EMBEDDED,
+                        help='folder of the data, needed for egogestar; the synthetic dataset is '
+                        'drawn there if it is missing (default: data/study)')
     parser.add_argument('--workers', type=int, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
@@ -47,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='changes of the recipe, with --choose only')
     args = parser.parse_args()
-    if args.data == 'egogestar' and args.root == EMBEDDED and not args.report:
+    if args.data == 'egogestar' and args.root == studies.EMBEDDED and not args.report:
         parser.error('--data egogestar needs --root, the folder with labels.csv')
     if args.choose and args.data != 'egogestar':
         parser.error('--choose needs --data egogestar: the other studies have one fold')
@@ -60,25 +49,27 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config, table = CONFIGS / f'{args.data}.py', ROOT / 'docs' / 'study' / f'{args.data}.csv'
-    work_dir = ROOT / 'work_dirs' / 'study' / args.data
+    docs = studies.ROOT / 'docs'
+    config, table = studies.CONFIGS / f'{args.data}.py', docs / 'study' / f'{args.data}.csv'
+    work_dir = studies.ROOT / 'work_dirs' / 'study' / args.data
     cfg = Config.fromfile(config)
+    if args.choose:
+        cfg.merge_from_dict(args.cfg_options or {})
+        config = work_dir / 'choice.py'
+        work_dir.mkdir(parents=True, exist_ok=True)
+        cfg.dump(config)
     if not args.report:
         if args.data != 'egogestar':
-            draw_dataset(args.root, *HARD)
+            draw_dataset(args.root, *studies.HARD)
+        study = studies.open_study(config, args.root.resolve(), work_dir, args.device)
         if args.choose:
-            cfg.merge_from_dict(args.cfg_options or {})
-            config = work_dir / 'choice.py'
-            work_dir.mkdir(parents=True, exist_ok=True)
-            cfg.dump(config)
-        study = open_study(config, args.root.resolve(), work_dir, args.device)
-        if args.choose:
-            pretrain(study, 1, args.workers)
-            print_choice(run_jobs(choose_fold, [(fold, ) for fold in cfg.study.chosen_on], study,
-                                  args.workers))
+            studies.pretrain(study, 1, args.workers)
+            print_choice(studies.run_jobs(
+                studies.choose_fold, [(fold, ) for fold in cfg.study.chosen_on], study,
+                args.workers))
             return
-        run_study(study, table, args.workers)
-    write_report(args.data, cfg.study, read_rows(table), ROOT / 'docs' / 'study.md')
+        studies.run_study(study, table, args.workers)
+    write_report(args.data, cfg.study, studies.read_rows(table), docs / 'study.md')
 
 
 if __name__ == '__main__':
