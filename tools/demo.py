@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import pandas as pd
 import torch
 from mmengine.config import DictAction
 from rich.console import Console
@@ -16,7 +17,7 @@ from gaie_mmaction.apis import (
     open_footage,
     recognize_video,
 )
-from gaie_mmaction.benchmark.text_table import TextTable
+from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import write_annotated_video
@@ -53,12 +54,11 @@ def print_result(name: str, result: VideoResult) -> None:
     best = [(row['name'], f'{row["score"]:.3f}') for row in found['top5']]
     segments = [(f'{row["start_frame"]}-{row["end_frame"]}', row['name'], f'{row["score"]:.3f}')
                 for row in found['segments']]
-    TextTable(f'{name}: {found["frames"]} frames', ('gesture', 'score'), best,
-              ('gesture', )).print(console)
+    print_table(pd.DataFrame(best, columns=['gesture', 'score']),
+                f'{name}: {found["frames"]} frames', console)
     title = f'{len(segments)} segments with a score of at least {result.threshold:g}'
     if segments:
-        TextTable(title, ('frames', 'gesture', 'score'), segments,
-                  ('frames', 'gesture')).print(console)
+        print_table(pd.DataFrame(segments, columns=['frames', 'gesture', 'score']), title, console)
     else:
         print(title)
 

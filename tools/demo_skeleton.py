@@ -1,56 +1,51 @@
-"""A skeleton stream on the invented release of the demo, fused with the scores of its RGB network.
+"""A skeleton stream on the demo's synthetic dataset, fused with the scores of its RGB network.
 
-The release and the RGB network are taken from `make demo`, and made where they are missing.
+The dataset and the RGB network are those of `make demo`; they are made if they are missing.
 """
-from demo_run import DATA, RELEASE, ROOT, WORK, checkpoint_of, console, run
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-RGB, SKELETON = 'gaie_demo', 'stgcn_demo'
-# what chooses a part, in the one dataset and in the other
-PART_OPTION = {RGB: 'ann_file={}.csv', SKELETON: 'split={}'}
-TITLES = {RGB: 'GAIE', SKELETON: 'ST-GCN, joints'}
+from rich.console import Console
 
+from gaie_mmaction.apis.training import last_checkpoint, test, train
+from gaie_mmaction.synthetic.dataset import draw_dataset
 
-def train(config: str) -> None:
-    """Train a config of the demo through mim."""
-    run(f'Training: {TITLES[config]}', 'mim', 'train', 'mmaction', f'configs/demo/{config}.py',
-        '--gpus', '0', '--work-dir', f'{WORK}/{config}')
-
-
-def dump(config: str, part: str) -> str:
-    """Test a network on a part and keep its scores.
-
-    Returns:
-        str: Path of the dump.
-    """
-    path = f'{WORK}/{config}/{part}.pkl'
-    run(f'Scores of the {part} part: {TITLES[config]}', 'mim', 'test', 'mmaction',
-        f'configs/demo/{config}.py', '--checkpoint', checkpoint_of(config), '--gpus', '0',
-        '--work-dir', f'{WORK}/{config}/{part}', '--dump', path, '--cfg-options',
-        f'test_dataloader.dataset.{PART_OPTION[config].format(part)}',
-        'test_evaluator.0.out_file=None')
-    return path
+DATA, WORK = 'data/demo', 'work_dirs/demo'
+# name of the network, and what chooses a part of its dataset
+RGB, SKELETON = ('gaie_demo', 'ann_file={}.csv'), ('stgcn_demo', 'split={}')
+console = Console()
 
 
 def main() -> None:
-    if not (ROOT / DATA / 'skeleton.pkl').exists():
-        run('Drawing an invented release', 'python', 'tools/data/make_demo_release.py', RELEASE,
-            '--overwrite')
-        run('Preparing it', 'python', 'tools/data/prepare_imigue.py', RELEASE, '--out', DATA,
-            '--test-labels', f'{RELEASE}/test_answers.csv')
-    if not (ROOT / WORK / RGB / 'last_checkpoint').exists():
-        train(RGB)
-    train(SKELETON)
-    dumps = {part: [dump(config, part) for config in (RGB, SKELETON)] for part in ('val', 'test')}
+    os.chdir(Path(__file__).resolve().parents[1])  # paths in the configs are relative to it
+    draw_dataset(DATA, redraw=not Path(DATA, 'skeleton.pkl').exists())
+    dumps: dict[str, list[str]] = dict(val=[], test=[])
+    for name, part_option in (RGB, SKELETON):
+        config, work_dir = f'configs/demo/{name}.py', f'{WORK}/{name}'
+        checkpoint = last_checkpoint(work_dir) if name == RGB[0] else None
+        if checkpoint is None:
+            console.rule(f'Training: {name}')
+            checkpoint = train(config, work_dir)
+        for part, paths in dumps.items():
+            console.rule(f'Scores of the {part} part: {name}')
+            paths.append(f'{work_dir}/{part}.pkl')
+            test(config, checkpoint, f'{work_dir}/{part}', dump=paths[-1], options=[
+                f'test_dataloader.dataset.{part_option.format(part)}',
+                'test_evaluator.0.out_file=None'])
+    console.rule('Late fusion; weights from the validation part')
     out = f'{WORK}/fused_prediction.csv'
-    run('Late fusion; weights from the validation part', 'python', 'tools/fuse_scores.py',
-        *dumps['test'], '--val-preds', *dumps['val'], '--search', 'grid', '--ann-file',
-        f'{DATA}/test.csv', '--out', out)
-    console.rule('Where everything lies')
-    for what, where in (('skeletons', f'{DATA}/skeleton.pkl'),
-                        ('logs, checkpoints and scores', f'{WORK}/{RGB}, {WORK}/{SKELETON}'),
-                        ('fused leaderboard file', out)):
-        console.print(f'{what}: {where}', highlight=False)
+    subprocess.run([sys.executable, 'tools/fuse_scores.py', *dumps['test'], '--val-preds',
+                    *dumps['val'], '--search', 'grid', '--ann-file', f'{DATA}/test.csv', '--out',
+                    out], check=True)
+    console.rule('Outputs')
+    console.print(f'skeletons: {DATA}/skeleton.pkl\nlogs, checkpoints and scores: {WORK}/{RGB[0]}, '
+                  f'{WORK}/{SKELETON[0]}\nfused leaderboard file: {out}', highlight=False)
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (ChildProcessError, subprocess.CalledProcessError) as error:
+        sys.exit(f'the demo stopped: {error}')

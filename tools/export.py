@@ -3,10 +3,12 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
 from mmengine.config import DictAction
 from rich.console import Console
 
 from gaie_mmaction.apis import load_config, load_recognizer, view_shape
+from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.export import (
     FORMATS,
     ExportError,
@@ -49,8 +51,7 @@ def main() -> None:
         cfg = load_config(args.config, args.cfg_options)
         paths = output_files(args.out, args.format, Path(args.config).stem)
         model, _ = load_recognizer(cfg, args.checkpoint)
-        view = (3, *args.shape) if args.shape else view_shape(cfg)
-        shape = (args.batch_size, *view)
+        shape = (args.batch_size, *view_shape(cfg, args.shape))
         for name, path in write_formats(model, shape, paths):
             print(f'Written: {path} ({FORMATS[name].summary}, '
                   f'{path.stat().st_size / 2**20:.1f} MiB)')
@@ -59,9 +60,11 @@ def main() -> None:
     frames, agree = sample_frames(shape), True
     if args.verify:
         table, agree = verify_files(model, paths, frames, args.tolerance)
-        table.print(Console())
+        print_table(table, f'Against PyTorch in float32, tolerance {args.tolerance:g}', Console())
     if args.benchmark:
-        time_files(model, paths, frames, args.rounds).print(Console())
+        print_table(time_files(model, paths, frames, args.rounds),
+                    f'CPU, {torch.get_num_threads()} threads, batch {len(frames)}, medians of '
+                    f'{args.rounds} interleaved rounds', Console())
     if not agree:
         sys.exit('an exported file differs from PyTorch: see the table')
 

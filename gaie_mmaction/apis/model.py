@@ -1,4 +1,6 @@
 """Recognizers from config files and checkpoints."""
+from collections.abc import Sequence
+
 from mmaction.models import BaseRecognizer
 from mmaction.registry import MODELS
 from mmengine.config import Config
@@ -62,22 +64,30 @@ def load_recognizer(cfg: Config, checkpoint: str,
     return model, load_weights(model, checkpoint, cfg.filename)
 
 
-def view_shape(cfg: Config) -> tuple[int, int, int, int]:
-    """Input shape of one view, as the test pipeline makes it.
+def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Input of one view, as the test pipeline makes it.
+
+    Args:
+        cfg (Config): With ``model`` and ``test_dataloader``.
+        view (Sequence[int], optional): ``(T, H, W)`` instead of the pipeline's. Defaults to None.
 
     Returns:
-        tuple[int]: ``(C, T, H, W)`` with C = 3, or the joints or limbs of heat-maps; of a graph
-        network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
+        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat maps), frames
+        and pixels; for a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
 
     Raises:
-        ValueError: If the pipeline has no ``clip_len`` or ``crop_size``.
+        ValueError: If the pipeline names no sizes, or a graph network is given a view in pixels.
     """
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}
     backbone = cfg.model.backbone
-    if 'graph_cfg' in backbone and 'clip_len' in sizes:
+    if 'graph_cfg' in backbone:
+        if view or 'clip_len' not in sizes:
+            raise ValueError(f'{cfg.filename} is a graph network: its shape follows from clip_len '
+                             'of the test pipeline, not from --shape')
         return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
-    if len(sizes) < 2:
-        raise ValueError(f'the test pipeline of {cfg.filename} has no clip_len and crop_size: '
+    if view is None and len(sizes) < 2:
+        raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
                          'give --shape')
-    return (backbone.get('in_channels', 3), sizes['clip_len'], *2 * (sizes['crop_size'], ))
+    view = view or (sizes['clip_len'], sizes['crop_size'], sizes['crop_size'])
+    return (backbone.get('in_channels', 3), *view)

@@ -1,6 +1,10 @@
 """Accuracy of a checkpoint through mmengine's own test loop."""
 import copy
+import math
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmaction.registry import DATASETS
 from mmengine.config import Config
@@ -13,9 +17,9 @@ class TestPart:
     """The clips that a config is tested on.
 
     Attributes:
-        ann_file (str): The annotation file, with its folder.
-        num_clips (int): How many.
-        is_labelled (bool): Whether there is any label.
+        ann_file (str): Path of the annotation file.
+        num_clips (int): Number of clips.
+        is_labelled (bool): Whether any clip has a label.
     """
     __test__ = False  # not pytest's
 
@@ -25,16 +29,10 @@ class TestPart:
 
 
 def read_test_part(cfg: Config) -> TestPart:
-    """Look at the clips of ``test_dataloader``; no video is opened.
-
-    Args:
-        cfg (Config): With ``test_dataloader``.
-
-    Returns:
-        TestPart: What they are.
+    """Read the annotations of ``test_dataloader``; no video is opened.
 
     Raises:
-        FileNotFoundError: If the annotation file is not there.
+        FileNotFoundError: If the annotation file does not exist.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
@@ -42,20 +40,57 @@ def read_test_part(cfg: Config) -> TestPart:
     return TestPart(dataset.ann_file, len(labels), any(label >= 0 for label in labels))
 
 
-def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str) -> dict[str, float] | None:
-    """Test as ``mim test`` does, and write no leaderboard file.
+def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str,
+                     metric: str = 'MiGASubmission') -> dict[str, float] | None:
+    """Test as ``mim test`` does, without writing a leaderboard file.
 
     Args:
-        cfg (Config): A whole config; it stays as it is.
+        cfg (Config): A whole config; it is not changed.
         checkpoint (str): Path or URL.
-        work_dir (str): For the log.
+        work_dir (str): Folder of the log.
+        metric (str): Registered metric. Defaults to ``'MiGASubmission'``, which skips clips
+            without labels.
 
     Returns:
         dict[str, float], optional: ``acc/top1``, ``acc/top5`` and ``acc/mean1`` in [0, 1];
-        None if the clips have no labels.
+        None if no clip has a label.
     """
     cfg = copy.deepcopy(cfg)
     cfg.load_from, cfg.resume, cfg.work_dir = checkpoint, False, work_dir
     cfg.log_level = 'WARNING'
-    cfg.test_evaluator = dict(type='MiGASubmission')
+    cfg.test_evaluator = dict(type=metric)
+    # mmengine shares loggers between runners of one name, which else is the second they start in
+    cfg.experiment_name = os.urandom(8).hex()
     return Runner.from_cfg(cfg).test() or None
+
+
+def accuracy_or_reason(name: str, cfg: Config, checkpoint: str | None,
+                       view: tuple[int | None, ...], ann_file: str | None, work_dir: Path,
+                       say: Callable[[str], None]) -> tuple[dict[str, float] | None, str]:
+    """Accuracy of a model of a comparison, and on what; or None, and why it has none.
+
+    Raises:
+        ValueError: If ``ann_file`` is given and has no labels.
+        FileNotFoundError: If ``ann_file`` is given and does not exist.
+    """
+    if checkpoint is None:
+        return None, 'no accuracy without a checkpoint'
+    if any(view):
+        return None, 'no accuracy at another view than the data pipeline makes'
+    if ann_file:
+        cfg.test_dataloader.dataset.ann_file = ann_file
+    try:
+        part = read_test_part(cfg)
+    except FileNotFoundError as error:
+        if ann_file:
+            raise
+        return None, f'no accuracy: {error}'
+    if not part.is_labelled and ann_file:
+        raise ValueError(f'{part.ann_file} has no labels, so {name} has no accuracy on it: give a '
+                         'labelled part, or no --ann-file')
+    if not part.is_labelled:
+        return None, f'no accuracy: {part.ann_file} has no labels, see --ann-file'
+    say(f'testing {name} on {part.ann_file}, {part.num_clips} clips')
+    metrics = measure_accuracy(cfg, checkpoint, str(work_dir / 'test' / name))
+    return metrics, (f'accuracy: float32, {part.num_clips} clips of {part.ann_file}, standard '
+                     f'error of Top-1 up to {50 / math.sqrt(part.num_clips):.1f} points')

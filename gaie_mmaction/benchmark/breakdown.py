@@ -2,17 +2,22 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ..models.backbones.vit_block import Block
 from ..models.necks import TokenReducer, TokenState
+from .comparison import Conditions, Model, Point, build_model, unique_names
 from .latency import wait_for
-from .text_table import TextTable
+from .steps import inference_step
 
 PARTS = ('attention', 'importance', 'matching', 'merging', 'MLP')
 # what the reducers call to choose tokens and their partners; the rest of a reducer is merging
@@ -21,21 +26,17 @@ MATCHING = ('select_tokens', 'match_tokens', 'match_bipartite')
 
 def break_down(backbone: nn.Module, step: Callable[[], object], device: torch.device,
                rounds: int, warmup: int) -> list[dict[str, float]]:
-    """Median time of each part of each block.
+    """Median seconds of each of ``PARTS``, one dict per block.
 
-    The importance is what attention with it takes longer than the same attention without,
-    both run in each round; noise can make it negative. Norms and residual sums belong to
-    no part.
+    The importance is the time of attention with it minus that of the same attention without;
+    noise can make it negative. Norms and residual sums belong to no part.
 
     Args:
         backbone (nn.Module): With ``blocks`` of this package's ViT.
         step (Callable): A forward pass through it.
-        device (torch.device): Where it runs; a GPU is waited for at each border.
+        device (torch.device): Where it runs; a GPU is synchronized at each border.
         rounds (int): Counted passes.
         warmup (int): Passes before them.
-
-    Returns:
-        list[dict[str, float]]: By block, seconds of each of ``PARTS``.
 
     Raises:
         ValueError: If the backbone has no such blocks.
@@ -44,100 +45,74 @@ def break_down(backbone: nn.Module, step: Callable[[], object], device: torch.de
     if not blocks or not all(isinstance(block, Block) for block in blocks):
         raise ValueError('only a GAIEVisionTransformer has the blocks whose time can be broken '
                          f'down, but the backbone is a {type(backbone).__name__}')
-    passes = []
-    with ExitStack() as stack:
-        watch = stack.enter_context(_watched(backbone, blocks, device))
-        for number in range(warmup + rounds):
-            watch.update({(block, part): 0. for block in range(len(blocks)) for part in PARTS})
-            step()
-            if number >= warmup:
-                passes.append(dict(watch))
-    return [{part: statistics.median(one[block, part] for one in passes) for part in PARTS}
-            for block in range(len(blocks))]
-
-
-@contextmanager
-def _watched(backbone: nn.Module, blocks: list[Block], device: torch.device) -> Iterator[dict]:
-    """Add up, while inside, the seconds of (block, part)."""
-    seconds: dict[tuple[int, str], float] = {}
-    now = dict(block=0)
-
-    def timed(function: Callable, part: str) -> Callable:
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            wait_for(device)
-            start = time.perf_counter()
-            result = function(*args, **kwargs)
-            wait_for(device)
-            seconds[now['block'], part] += time.perf_counter() - start
-            return result
-
-        return run
-
-    def attention(block: int, forward: Callable) -> Callable:
-
-        def run(x: Tensor, size: Tensor | None = None, needs_importance: bool = False,
-                *args: Any) -> Any:
-            now['block'] = block
-            result = timed(forward, 'attention')(x, size, needs_importance, *args)
-            if needs_importance:
-                both = seconds[block, 'attention']
-                seconds[block, 'attention'] = 0.
-                timed(forward, 'attention')(x, size, False, *args)
-                seconds[block, 'importance'] = both - seconds[block, 'attention']
-            return result
-
-        return run
-
-    def reducer(forward: Callable) -> Callable:
-
-        def run(state: TokenState) -> TokenState:
-            block = now['block']
-            before = seconds[block, 'matching']
-            result = timed(forward, 'merging')(state)
-            seconds[block, 'merging'] -= seconds[block, 'matching'] - before
-            return result
-
-        return run
-
+    watch, passes = _Watch(device), []
     with ExitStack() as stack:
         for number, block in enumerate(blocks):
-            _replace(stack, block.attn, 'forward', attention(number, block.attn.forward))
-            _replace(stack, block.mlp, 'forward', timed(block.mlp.forward, 'MLP'))
+            for part, run in (('attn', partial(watch.attend, number)),
+                              ('mlp', partial(watch.run, 'MLP'))):
+                module = getattr(block, part)
+                stack.enter_context(patch.object(module, 'forward', partial(run, module.forward)))
         neck = backbone.neck
         if isinstance(neck, TokenReducer):
-            _replace(stack, neck, 'forward', reducer(neck.forward))
+            stack.enter_context(
+                patch.object(neck, 'forward', partial(watch.reduce, neck.forward)))
             module = sys.modules[type(neck).__module__]
             for name in MATCHING:
-                if hasattr(module, name):
-                    _replace(stack, module, name, timed(getattr(module, name), 'matching'))
-        yield seconds
+                if function := getattr(module, name, None):
+                    stack.enter_context(
+                        patch.object(module, name, partial(watch.run, 'matching', function)))
+        for _ in range(warmup + rounds):
+            watch.seconds = defaultdict(float)
+            step()
+            passes.append(watch.seconds)
+    return [{part: statistics.median(one[block, part] for one in passes[warmup:])
+             for part in PARTS} for block in range(len(blocks))]
 
 
-def _replace(stack: ExitStack, owner: object, name: str, value: Callable) -> None:
-    """Set an attribute until the stack is left."""
-    own = vars(owner)
-    if name in own:
-        stack.callback(setattr, owner, name, own[name])
-    else:
-        stack.callback(delattr, owner, name)
-    setattr(owner, name, value)
+class _Watch:
+    """Runs functions and adds their seconds to (block, part)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.block = device, 0
+        self.seconds: dict[tuple[int, str], float] = defaultdict(float)
+
+    def run(self, part: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        wait_for(self.device)
+        start = time.perf_counter()
+        result = function(*args, **kwargs)
+        wait_for(self.device)
+        self.seconds[self.block, part] += time.perf_counter() - start
+        return result
+
+    def attend(self, block: int, forward: Callable, x: Tensor, size: Tensor | None = None,
+               needs_importance: bool = False, *args: Any) -> Any:
+        self.block = block
+        result = self.run('attention', forward, x, size, needs_importance, *args)
+        if needs_importance:
+            both = self.seconds.pop((block, 'attention'))
+            self.run('attention', forward, x, size, False, *args)
+            self.seconds[block, 'importance'] = both - self.seconds[block, 'attention']
+        return result
+
+    def reduce(self, forward: Callable, state: TokenState) -> TokenState:
+        before = self.seconds[self.block, 'matching']
+        result = self.run('merging', forward, state)
+        self.seconds[self.block, 'merging'] -= self.seconds[self.block, 'matching'] - before
+        return result
 
 
-def breakdown_table(names: list[str], blocks: list[list[dict[str, float]]]) -> TextTable:
-    """One line a model and block, and one for their sum.
-
-    Args:
-        names (list[str]): Of the models.
-        blocks (list[list[dict]]): Of each, what :func:`break_down` gave.
-
-    Returns:
-        TextTable: Milliseconds.
-    """
+def break_down_models(models: Sequence[Model], point: Point, conditions: Conditions,
+                      cfg_options: dict | None = None) -> pd.DataFrame:
+    """Milliseconds of inference as text, one row per model and block and one for their sum."""
     rows = []
-    for name, parts in zip(names, blocks, strict=True):
-        for number, one in enumerate(parts, 1):
-            rows.append((name, str(number), *(f'{1e3 * one[part]:.2f}' for part in PARTS)))
-        rows.append((name, 'all', *(f'{1e3 * sum(one[part] for one in parts):.2f}'
-                                    for part in PARTS)))
-    return TextTable('Milliseconds by block', ('model', 'block', *PARTS), rows, words=('model', ))
+    for name, model in zip(unique_names(*zip(*models)), models):
+        _, recognizer, shape = build_model(model, point, cfg_options)
+        step = inference_step(recognizer.to(conditions.device), shape, point.batch_size,
+                              getattr(torch, point.dtype))
+        blocks = break_down(recognizer.backbone, step, conditions.device, conditions.rounds,
+                            conditions.warmup)
+        total = {part: sum(block[part] for block in blocks) for part in PARTS}
+        rows += [{'model': name, 'block': str(number),
+                  **{part: f'{1e3 * block[part]:.2f}' for part in PARTS}}
+                 for number, block in [*enumerate(blocks, 1), ('all', total)]]
+    return pd.DataFrame(rows)

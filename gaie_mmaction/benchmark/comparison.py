@@ -1,4 +1,4 @@
-"""What any set of models scores, costs and takes, a row each, as text."""
+"""Measure accuracy, cost, latency and memory of models, at one point or over a sweep."""
 import functools
 import platform
 from collections import Counter
@@ -6,123 +6,86 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmaction.models import BaseRecognizer
 from mmengine.config import Config
 
-from .complexity import Complexity, measure_complexity
-from .latency import Timing, time_in_turn
+from .accuracy import accuracy_or_reason, load_weights
+from .complexity import Complexity, build_recognizer, measure_complexity, view_shape
+from .latency import Timing, time_interleaved
 from .memory import peak_memory
-from .published import ACCURACIES, COSTS, marked
 from .steps import inference_step, training_step
-from .text_table import TextTable
 
-NOTHING = '-'
 DTYPES = {'float32': 'fp32', 'bfloat16': 'bf16'}
+Model = tuple[str, str | None]  # paths of config and checkpoint; None for random weights
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A model that is compared.
+class Point:
+    """What all models share at one point of a sweep; None leaves the config's value."""
+    batch_size: int = 1
+    dtype: str = 'float32'  # or 'bfloat16', by autocast
+    view: tuple[int | None, int | None, int | None] = (None, None, None)  # (T, H, W)
+    ratio: float | None = None  # token_keep_ratio of the reducers that have one
 
-    Attributes:
-        name (str): In the tables; different for each.
-        config (str): Path of its config.
-        checkpoint (str, optional): Path or URL.
-        cfg (Config): The config.
-        model (BaseRecognizer): On the device.
-        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
-        metrics (dict[str, float], optional): ``acc/top1`` ... in [0, 1]; None if not tested.
-            Defaults to None.
-    """
-    name: str
-    config: str
-    checkpoint: str | None
-    cfg: Config
-    model: BaseRecognizer
-    shape: tuple[int, ...]
-    metrics: dict[str, float] | None = None
+    def __str__(self) -> str:
+        frames, height, width = self.view
+        parts = [f'batch {self.batch_size}', self.dtype]
+        parts += [f'{frames} frames'] if frames else []
+        parts += [f'{height}x{width}'] if height else []
+        parts += [f'ratio {self.ratio:g}'] if self.ratio else []
+        return ', '.join(parts)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What times depend on besides the model.
-
-    Attributes:
-        device (torch.device): Where the models are.
-        dtype (str): ``'float32'`` or ``'bfloat16'`` (autocast).
-        batch_size (int): Clips in a step.
-        rounds (int): Counted rounds.
-        warmup (int): Rounds before them.
-        train (bool): Whether training steps are measured too.
-        update (bool): Whether the optimizer's step is in them. Defaults to True.
-    """
+    """How everything is measured."""
     device: torch.device
-    dtype: str
-    batch_size: int
-    rounds: int
-    warmup: int
-    train: bool
-    update: bool = True
+    rounds: int = 15
+    warmup: int = 2  # rounds that are not counted
+    train: str | None = None  # 'step': whole training steps too; 'gradients': without optimizer
+    compiled: bool = False  # backbones through torch.compile, as one graph
 
     def names(self) -> dict[str, str]:
-        """dict[str, str]: By name, what a table must say of them."""
+        """dict[str, str]: Hardware and versions, the constant columns of a csv."""
         on_gpu = self.device.type == 'cuda'
         name = torch.cuda.get_device_name(self.device) if on_gpu else f'CPU, {_cpu_name()}'
-        names = dict(device=name, dtype=self.dtype, batch=str(self.batch_size),
-                     threads=str(torch.get_num_threads()), rounds=str(self.rounds),
-                     python=platform.python_version(), torch=torch.__version__)
-        names.update({package: version(package) for package in ('mmaction2', 'mmengine')})
-        if on_gpu:
-            names['cuda'] = str(torch.version.cuda)
-        return names
-
-    def file_stem(self) -> str:
-        """str: As timm's result files: ``infer-fp32-cpu2-torch2.13``."""
-        batch = '' if self.batch_size == 1 else f'-batch{self.batch_size}'
-        return f'infer-{DTYPES[self.dtype]}{batch}-{self.machine()}'
+        return dict(device=name, threads=str(torch.get_num_threads()), rounds=str(self.rounds),
+                    python=platform.python_version(), torch=torch.__version__,
+                    **{package: version(package) for package in ('mmaction2', 'mmengine')},
+                    **(dict(cuda=str(torch.version.cuda)) if on_gpu else {}))
 
     def machine(self) -> str:
-        """str: Device and PyTorch for a file's name: ``cpu2-torch2.13``."""
+        """str: Device and PyTorch for a file name, as timm's: ``cpu2-torch2.13``."""
         where = f'cpu{torch.get_num_threads()}'
         if self.device.type == 'cuda':
-            name = torch.cuda.get_device_name(self.device).lower().replace('nvidia ', '')
-            where = name.replace(' ', '_')
+            where = self.names()['device'].lower().replace('nvidia ', '').replace(' ', '_')
         release = '.'.join(torch.__version__.split('.')[:2])
-        return f'{where}-torch{release}'
+        return f'{where}-torch{release}{"-compiled" if self.compiled else ""}'
 
 
 @dataclass(frozen=True)
-class Row:
-    """What was measured of one model.
-
-    Attributes:
-        complexity (Complexity): Of one view.
-        inference (Timing): Of a batch.
-        inference_memory (int): Bytes.
-        training (Timing, optional): Of a step; None if not measured.
-        training_memory (int, optional): Bytes.
-    """
+class Result:
+    """What was measured of one model at one point."""
+    name: str
+    config: str
+    checkpoint: str | None
+    point: Point
+    shape: tuple[int, ...]  # of one view, (C, T, H, W)
+    metrics: dict[str, float] | None  # acc/top1 ... in [0, 1]; None if not tested
+    note: str  # what the accuracy is of, or why there is none
     complexity: Complexity
     inference: Timing
-    inference_memory: int
+    inference_memory: int  # bytes
     training: Timing | None = None
     training_memory: int | None = None
 
 
-def different_names(paths: Sequence[str], checkpoints: Sequence[str | None]) -> list[str]:
-    """A short name for each model: the config's, and what tells it from the others.
-
-    Args:
-        paths (Sequence[str]): Configs.
-        checkpoints (Sequence[str or None]): Theirs.
-
-    Returns:
-        list[str]: Config's stem; if it occurs twice with the checkpoint's; if that does
-        too, with a number.
-    """
-    names = [Path(path).stem for path in paths]
+def unique_names(configs: Sequence[str], checkpoints: Sequence[str | None]) -> list[str]:
+    """Short names: the config's stem, with the checkpoint's or a number where that repeats."""
+    names = [Path(path).stem for path in configs]
     repeated = {name for name, times in Counter(names).items() if times > 1}
     names = [f'{name} ({Path(checkpoint).stem if checkpoint else "no checkpoint"})'
              if name in repeated else name for name, checkpoint in zip(names, checkpoints)]
@@ -131,182 +94,108 @@ def different_names(paths: Sequence[str], checkpoints: Sequence[str | None]) -> 
             for number, name in enumerate(names, 1)]
 
 
-def measure(entries: Sequence[Entry], conditions: Conditions,
-            say: Callable[[str], None]) -> list[Row]:
-    """Cost, memory and time of each model; times in turn.
+def build_model(model: Model, point: Point, cfg_options: dict | None = None
+                ) -> tuple[Config, BaseRecognizer, tuple[int, ...]]:
+    """Config, model and shape ``(C, T, H, W)`` of a view at a point.
+
+    Raises:
+        ValueError: If the backbone cannot be built at that size, or the checkpoint does not fit.
+    """
+    config, checkpoint = model
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(cfg_options or {})
+    backbone, shape = cfg.model.backbone, tuple(filter(None, point.view))
+    if 0 < len(shape) < 3:
+        shape = tuple(value or own for value, own in zip(point.view, view_shape(cfg)[1:]))
+    shape = view_shape(cfg, shape or None)
+    # the position table takes the point's size
+    for key, value in zip(('num_frames', 'img_size'), point.view):
+        if value and key in backbone:
+            backbone[key] = value
+    neck = backbone.get('neck')
+    if point.ratio and neck is not None and neck.get('token_keep_ratio') is not None:
+        neck.token_keep_ratio = point.ratio
+    recognizer = build_recognizer(cfg)
+    if checkpoint is not None:
+        load_weights(recognizer, checkpoint, config)
+    return cfg, recognizer, shape
+
+
+def compare(models: Sequence[Model], points: Sequence[Point], conditions: Conditions,
+            say: Callable[[str], None], *, ann_file: str | None = None,
+            cfg_options: dict | None = None, out: Path = Path('work_dirs/compare')
+            ) -> list[Result]:
+    """Measure all models at all points; at each point they take turns.
+
+    Accuracy is that of models with a checkpoint, in float32, on the labelled clips of the config
+    or of ``ann_file``, once per keep ratio; never at another view than the data pipeline's.
 
     Args:
-        entries (Sequence[Entry]): The models; all are held at once. With ``train`` their
-            weights change.
-        conditions (Conditions): How.
+        models (Sequence[tuple]): Config and checkpoint of each. All are held at once.
+        points (Sequence[Point]): Points of the sweep.
+        conditions (Conditions): How to measure.
         say (Callable): Gets a line about what comes next.
+        ann_file (str, optional): Annotation file instead of the test part's. Defaults to None.
+        cfg_options (dict, optional): Changes of every config. Defaults to None.
+        out (Path): Folder of the test logs. Defaults to ``work_dirs/compare``.
 
     Returns:
-        list[Row]: In the same order.
+        list[Result]: Point by point, in the order of the models.
+
+    Raises:
+        ValueError: If a model cannot be built, a checkpoint does not fit, or ``ann_file`` has no
+            labels.
     """
-    say('multiply-adds')
-    costs = [measure_complexity(entry.model, entry.shape) for entry in entries]
-    times, memory = _measure_steps(entries, conditions, _inference_of, 'inference', say)
-    if not conditions.train:
-        return list(map(Row, costs, times, memory))
-    return list(map(Row, costs, times, memory,
-                    *_measure_steps(entries, conditions, _training_of, 'training', say)))
+    names, results = unique_names(*zip(*models)), list[Result]()
+    tested: dict[tuple, tuple[dict[str, float] | None, str]] = {}
+    for number, point in enumerate(points, 1):
+        say(f'point {number} of {len(points)}: {point}')
+        built = {name: build_model(model, point, cfg_options)
+                 for name, model in zip(names, models)}
+        for (name, (cfg, model, _)), (_, checkpoint) in zip(built.items(), models):
+            if (name, point.view, point.ratio) not in tested:
+                tested[name, point.view, point.ratio] = accuracy_or_reason(
+                    name, cfg, checkpoint, point.view, ann_file, out, say)
+            model.to(conditions.device)
+            if conditions.compiled:
+                model.backbone.compile(fullgraph=True)
+        say('multiply-adds')
+        costs = [measure_complexity(model, shape) for _, model, shape in built.values()]
+        steps = [_measure_steps(built, point, conditions, train, say)
+                 for train in (False, True)[:1 + bool(conditions.train)]]
+        for k, (name, model) in enumerate(zip(names, models)):
+            measured: list[Any] = [column[k] for columns in steps for column in columns]
+            results.append(Result(name, *model, point, built[name][2],
+                                  *tested[name, point.view, point.ratio], costs[k], *measured))
+    return results
 
 
-def _measure_steps(entries: Sequence[Entry], conditions: Conditions,
-                   step_of: Callable[[Entry, Conditions], Callable[[], object]], what: str,
+def _measure_steps(built: dict[str, tuple], point: Point, conditions: Conditions, train: bool,
                    say: Callable[[str], None]) -> tuple[list[Timing], list[int]]:
+    dtype, what = getattr(torch, point.dtype), 'training' if train else 'inference'
+
+    def make(cfg: Config, model: BaseRecognizer, shape: tuple[int, ...]) -> Callable[[], object]:
+        if not train:
+            return inference_step(model, shape, point.batch_size, dtype)
+        return training_step(model, cfg, shape, point.batch_size, dtype,
+                             update=conditions.train == 'step')
+
     say(f'memory of {what}')
-    memory = [peak_memory(entry.model, functools.partial(step_of, entry, conditions))
-              for entry in entries]
-    say(f'{what}: {conditions.warmup} + {conditions.rounds} rounds of {len(entries)} models')
-    steps = {entry.name: step_of(entry, conditions) for entry in entries}
-    times = time_in_turn(steps, conditions.device, conditions.rounds, conditions.warmup)
-    return [times[entry.name] for entry in entries], memory
+    memory = [peak_memory(parts[1], functools.partial(make, *parts)) for parts in built.values()]
+    say(f'{what}: {conditions.warmup} + {conditions.rounds} rounds of {len(built)} models')
+    times = time_interleaved({name: make(*parts) for name, parts in built.items()},
+                             conditions.device, conditions.rounds, conditions.warmup)
+    return list(times.values()), memory
 
 
-def _inference_of(entry: Entry, conditions: Conditions) -> Callable:
-    return inference_step(entry.model, entry.shape, conditions.batch_size,
-                          getattr(torch, conditions.dtype))
+def baselines(results: Sequence[Result]) -> dict[Point, Result]:
+    """dict: The first model's result at each point, which all ratios are to."""
+    return {result.point: result for result in reversed(results)}
 
 
-def _training_of(entry: Entry, conditions: Conditions) -> Callable:
-    return training_step(entry.model, entry.cfg, entry.shape, conditions.batch_size,
-                         getattr(torch, conditions.dtype), conditions.update)
-
-
-def comparison_table(entries: Sequence[Entry], rows: Sequence[Row],
-                     conditions: Conditions) -> TextTable:
-    """One line a model.
-
-    Args:
-        entries (Sequence[Entry]): The models.
-        rows (Sequence[Row]): What :func:`measure` found.
-        conditions (Conditions): How.
-
-    Returns:
-        TextTable: The table.
-    """
-    lines = []
-    for entry, row in zip(entries, rows, strict=True):
-        cells = {'model': entry.name, 'view': 'x'.join(map(str, entry.shape[1:]))}
-        for column, key in (('Top-1 %', 'top1'), ('Top-5 %', 'top5'), ('mean class %', 'mean1')):
-            cells[column] = percent(entry.metrics, key)
-        cost = row.complexity
-        cells.update({
-            'params M': f'{cost.parameters / 1e6:.3f}',
-            'GMACs true': f'{cost.true_macs / 1e9:.3f}',
-            'GMACs paper': f'{cost.paper_macs / 1e9:.3f}',
-            'latency ms': f'{1e3 * row.inference.median:.2f}',
-            'IQR ms': _spread(row.inference),
-            'clips/s': f'{conditions.batch_size / row.inference.median:.2f}',
-            'speed': f'{row.inference.speed_over(rows[0].inference):.2f}x',
-            'peak MiB': f'{row.inference_memory / 2**20:.1f}'
-        })
-        start = rows[0].training
-        if row.training is not None and row.training_memory is not None and start is not None:
-            cells.update({
-                'train ms': f'{1e3 * row.training.median:.2f}',
-                'train IQR ms': _spread(row.training),
-                'train speed': f'{row.training.speed_over(start):.2f}x',
-                'train peak MiB': f'{row.training_memory / 2**20:.1f}'
-            })
-        lines.append(cells)
-    return TextTable('Comparison', tuple(lines[0]), [tuple(cells.values()) for cells in lines],
-                     words=('model', 'view'))
-
-
-def explanations(conditions: Conditions, remarks: Sequence[str]) -> list[str]:
-    """What stands above the table.
-
-    Args:
-        conditions (Conditions): How it was measured.
-        remarks (Sequence[str]): Further lines, on accuracy for example.
-
-    Returns:
-        list[str]: Lines.
-    """
-    names = conditions.names()
-    used = ' (autocast, weights in float32)' if conditions.dtype != 'float32' else ''
-    lines = [
-        f'device {names["device"]}; {names["dtype"]}{used}; batch {names["batch"]}; '
-        f'threads {names["threads"]}',
-        '; '.join(f'{key} {value}' for key, value in names.items()
-                  if key not in ('device', 'dtype', 'batch', 'threads', 'rounds')),
-        f'times: median and inter-quartile range (IQR) of {conditions.rounds} rounds, after '
-        f'{conditions.warmup} not counted; in each round every model runs once, in random order',
-        'latency: one batch, from normalised input to scores; speed: median over the rounds of the '
-        "first row's time by this row's, above 1 is faster",
-        'GMACs: one view; true = every multiply-add once, paper = as thop counts (no functional '
-        'qkv, no attention products)',
-        'peak: most bytes that tensors take together in PyTorch\'s allocator, weights included '
-        + ('(CUDA statistics)' if conditions.device.type == 'cuda' else '(profiler trace)')
-    ]
-    if conditions.train:
-        update = 'and optimizer step' if conditions.update else 'without the optimizer'
-        lines.append(f"train: the config's data preprocessor, loss, gradients, {update}, "
-                     'on random input, without hooks')
-    return lines + list(remarks)
-
-
-def published_tables(entries: Sequence[Entry], rows: Sequence[Row],
-                     conditions: Conditions) -> list[TextTable]:
-    """The paper's Tables 2 and 3, with what was measured here in columns of its own.
-
-    Args:
-        entries (Sequence[Entry]): The models; one is matched by its config's name.
-        rows (Sequence[Row]): What :func:`measure` found.
-        conditions (Conditions): How.
-
-    Returns:
-        list[TextTable]: Two tables; every published figure says so in its cell.
-    """
-    ours: dict[str, tuple[Entry, Row]] = {}
-    for entry, row in zip(entries, rows, strict=True):
-        ours.setdefault(Path(entry.config).stem, (entry, row))
-    accuracy = []
-    for known in ACCURACIES:
-        own = ours.get(known.config or '')
-        accuracy.append((known.system, known.modality, marked(known.top1),
-                         percent(own and own[0].metrics, 'top1'), known.source))
-    cost = []
-    for published in COSTS:
-        cells: tuple[str, ...] = (NOTHING, ) * 3
-        if published.config in ours:
-            row = ours[published.config][1]
-            cells = (f'{row.complexity.paper_macs / 1e9:.3f}',
-                     f'{row.complexity.true_macs / 1e9:.3f}', f'{1e3 * row.inference.median:.2f}')
-        cost.append((published.system, marked(published.gmacs), *cells[:2],
-                     marked(published.latency), cells[2], published.source))
-    words = ('system', 'modality', 'source of the published')
-    return [
-        TextTable('Table 2 of the GAIE paper, and figures from elsewhere: Top-1 on the test part '
-                  'of iMiGUE. Ours: on the clips named above',
-                  ('system', 'modality', 'published Top-1 %', 'our Top-1 %', words[-1]), accuracy,
-                  words),
-        TextTable('Table 3 of the GAIE paper: one view, latency on an RTX 4090. Ours: latency on '
-                  f'{conditions.names()["device"]}, batch {conditions.batch_size}',
-                  ('system', 'published GMACs', 'our GMACs paper', 'our GMACs true',
-                   'published latency ms', 'our latency ms', words[-1]), cost, words)
-    ]
-
-
-def percent(metrics: dict[str, float] | None, key: str) -> str:
-    """An accuracy as a cell.
-
-    Args:
-        metrics (dict[str, float], optional): With ``acc/<key>`` in [0, 1].
-        key (str): Which one.
-
-    Returns:
-        str: Percent, or ``-`` if there is none.
-    """
-    return NOTHING if metrics is None else f'{100 * metrics[f"acc/{key}"]:.2f}'
-
-
-def _spread(timing: Timing) -> str:
-    first, third = timing.quartiles
-    return f'{1e3 * (third - first):.2f}'
+def arithmetic_speed(result: Result, first: Result) -> float:
+    """Speed over the first model if time went by multiply-adds alone."""
+    return first.complexity.true_macs / result.complexity.true_macs
 
 
 def _cpu_name() -> str:

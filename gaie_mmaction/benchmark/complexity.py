@@ -16,7 +16,6 @@ import torch
 from mmaction.models import Recognizer2D
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.hooks import RemovableHandle
 
 REST = 'norms and others'
 PROJECTIONS = 'attention qkv and projection'
@@ -30,12 +29,11 @@ NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.Instance
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one view.
+    """Cost of one view ``(C, T, H, W)``.
 
     Attributes:
-        shape (tuple[int]): Input of one view, ``(C, T, H, W)``.
         true_macs (float): Multiply-adds, each counted once.
-        paper_macs (float): The same as ``thop`` counts them.
+        paper_macs (float): Multiply-adds as ``thop`` counts them.
         parameters (int): Number of parameters.
         true_groups (dict[str, float]): ``true_macs`` by module group.
         parameter_groups (dict[str, int]): ``parameters`` by module group.
@@ -49,16 +47,10 @@ class Complexity:
 
 
 def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> tuple[int, ...]:
-    """Shape of a batch of clips of one view each, as a recognizer takes it.
-
-    Args:
-        model (nn.Module): A recognizer.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
-        batch_size (int): B. Defaults to 1.
+    """Shape of a batch of clips of one view ``(C, T, H, W)`` each, as the recognizer takes it.
 
     Returns:
-        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a recognizer that
-        takes frames one by one.
+        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a ``Recognizer2D``.
     """
     if isinstance(model, Recognizer2D):
         channels, frames, *pixels = shape
@@ -67,17 +59,10 @@ def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> 
 
 
 def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
-    """Count one view, on a copy on ``'meta'``.
+    """Count one view ``(C, T, H, W)`` on a copy of the recognizer on ``'meta'``.
 
-    Nothing is computed there, and all devices give the same: the counter does not
-    know each of their attention kernels.
-
-    Args:
-        model (nn.Module): A recognizer; it stays as it is.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``; see :func:`input_shape`.
-
-    Returns:
-        Complexity: The counts.
+    Nothing is computed there, and the counts do not depend on the device, whose own attention
+    kernels ``FlopCounterMode`` may not know.
     """
     model = copy.deepcopy(model).to('meta').eval()
     inputs = torch.empty(input_shape(model, shape), device='meta')
@@ -122,21 +107,18 @@ class _ThopCounter:
     """Counts modules as ``thop`` does, by hooks; MMCV's wrapped layers included."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
         self.total = 0.
-        self.handles: list[RemovableHandle] = []
+        self.model = model
 
     def __enter__(self) -> None:
-        self.handles = [
-            module.register_forward_hook(self._count) for module in self.model.modules()
-            if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d, *NORMS))
-        ]
+        self.handles = [module.register_forward_hook(self._count)
+                        for module in self.model.modules()]
 
     def __exit__(self, *_: Any) -> None:
         for handle in self.handles:
             handle.remove()
 
-    def _count(self, module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+    def _count(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         if isinstance(module, nn.Linear):
             self.total += output.numel() * module.in_features
         elif isinstance(module, NORMS):

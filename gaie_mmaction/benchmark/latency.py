@@ -1,4 +1,4 @@
-"""Times of several models that all meet the same machine noise."""
+"""Time several models interleaved, so that all meet the same machine noise."""
 import random
 import statistics
 import time
@@ -10,11 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Timing:
-    """Times of one model.
-
-    Attributes:
-        seconds (tuple[float]): One for each round.
-    """
+    """Times of one model: seconds, one per round."""
     seconds: tuple[float, ...]
 
     @property
@@ -31,36 +27,32 @@ class Timing:
         return first, third
 
     def speed_over(self, other: 'Timing') -> float:
-        """Median over the rounds of the other's time by this one's: above 1 = this one is faster.
+        """Median over the rounds of the other's time by this one's; above 1 is faster.
 
-        Args:
-            other (Timing): Of the same rounds.
-
-        Returns:
-            float: Positive. What slows a whole round down cancels out of it.
+        What slows down a whole round cancels out. Both need the same rounds.
         """
         return statistics.median(
             theirs / own for theirs, own in zip(other.seconds, self.seconds, strict=True))
 
 
-def time_in_turn(steps: dict[str, Callable[[], object]],
+def time_interleaved(steps: dict[str, Callable[[], object]],
                  device: torch.device,
                  rounds: int = 15,
                  warmup: int = 2,
                  seed: int = 0,
                  clock: Callable[[], float] = time.perf_counter) -> dict[str, Timing]:
-    """Time one run of each model in each round, in a new random order each time.
+    """Run each step once per round, in a new random order each time.
 
     Args:
-        steps (dict[str, Callable]): By model, what is timed.
-        device (torch.device): Where they run; a GPU is waited for.
+        steps (dict[str, Callable]): What is timed, by name.
+        device (torch.device): Where the steps run; a GPU is synchronized.
         rounds (int): Counted rounds, at least 1. Defaults to 15.
         warmup (int): Rounds before them. Defaults to 2.
-        seed (int): Of the orders. Defaults to 0.
-        clock (Callable): Gives seconds. Defaults to ``time.perf_counter``.
+        seed (int): Seed of the orders. Defaults to 0.
+        clock (Callable): Returns seconds. Defaults to ``time.perf_counter``.
 
     Returns:
-        dict[str, Timing]: By model.
+        dict[str, Timing]: By name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     order, draw = list(steps), random.Random(seed)
@@ -77,6 +69,6 @@ def time_in_turn(steps: dict[str, Callable[[], object]],
 
 
 def wait_for(device: torch.device) -> None:
-    """Return when a GPU has done all it was given; at once on a CPU."""
+    """Wait until a GPU has finished its queue; return at once on a CPU."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)

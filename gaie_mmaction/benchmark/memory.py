@@ -1,4 +1,4 @@
-"""Peak memory of a step, by the same definition on CPU and GPU: what PyTorch's allocator holds."""
+"""Peak memory of a step, defined alike on CPU and GPU: what PyTorch's allocator holds."""
 import json
 import os
 import tempfile
@@ -12,18 +12,18 @@ from torch.profiler import ProfilerActivity, profile
 
 # the profiler's note of each start and stop is for tracers; read at the first profile
 os.environ.setdefault('KINETO_LOG_LEVEL', '6')
-RUNS = 2  # optimizers make their state in the first step, and hold it from then on
+RUNS = 2  # optimizers allocate their state in the first step
 
 
 def peak_memory(model: nn.Module, make_step: Callable[[], Callable]) -> int:
-    """Most bytes that a model's tensors take together while it makes a step.
+    """Most bytes that all tensors of a step hold together.
 
-    Weights, input, activations, gradients, optimizer state and what operators allocate
-    inside. Not in it: Python, the libraries' code, and memory that they get past PyTorch.
+    These are weights, input, activations, gradients, optimizer state and the operators' own
+    buffers; not Python, libraries, and memory that they get past PyTorch.
 
     Args:
-        model (nn.Module): With its weights, on the device that is measured.
-        make_step (Callable): Makes the step, with its input and optimizer, anew.
+        model (nn.Module): On the device that is measured.
+        make_step (Callable): Makes a fresh step, with its input and optimizer.
 
     Returns:
         int: Bytes.

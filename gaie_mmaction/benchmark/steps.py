@@ -13,14 +13,13 @@ from .complexity import input_shape
 
 def inference_step(model: nn.Module, shape: Sequence[int], batch_size: int,
                    dtype: torch.dtype) -> Callable[[], torch.Tensor]:
-    """Scores of a batch, from normalised input on.
+    """Forward pass from normalised input to scores, in evaluation mode.
 
     Args:
         model (nn.Module): A recognizer.
         shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
         batch_size (int): Clips, of one view each.
-        dtype (torch.dtype): ``float32``, or what autocast computes in; the weights stay as
-            they are.
+        dtype (torch.dtype): ``float32``, or what autocast computes in.
 
     Returns:
         Callable: Runs the step.
@@ -39,10 +38,10 @@ def inference_step(model: nn.Module, shape: Sequence[int], batch_size: int,
 
 def training_step(model: BaseRecognizer, cfg: Config, shape: Sequence[int], batch_size: int,
                   dtype: torch.dtype, update: bool = True) -> Callable[[], None]:
-    """What mmengine's training loop does with a batch, without hooks and loading.
+    """One iteration of mmengine's training loop, without hooks and data loading.
 
-    That is the data preprocessor, the config's loss, its gradients and a step of the
-    config's optimizer. It changes the weights.
+    That is the data preprocessor, the config's loss, its gradients and a step of the config's
+    optimizer. It changes the weights.
 
     Args:
         model (BaseRecognizer): A recognizer.
@@ -50,8 +49,8 @@ def training_step(model: BaseRecognizer, cfg: Config, shape: Sequence[int], batc
         shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
         batch_size (int): Clips, of one view each.
         dtype (torch.dtype): ``float32``, or what autocast computes in.
-        update (bool): Whether the optimizer changes the weights; without it there is no
-            optimizer state, and the gradients are dropped. Defaults to True.
+        update (bool): Whether the optimizer steps; if not, it has no state and gradients are
+            dropped. Defaults to True.
 
     Returns:
         Callable: Runs the step.

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
-from ..benchmark.latency import time_in_turn
-from ..benchmark.text_table import TextTable
+from ..benchmark.latency import time_interleaved
 from .formats import FORMATS
 from .traceable import reference_outputs
 from .verification import compare
 
 
 def verify_files(model: nn.Module, paths: dict[str, Path], frames: np.ndarray,
-                 tolerance: float = 1e-4) -> tuple[TextTable, bool]:
+                 tolerance: float = 1e-4) -> tuple[pd.DataFrame, bool]:
     """Compare exported files, by key of :data:`FORMATS`, with PyTorch in float32.
 
     Returns:
@@ -31,24 +31,20 @@ def verify_files(model: nn.Module, paths: dict[str, Path], frames: np.ndarray,
             ' '.join(f'{100 * share:.2f}' for share in found.kept_agreement) or '-',
             'yes' if found.same_top1 else 'no',
             verdict if FORMATS[name].accepts(found, tolerance) else 'DIFFERS'))
-    words = ('format', 'same kept tokens %', 'same top-1', 'verdict')
-    columns = ('format', 'max difference', 'max score', *words[1:])
-    table = TextTable(
-        f'Against PyTorch in float32, tolerance {tolerance:g}', columns, rows, words)
+    table = pd.DataFrame(rows, columns=['format', 'max difference', 'max score',
+                                        'same kept tokens %', 'same top-1', 'verdict'])
     return table, not any('DIFFERS' in row for row in rows)
 
 
 def time_files(model: nn.Module, paths: dict[str, Path], frames: np.ndarray,
-               rounds: int = 7) -> TextTable:
+               rounds: int = 7) -> pd.DataFrame:
     """Time PyTorch and exported files on the CPU, interleaved."""
     steps: dict[str, Callable[[], object]] = {
         'PyTorch': lambda: reference_outputs(model, frames)}
     for name, path in paths.items():
         steps[name] = functools.partial(FORMATS[name].load(path), frames)
-    timings = time_in_turn(steps, torch.device('cpu'), rounds=rounds)
+    timings = time_interleaved(steps, torch.device('cpu'), rounds=rounds)
     rows = [(name, f'{1e3 * timing.median:.1f}',
              f'{1e3 * (timing.quartiles[1] - timing.quartiles[0]):.1f}',
              f'{timing.speed_over(timings["PyTorch"]):.2f}x') for name, timing in timings.items()]
-    return TextTable(
-        f'CPU, {torch.get_num_threads()} threads, batch {len(frames)}, medians of {rounds} '
-        'interleaved rounds', ('format', 'ms', 'IQR ms', 'speed'), rows, ('format', ))
+    return pd.DataFrame(rows, columns=['format', 'ms', 'IQR ms', 'speed'])

@@ -135,8 +135,8 @@ def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, name:
     except (*DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in ERRORS_OF_ONE_ENTRY:
             raise ReleaseError(
-                f'{archive} cannot be unpacked to {archive.with_suffix("")}: {error.strerror}. Mend '
-                'it and run again, or give a folder that you can write to, with links to the '
+                f'{archive} cannot be unpacked to {archive.with_suffix("")}: {error.strerror}. '
+                'Mend it and run again, or give a folder that you can write to, with links to the '
                 'zips') from error
         report.add(REFUSED, name, f'{entry.filename} is damaged ({error}) and was left out: fetch '
                    'the zip again')

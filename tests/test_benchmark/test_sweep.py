@@ -8,6 +8,7 @@ from pathlib import Path
 import benchmark
 import pytest
 import torch
+from gaie_mmaction.benchmark.sweep import Measured, Point, build_entry
 from mmengine.config import Config
 
 from gaie_mmaction.benchmark import (
@@ -24,7 +25,6 @@ from gaie_mmaction.benchmark import (
 from gaie_mmaction.benchmark.breakdown import PARTS
 from gaie_mmaction.benchmark.comparison import Row
 from gaie_mmaction.benchmark.complexity import Complexity
-from gaie_mmaction.benchmark.sweep import Measured, Point, build_entry
 from gaie_mmaction.models import GAIEVisionTransformer
 
 ROOT = Path(__file__).parents[2]

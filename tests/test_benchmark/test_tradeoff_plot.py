@@ -1,13 +1,13 @@
 """Names in the picture."""
 import numpy as np
 import pytest
+from gaie_mmaction.benchmark.tradeoff_plot import place_names
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
 from gaie_mmaction.benchmark import draw_tradeoff
-from gaie_mmaction.benchmark.tradeoff_plot import place_names
 
 
 @pytest.mark.parametrize('spread', [0., .01, 1.])

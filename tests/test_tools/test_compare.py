@@ -23,8 +23,8 @@ from gaie_mmaction.benchmark import (
     Timing,
     build_recognizer,
     comparison_table,
-    different_names,
     published_tables,
+    unique_names,
 )
 from gaie_mmaction.benchmark.comparison import Row
 from gaie_mmaction.benchmark.complexity import Complexity
@@ -227,10 +227,10 @@ def test_published_rows_name_configs_that_are_there():
         assert row.config is None or (ROOT / f'configs/{row.config}.py').is_file()
 
 
-def test_different_names():
-    assert different_names(['a/x.py', 'y.py', 'b/x.py'], [None, None, 'w/e1.pth']) == [
+def test_unique_names():
+    assert unique_names(['a/x.py', 'y.py', 'b/x.py'], [None, None, 'w/e1.pth']) == [
         'x (no checkpoint)', 'y', 'x (e1)']
-    assert different_names(['x.py', 'x.py'], ['a/e1.pth', 'b/e1.pth']) == ['x (e1) #1', 'x (e1) #2']
+    assert unique_names(['x.py', 'x.py'], ['a/e1.pth', 'b/e1.pth']) == ['x (e1) #1', 'x (e1) #2']
 
 
 def test_without_training_in_bfloat16(folder, tmp_path, capsys):

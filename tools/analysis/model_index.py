@@ -15,16 +15,20 @@ HEAD = ('# FLOPs are multiply-adds of one view, each once; they and the paramete
 
 
 def measured(config: Path) -> dict:
-    """What the index says of a config: multiply-adds of one view, and parameters."""
+    """The index's metadata of a config: multiply-adds of one view, and parameters."""
     cfg = Config.fromfile(config)
     cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
     return {'FLOPs': int(cost.true_macs), 'Parameters': cost.parameters}
 
 
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument('--write', action='store_true', help='update the file')
+    return parser.parse_args()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--write', action='store_true', help='bring the file up to date')
-    args = parser.parse_args()
+    args = parse_args()
     index = yaml.safe_load(INDEX.read_text(encoding='utf-8'))
     different = []
     for model in index['Models']:
@@ -39,7 +43,7 @@ def main() -> None:
             part.write_text(HEAD + yaml.safe_dump(index, sort_keys=False, width=100),
                             encoding='utf-8')
     elif different:
-        sys.exit(f'{INDEX.name} says otherwise of {", ".join(different)}: run this with --write')
+        sys.exit(f'{INDEX.name} differs for {", ".join(different)}: run this with --write')
 
 
 if __name__ == '__main__':

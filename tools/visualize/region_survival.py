@@ -20,7 +20,7 @@ from gaie_mmaction.apis.region_survival import (
     read_regions,
     summarize_survival,
 )
-from gaie_mmaction.benchmark.text_table import TextTable
+from gaie_mmaction.benchmark import print_table, write_csv
 from gaie_mmaction.datasets.video_file import VideoReadError
 
 
@@ -63,11 +63,8 @@ def main() -> None:
     if not seen:
         sys.exit('no clip is left')
     summary = summarize_survival(found)
-    table = TextTable(f'Tokens of the moving region that are kept, {seen} clips',
-                      tuple(summary.columns), summary.to_numpy().tolist(),
-                      ('reducer', '95 % interval'))
-    table.print(Console())
-    table.write_csv(out.with_suffix('.csv'))
+    print_table(summary, f'Tokens of the moving region that are kept, {seen} clips', Console())
+    write_csv(summary, out.with_suffix('.csv'))
     draw_survival(found, find_class_names({}, cfg, cfg.model.cls_head.num_classes).names, out)
     print(f'Written: {out} and {out.with_suffix(".csv")}')
 

@@ -1,4 +1,0 @@
-# How much: 30 % of the tokens stay in each of the three blocks.
-_base_ = '../demo/gaie_demo.py'
-
-model = dict(backbone=dict(neck=dict(token_keep_ratio=0.3)))

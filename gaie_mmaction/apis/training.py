@@ -1,0 +1,108 @@
+"""Train and test configs through MMAction2's own scripts, as ``mim`` starts them."""
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+console = Console()
+LAST_LINES = 12  # of a log, quoted in the error
+
+
+def last_checkpoint(work_dir: str | Path) -> Path | None:
+    """Path of the checkpoint that ``--resume`` takes; None if there is none yet."""
+    pointer = Path(work_dir) / 'last_checkpoint'
+    return Path(pointer.read_text(encoding='utf-8').strip()) if pointer.exists() else None
+
+
+def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', resume: bool = False,
+          options: Sequence[str] = (), threads: int | None = None,
+          log: Path | None = None) -> Path:
+    """Train a config in a process of its own.
+
+    Args:
+        config (str or Path): Path of the config.
+        work_dir (str or Path): Folder of logs and checkpoints.
+        device (str): ``'cpu'``, ``'cuda'`` or ``'cuda:N'``. Defaults to ``'cpu'``.
+        resume (bool): Continue from the last checkpoint in ``work_dir`` if there is one.
+            Defaults to False.
+        options (Sequence[str]): ``KEY=VALUE`` changes of the config. Defaults to ().
+        threads (int, optional): CPU threads. Defaults to half of the cores.
+        log (Path, optional): File for the output. Defaults to None, the terminal.
+
+    Returns:
+        Path: The last checkpoint.
+
+    Raises:
+        ChildProcessError: If the training fails.
+    """
+    arguments = ['--work-dir', str(work_dir)]
+    # MMAction2 drops load_from on --resume, also where it finds no checkpoint to resume from
+    if resume and last_checkpoint(work_dir):
+        arguments.append('--resume')
+    _run_mim('train', config, arguments, device, options, threads, log)
+    checkpoint = last_checkpoint(work_dir)
+    if checkpoint is None:
+        raise ChildProcessError(f'the training of {config} left no checkpoint in {work_dir}: '
+                                'default_hooks.checkpoint of the config must save the last epoch')
+    return checkpoint
+
+
+def test(config: str | Path, checkpoint: str | Path, work_dir: str | Path, *, device: str = 'cpu',
+         options: Sequence[str] = (), dump: str | Path | None = None) -> None:
+    """Test a checkpoint in a process of its own; arguments as for :func:`train`.
+
+    Args:
+        config (str or Path): Path of the config.
+        checkpoint (str or Path): Path or URL.
+        work_dir (str or Path): Folder of the log.
+        device (str): Defaults to ``'cpu'``.
+        options (Sequence[str]): Defaults to ().
+        dump (str or Path, optional): Pickle of the scores. Defaults to None.
+
+    Raises:
+        ChildProcessError: If the test fails.
+    """
+    arguments = ['--checkpoint', str(checkpoint), '--work-dir', str(work_dir)]
+    _run_mim('test', config, arguments + (['--dump', str(dump)] if dump else []), device, options)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # not pytest's
+
+
+def device_environment(device: str) -> dict[str, str]:
+    """The environment in which a process sees this device alone, as ``cuda:0``, or no GPU."""
+    kind, _, index = device.partition(':')
+    if kind == 'cpu':
+        return dict(CUDA_VISIBLE_DEVICES='')
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if not visible:
+        return dict(CUDA_VISIBLE_DEVICES=index or '0')
+    try:
+        return dict(CUDA_VISIBLE_DEVICES=visible.split(',')[int(index or 0)])
+    except IndexError:
+        raise ValueError(f'device {device} is not among CUDA_VISIBLE_DEVICES={visible}') from None
+
+
+def _run_mim(script: str, config: str | Path, arguments: list[str], device: str,
+             options: Sequence[str], threads: int | None = None, log: Path | None = None) -> None:
+    command = ['mim', script, 'mmaction', str(config), '--gpus', str(int(device != 'cpu')),
+               *arguments, *(['--cfg-options', *options] if options else [])]
+    # the other half of the cores is for the loaders: with more threads than cores, both crawl
+    threads = threads or max(1, (os.cpu_count() or 1) // 2)
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), **device_environment(device))
+    if log is None:
+        console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
+        status = subprocess.run([sys.executable, '-m', *command], env=environment).returncode
+        where = 'see the messages above'
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, 'w', encoding='utf-8') as file:
+            status = subprocess.run([sys.executable, '-m', *command], env=environment,
+                                    stdout=file, stderr=subprocess.STDOUT).returncode
+        lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+        where = '\n'.join([f'the end of {log}:', *lines[-LAST_LINES:]])
+    if status:
+        raise ChildProcessError(f'mim {script} failed for {config}; {where}')

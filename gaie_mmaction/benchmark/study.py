@@ -1,0 +1,245 @@
+"""Train and test the arms of a study alike, resumably, one row of a csv per run.
+
+A study is a config with ``study.budgets``: budget -> arm -> what the arm changes in the config.
+Its plain ViT is trained first; these are the starting weights of all arms.
+"""
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import torch
+from mmengine.config import Config
+from rich.progress import track
+
+from ..apis.training import device_environment, last_checkpoint, train
+from ..synthetic.dataset import draw_dataset
+from ..utils.files import atomic_file
+from .accuracy import load_weights, measure_accuracy
+from .complexity import build_recognizer, measure_complexity
+from .study_clips import NEVER_TESTED, DecodedClips, read_clips
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS, EMBEDDED = ROOT / 'configs' / 'study', ROOT / 'data' / 'study'
+# options of the synthetic dataset
+HARD: dict = dict(difficulty='hard', subjects=dict(train=28, validate=2, test=16))
+FULL = ('full', 'plain ViT')  # budget and arm of the reference
+START, FINETUNED = 'start', 'finetuned'
+RUN = ['budget', 'arm', 'training', 'seed', 'fold']  # columns that name a run
+# top1 in [0, 1]; gmacs true, per view, of the model as it was tested
+COLUMNS = [*RUN, 'clips', 'gmacs', 'top1']
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where the parts of a study are."""
+    config: Path
+    frames: Path  # see study_clips
+    clips: Path
+    work_dir: Path
+    device: str = 'cpu'
+    pretrained: 'Study | None' = None  # its starting weights are where the backbones begin
+
+    @property
+    def folds(self) -> list[int]:
+        """list[int]: The folds that are tested."""
+        return sorted(set(pd.read_csv(self.clips).fold) - {NEVER_TESTED})
+
+    def run_dir(self, name: str, seed: int, fold: int) -> Path:
+        """Path: Folder of a training; ``'start'`` is that of the starting weights."""
+        return self.work_dir / f'{name}-fold{fold}-seed{seed}'.replace(' ', '_')
+
+    def start_checkpoint(self, seed: int, fold: int) -> Path | None:
+        """Path: The starting weights; None if they are not trained."""
+        return last_checkpoint(self.run_dir('start', seed, fold))
+
+
+def open_study(config: Path, data: Path, work_dir: Path, device: str = 'cpu') -> Study:
+    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one."""
+    cfg, pretrained = Config.fromfile(config), None
+    if name := cfg.study.get('pretrained'):
+        draw_dataset(EMBEDDED, **HARD)
+        pretrained = open_study(CONFIGS / f'{name}.py', EMBEDDED, work_dir.with_name(name), device)
+    clips = read_clips(cfg, data, work_dir)
+    return Study(config, clips.with_suffix('.npy'), clips, work_dir, device, pretrained)
+
+
+def arms_of(cfg: Config) -> list[tuple[str, str]]:
+    """(budget, arm) of the whole study."""
+    return [(budget, arm) for budget, arms in cfg.study.budgets.items() for arm in arms]
+
+
+def arms_put_in(cfg: Config) -> list[tuple[str, str]]:
+    """(budget, arm) of the arms that need no finetuning: no hook changes them in training."""
+    return [(budget, arm) for budget, arm in arms_of(cfg)
+            if (budget, arm) != FULL and 'custom_hooks' not in cfg.study.budgets[budget][arm]]
+
+
+def arm_config(cfg: Config, budget: str, arm: str) -> Config:
+    """The study's config with an arm's changes."""
+    own = Config(cfg.to_dict())
+    own.merge_from_dict(own.study.budgets[budget][arm])
+    return own
+
+
+def run_config(cfg: Config, study: Study, seed: int, fold: int,
+               load_from: Path | None = None) -> Config:
+    """A whole config for MMAction2's scripts, on the clips of one fold."""
+    own = Config({key: value for key, value in cfg.to_dict().items() if key != 'study'})
+    for part in ('train', 'test'):
+        own[f'{part}_dataloader'].dataset = dict(
+            type='DecodedClips', frames=str(study.frames), clips=str(study.clips), fold=fold,
+            part=part, pipeline=own[f'{part}_pipeline'])
+    own.val_dataloader = own.val_cfg = own.val_evaluator = None
+    own.test_evaluator = dict(type='AccMetric')
+    own.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=cfg.train_cfg.max_epochs)
+    # a run that was stopped begins again, so that it draws the same augmentation
+    own.default_hooks.checkpoint.update(interval=cfg.train_cfg.max_epochs, save_optimizer=False)
+    own.custom_imports.imports = [*own.custom_imports.imports, DecodedClips.__module__]
+    own.randomness, own.load_from = dict(seed=seed), load_from and str(load_from)
+    return own
+
+
+def train_run(study: Study, cfg: Config, run_dir: Path) -> Path:
+    """Train a run, unless it is trained already; returns its checkpoint.
+
+    Raises:
+        ValueError: If the folder holds a run of another config.
+        ChildProcessError: If the training fails.
+    """
+    path, text = run_dir / 'run.py', cfg.pretty_text
+    if path.exists() and path.read_text(encoding='utf-8') != text:
+        raise ValueError(f'{run_dir} was trained with another state of {study.config}: move the '
+                         'folder away')
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding='utf-8')
+    # the number of threads changes the last digits; the worker sees its own GPU alone, as cuda:0
+    return train(path, run_dir, device=study.device.split(':')[0], resume=True, threads=1,
+                 log=run_dir / 'train.log')
+
+
+def test_run(study: Study, cfg: Config, checkpoint: Path,
+             run: tuple[str, str, str, int, int]) -> Row:
+    """Test a checkpoint; returns the row of the csv."""
+    metrics = measure_accuracy(cfg, str(checkpoint), str(checkpoint.parent / 'test'), 'AccMetric')
+    assert metrics is not None  # all clips are labelled
+    model = build_recognizer(cfg)
+    load_weights(model, str(checkpoint), str(study.config))  # of DiffRate, with learnt counts
+    sizes = cfg.model.backbone
+    cost = measure_complexity(model, (3, sizes.num_frames, sizes.img_size, sizes.img_size))
+    num_clips = int((pd.read_csv(study.clips).fold == run[-1]).sum())
+    return dict(zip(COLUMNS, (*run, num_clips, round(cost.true_macs / 1e9, 6),
+                              round(float(metrics['acc/top1']), 6))))
+
+
+test_run.__test__ = False  # type: ignore[attr-defined]  # not pytest's
+
+
+def train_start(study: Study, seed: int, fold: int, put_in: bool = True) -> list[Row]:
+    """Train the plain ViT; test it as it is and, with ``put_in``, with each reducer put in."""
+    base = Config.fromfile(study.config)
+    start = Config(base.to_dict())
+    start.merge_from_dict(base.study.start)
+    if study.pretrained:
+        start.model.backbone.pretrained = str(study.pretrained.start_checkpoint(seed, 0))
+    cfg = run_config(start, study, seed, fold)
+    checkpoint = train_run(study, cfg, study.run_dir('start', seed, fold))
+    rows = [test_run(study, cfg, checkpoint, (*FULL, START, seed, fold))]
+    for arm in arms_put_in(base) if put_in else ():
+        cfg = run_config(arm_config(base, *arm), study, seed, fold)
+        rows.append(test_run(study, cfg, checkpoint, (*arm, START, seed, fold)))
+    return rows
+
+
+def finetune(study: Study, budget: str, arm: str, seed: int, fold: int) -> list[Row]:
+    """Finetune one arm from the starting weights of its seed and fold, and test it."""
+    cfg = run_config(arm_config(Config.fromfile(study.config), budget, arm), study, seed, fold,
+                     study.start_checkpoint(seed, fold))
+    checkpoint = train_run(study, cfg, study.run_dir(f'{budget}-{arm}', seed, fold))
+    return [test_run(study, cfg, checkpoint, (budget, arm, FINETUNED, seed, fold))]
+
+
+def choose_fold(study: Study, fold: int) -> list[Row]:
+    """The plain ViT on a fold of ``chosen_on``, trained on the others of them; nothing is kept.
+
+    No clip of another fold is read. Seed 0, as starting weights and finetuned.
+    """
+    rows = pd.read_csv(study.clips)
+    with TemporaryDirectory() as folder:
+        own = replace(study, clips=Path(folder, 'clips.csv'), work_dir=Path(folder))
+        rows[rows.fold.isin(Config.fromfile(study.config).study.chosen_on)].to_csv(
+            own.clips, index=False)
+        return [*train_start(own, 0, fold, put_in=False), *finetune(own, *FULL, 0, fold)]
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Rows of a study's csv; none if there is no file yet."""
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(path, dtype=dict(budget=str), float_precision='round_trip')
+
+
+def append_rows(path: Path, rows: list[Row]) -> None:
+    """Add rows to a study's csv, all or none; a repeated run replaces its rows."""
+    table = pd.DataFrame([*read_rows(path).to_dict('records'), *rows])
+    with atomic_file(path, durable=True) as partial:
+        table.drop_duplicates(RUN, keep='last').to_csv(partial, index=False, lineterminator='\n')
+
+
+def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
+    """(seed, fold) of the starting weights that lack their checkpoint or rows of the csv."""
+    cfg, done = Config.fromfile(study.config), set(rows[RUN].itertuples(index=False, name=None))
+    return [(seed, fold) for seed in range(cfg.study.seeds) for fold in study.folds
+            if study.start_checkpoint(seed, fold) is None
+            or any((*arm, START, seed, fold) not in done for arm in (FULL, *arms_put_in(cfg)))]
+
+
+def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:
+    """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
+    cfg, done = Config.fromfile(study.config), set(rows[RUN].itertuples(index=False, name=None))
+    return [(budget, arm, seed, fold) for budget, arms in cfg.study.budgets.items()
+            for seed in range(cfg.study.seeds) for fold in study.folds for arm in arms
+            if (budget, arm, FINETUNED, seed, fold) not in done]
+
+
+def run_study(study: Study, table: Path, workers: int) -> None:
+    """Run what the csv lacks; each run adds its rows at once."""
+    pretrain(study, Config.fromfile(study.config).study.seeds, workers)
+    run_jobs(train_start, missing_starts(study, read_rows(table)), study, workers, table)
+    run_jobs(finetune, missing_arms(study, read_rows(table)), study, workers, table)
+
+
+def pretrain(study: Study, seeds: int, workers: int) -> None:
+    """Train what the starting weights begin with, where it is missing."""
+    if other := study.pretrained:
+        run_jobs(train_start, [(seed, 0, False) for seed in range(seeds)
+                               if other.start_checkpoint(seed, 0) is None], other, workers)
+
+
+def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Study, workers: int,
+             table: Path | None = None) -> list[Row]:
+    """Run jobs of a study side by side; rows go into the csv as they come."""
+    rows = []
+    with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _start_worker,
+                             (study.device, )) as pool:
+        futures = [pool.submit(what, study, *job) for job in jobs]
+        try:
+            for future in track(as_completed(futures), what.__name__, len(jobs)):
+                rows += future.result()
+                if table:
+                    append_rows(table, future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return rows
+
+
+def _start_worker(device: str) -> None:
+    os.environ.update(device_environment(device))
+    torch.set_num_threads(1)

@@ -1,0 +1,107 @@
+"""The clips of a study: decoded once into an array, which all runs map into memory."""
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mmaction.registry import DATASETS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from rich.progress import track
+from torch.utils.data import Dataset
+
+from ..datasets import IMiGUEDataset
+from ..utils.files import atomic_file
+
+NEVER_TESTED = -1  # fold of such clips
+
+
+@DATASETS.register_module()
+class DecodedClips(Dataset):
+    """The clips of one part of a fold, through the rest of a pipeline.
+
+    Args:
+        frames (str): Path of an array ``(clips, T, H, W, 3)`` uint8.
+        clips (str): Path of a csv: place in the array, label and fold of each clip. All clips of
+            other folds are training clips.
+        fold (int): Which fold.
+        part (str): ``'train'`` or ``'test'``.
+        pipeline (list[dict]): Transforms of decoded frames.
+    """
+
+    metainfo: dict = {}
+
+    def __init__(self, frames: str, clips: str, fold: int, part: str,
+                 pipeline: list[dict]) -> None:
+        rows = pd.read_csv(clips)
+        self.rows = rows[(rows.fold == fold) == (part == 'test')]
+        self.frames = np.load(frames, mmap_mode='r')
+        self.pipeline = Compose(pipeline)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict:
+        row = self.rows.iloc[index]
+        frames = np.array(self.frames[row.place])  # a copy, as Flip writes into the frames
+        # all frames as they are, or for a transform that samples among them
+        return self.pipeline(dict(
+            imgs=list(frames), img_shape=frames.shape[1:3], clip_len=len(frames), num_clips=1,
+            array=frames, total_frames=len(frames), start_index=0, modality='RGB',
+            label=int(row.label)))
+
+
+def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
+    """Decode all clips of a study, unless an earlier run has decoded the same files.
+
+    Args:
+        cfg (Config): With ``stored_pipeline``.
+        data (Path): A prepared dataset, or a folder with ``labels.csv``.
+        work_dir (Path): Folder of the decoded clips.
+
+    Returns:
+        Path: The csv for :class:`DecodedClips`; the frames are beside it as ``.npy``.
+    """
+    init_default_scope('mmaction')
+    read = _read_footage if (data / 'labels.csv').exists() else _read_prepared
+    datasets, folds = read(cfg, data, work_dir)
+    infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
+    rows = pd.DataFrame(dict(place=range(len(infos)), label=[info['label'] for info in infos],
+                             fold=folds))
+    files = {info['filename']: os.stat(info['filename']) for info in infos}
+    key = json.dumps([str(cfg.stored_pipeline), rows.to_csv(),
+                      [(info['clip_id'], info['start_frame']) for info in infos],
+                      [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]])
+    path = work_dir / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.csv'
+    if not path.exists():
+        samples = (dataset[k]['imgs'] for dataset in datasets for k in range(len(dataset)))
+        frames = np.stack([np.stack(clip) for clip in track(samples, 'decoding', len(infos))])
+        with atomic_file(path.with_suffix('.npy')) as partial, open(partial, 'wb') as file:
+            np.save(file, frames)
+        with atomic_file(path) as partial:
+            rows.to_csv(partial, index=False)
+    return path
+
+
+def _read_prepared(cfg: Config, data: Path, _: Path) -> tuple[list[IMiGUEDataset], list[int]]:
+    """A prepared dataset has one fold, whose subjects are unseen."""
+    train, test = (
+        IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
+                      pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv'))
+    return [train, test], [NEVER_TESTED] * len(train) + [0] * len(test)
+
+
+def _read_footage(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], list[int]]:
+    """Real footage: ``labels.csv`` has the path, label, label_id and fold of each clip."""
+    rows = pd.read_csv(data / 'labels.csv')
+    rows = rows[rows.label != 'unclassified']
+    ann_file = work_dir / 'clips.txt'
+    with atomic_file(ann_file) as partial:
+        rows[['path', 'label_id']].to_csv(partial, sep=' ', header=False, index=False)
+    classes = rows.sort_values('label_id').label.unique().tolist()
+    dataset = IMiGUEDataset(ann_file=str(ann_file), data_prefix=dict(video=str(data)),
+                            metainfo=dict(classes=classes), pipeline=cfg.stored_pipeline)
+    return [dataset], rows.fold.tolist()

@@ -1,0 +1,168 @@
+"""Tables and picture of a study, from the rows of its csv."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from ..utils.files import atomic_file
+from .study import FINETUNED, FULL, START
+
+OURS, CONFIDENCE = 'GAIE', .95
+
+
+def scores_of(rows: pd.DataFrame, budget: str, arm: str, training: str) -> pd.Series:
+    """Top-1 in % by (seed, fold); seeds that lack one of the study's folds are left out."""
+    own = rows[(rows.budget == budget) & (rows.arm == arm) & (rows.training == training)]
+    scores = 100 * own.set_index(['seed', 'fold']).top1.sort_index()
+    return scores[scores.groupby('seed').transform('size') == rows.fold.nunique()]
+
+
+def by_unit(scores: pd.Series) -> pd.Series:
+    """What an interval is over: the folds, each the mean of its seeds, or the seeds of one fold.
+
+    Runs of one fold share its test clips, so they are not independent draws.
+    """
+    folds = scores.index.get_level_values('fold').nunique()
+    return scores.groupby('fold' if folds > 1 else 'seed').mean()
+
+
+def mean_interval(values: pd.Series) -> tuple[float, float]:
+    """Mean and half of its 95 % interval by Student's t; the half is nan for a single value."""
+    if len(values) < 2:
+        return float(values.mean()), float('nan')
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+    return float(values.mean()), float(half)
+
+
+def paired_difference(ours: pd.Series, other: pd.Series) -> tuple[float, float] | None:
+    """Mean and half interval of ours minus the other, run by run; None without common runs."""
+    differences = (ours - other).dropna()
+    return mean_interval(by_unit(differences)) if len(differences) else None
+
+
+def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
+               unseen: Sequence[int] = ()) -> list[str]:
+    """Markdown lines: arms by budget, each budget's arms from the best to the worst.
+
+    With ``unseen`` folds there is a column of the mean over these alone.
+    """
+    names = ['cost of GAIE with keep ratio', 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
+             'GAIE minus this one, paired']
+    if unseen:
+        names.append(f'Top-1 %, folds {" and ".join(map(str, unseen))} alone')
+    lines = [_line([*names, 'seeds']), '|--:|---|' + '--:|' * (len(names) - 1)]
+    for budget, arms in budgets.items():
+        scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
+        scores = {arm: found for arm, found in scores.items() if len(found)}
+        for arm, found in sorted(scores.items(), key=lambda item: -by_unit(item[1]).mean()):
+            costs = rows[(rows.budget == budget) & (rows.arm == arm)
+                         & (rows.training == training)].gmacs
+            low, high = f'{costs.min():.4f}', f'{costs.max():.4f}'
+            cells = [budget, f'**{arm}**' if arm == OURS else arm,
+                     low if low == high else f'{low} to {high}',
+                     _with_interval(mean_interval(by_unit(found))),
+                     '' if arm == OURS or OURS not in scores else _with_interval(
+                         paired_difference(scores[OURS], found), '+')]
+            if unseen:
+                alone = found[found.index.get_level_values('fold').isin(unseen)]
+                cells.append(f'{by_unit(alone).mean():.1f}')
+            lines.append(_line([*cells, str(found.index.get_level_values('seed').nunique())]))
+    return lines
+
+
+def _line(cells: list[str]) -> str:
+    return f'| {" | ".join(cells)} |'
+
+
+def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
+    """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for None."""
+    if found is None:
+        return ''
+    mean, half = found
+    return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
+
+
+def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path) -> None:
+    """Draw all means with their intervals, one panel with finetuning and one without."""
+    titles = {FINETUNED: 'finetuned with the reducer', START: 'reducer put in without finetuning'}
+    trainings = [training for training in titles if training in set(rows.training)]
+    figure = Figure((5.5 * len(trainings), 4.6), layout='constrained')
+    panels = figure.subplots(1, len(trainings), squeeze=False, sharex=True, sharey=True)[0]
+    for panel, training in zip(panels, trainings):
+        _draw_panel(panel, rows, budgets, training)
+        panel.set(title=titles[training], xlabel='Top-1 and its 95 % interval, %')
+    legend = {label: handle for panel in panels
+              for handle, label in zip(*panel.get_legend_handles_labels())}
+    figure.legend(legend.values(), legend.keys(), fontsize='small', loc='outside lower center',
+                  ncols=len(legend))
+    with atomic_file(path) as partial:
+        figure.savefig(partial, dpi=110, format='png')
+
+
+def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], training: str) -> None:
+    reduced = [budget for budget in budgets if budget != FULL[0]]
+    names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
+    for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
+        color = f'C{number}'
+        panel.plot([], [], 'o', color=color, label=f'cost of GAIE, keep ratio {budget}')
+        for k, arm in enumerate(names):
+            found = by_unit(scores_of(rows, budget, arm, training))
+            if len(found):
+                mean, half = mean_interval(found)
+                panel.errorbar(mean, k + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
+                               markersize=5, color=color)
+    full = by_unit(scores_of(rows, *FULL, training))
+    if len(full):
+        mean, half = mean_interval(full)
+        panel.axvspan(mean - half, mean + half, color='0.9', label='plain ViT, full cost')
+        panel.axvline(mean, color='0.5', linewidth=1)
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(-.6, len(names) - .4)
+    panel.grid(axis='x', alpha=.3)
+
+
+def replace_between(text: str, name: str, lines: list[str]) -> str:
+    """Put lines between ``<!-- begin name -->`` and ``<!-- end name -->``.
+
+    A text without the two marks gets them, and a heading, at its end.
+    """
+    begin, end = f'<!-- begin {name} -->\n', f'<!-- end {name} -->'
+    if begin not in text or end not in text:
+        text = f'{text.rstrip()}\n\n## {name.capitalize()}\n\n{begin}{end}\n'
+    head, rest = text.split(begin)
+    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+
+
+def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document: Path) -> None:
+    """Write a study's tables into the document, and its picture beside the csv.
+
+    Args:
+        name (str): The study's name.
+        study (dict): Its config: ``budgets``, and ``chosen_on`` if the recipe was chosen on some
+            folds; the others are then reported alone too.
+        rows (pd.DataFrame): Rows of its csv.
+        document (Path): An existing markdown file.
+    """
+    text, budgets = document.read_text(encoding='utf-8'), study['budgets']
+    seen = study.get('chosen_on')
+    unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
+    for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
+        if (rows.training == training).any():
+            text = replace_between(text, mark, make_table(rows, budgets, training, unseen))
+    draw(rows, budgets, document.parent / 'study' / f'{name}.png')
+    with atomic_file(document) as partial:
+        partial.write_text(text, encoding='utf-8')
+
+
+def print_choice(rows: list[dict[str, Any]]) -> None:
+    """Print what :func:`.study.choose_fold` found, and the mean over all clips."""
+    frame = pd.DataFrame(rows).pivot(index='fold', columns='training', values=['top1', 'clips'])
+    for fold, top1 in frame.top1.iterrows():
+        print(f'fold {fold}: start {top1[START]:.1%}, finetuned {top1[FINETUNED]:.1%}')
+    top1 = (frame.top1 * frame.clips).sum() / frame.clips.sum()
+    print(f'together: start {top1[START]:.1%}, finetuned {top1[FINETUNED]:.1%}')

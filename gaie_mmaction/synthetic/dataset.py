@@ -1,0 +1,30 @@
+"""The synthetic dataset, ready for training."""
+import os
+from pathlib import Path
+
+from ..release import prepare
+from ..utils.files import atomic_file
+from .release import make_release
+
+# goes into the checkpoints; tools/demo.py repeats it
+CAUTION = 'trained on drawings: of real people its answers mean nothing'
+SUBJECTS = dict(train=24, validate=2, test=8)
+
+
+def draw_dataset(data: str | Path, *, subjects: dict[str, int] | None = None,
+                 difficulty: str = 'normal', redraw: bool = False) -> None:
+    """Draw a synthetic release into ``<data>_release`` and prepare it in ``data``.
+
+    Args:
+        data (str or Path): Folder of the prepared dataset.
+        subjects (dict[str, int], optional): Number of subjects per part. Defaults to 24, 2 and 8.
+        difficulty (str): ``'normal'`` or ``'hard'``. Defaults to ``'normal'``.
+        redraw (bool): Whether to replace what is there already. Defaults to False.
+    """
+    if Path(data, 'test.csv').exists() and not redraw:
+        return
+    release, workers = Path(f'{data}_release'), os.cpu_count() or 1
+    make_release(release, 0, subjects or SUBJECTS, 3, workers, difficulty)
+    prepare(release, Path(data), test_labels=release / 'test_answers.csv', workers=workers)
+    with atomic_file(Path(data, 'caution.txt')) as partial:
+        partial.write_text(CAUTION, encoding='utf-8')

@@ -1,0 +1,105 @@
+"""Trainings and tests in processes of their own: what they are told, and where they begin."""
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from launching import needs_mim
+from tiny_training import make_runner, read_losses, write_config
+
+from gaie_mmaction.apis import training
+
+
+class Child:
+    """Replaces ``subprocess.run``: notes what a child would get, and leaves a checkpoint."""
+
+    def __init__(self, status=0, lines=''):
+        self.status, self.lines = status, lines
+
+    def __call__(self, command, env, stdout=None, stderr=None):
+        self.arguments, self.environment = command[1:], env
+        if stdout is not None:
+            stdout.write(self.lines)
+        if '--work-dir' in command and not self.status:
+            folder = Path(command[command.index('--work-dir') + 1])
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / 'last_checkpoint').write_text(f'{folder}/epoch_1.pth\n')
+        return subprocess.CompletedProcess(command, self.status)
+
+
+@pytest.fixture
+def child(monkeypatch):
+    child = Child()
+    monkeypatch.setattr(training.subprocess, 'run', child)
+    return child
+
+
+def test_resumes_only_from_a_checkpoint(child, tmp_path):
+    work = tmp_path / 'work'
+    command = ['-m', 'mim', 'train', 'mmaction', 'a.py', '--gpus', '0', '--work-dir', str(work)]
+    assert training.train('a.py', work, resume=True) == work / 'epoch_1.pth'
+    assert child.arguments == command  # --resume would drop load_from
+    training.train('a.py', work, resume=True)
+    assert child.arguments == [*command, '--resume']
+    training.train('a.py', work, options=['a=1', 'b=2'])
+    assert child.arguments == [*command, '--cfg-options', 'a=1', 'b=2']
+
+
+@pytest.mark.parametrize('device, visible, gpus, seen', [
+    ('cpu', '4,5', '0', ''), ('cuda', None, '1', '0'), ('cuda:1', None, '1', '1'),
+    ('cuda:1', '4,5', '1', '5'), ('cuda', 'GPU-abc', '1', 'GPU-abc')])
+def test_the_child_sees_the_device_alone(child, tmp_path, monkeypatch, device, visible, gpus, seen):
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    if visible:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+    training.train('a.py', tmp_path, device=device, threads=3)
+    assert child.environment['CUDA_VISIBLE_DEVICES'] == seen
+    assert child.environment['OMP_NUM_THREADS'] == '3'
+    training.test('a.py', 'a.pth', tmp_path, device=device, dump='a.pkl')
+    assert child.environment['CUDA_VISIBLE_DEVICES'] == seen
+    assert child.arguments == ['-m', 'mim', 'test', 'mmaction', 'a.py', '--gpus', gpus,
+                               '--checkpoint', 'a.pth', '--work-dir', str(tmp_path), '--dump',
+                               'a.pkl']
+
+
+def test_a_device_that_is_hidden(monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '4,5')
+    with pytest.raises(ValueError, match='cuda:2 is not among CUDA_VISIBLE_DEVICES=4,5'):
+        training.device_environment('cuda:2')
+
+
+def test_failures(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.subprocess, 'run', Child(1, 'first\n' * 20 + 'the reason\n'))
+    with pytest.raises(ChildProcessError, match='mim test failed for a.py; see the messages above'):
+        training.test('a.py', 'a.pth', tmp_path)
+    with pytest.raises(ChildProcessError, match='(?s)train failed for a.py; the end of .*log.txt:'
+                       '.*\nthe reason$'):
+        training.train('a.py', tmp_path, log=tmp_path / 'deep' / 'log.txt')
+    monkeypatch.setattr(training.subprocess, 'run', lambda command, env: Child()([], env))
+    with pytest.raises(ChildProcessError, match='left no checkpoint'):
+        training.train('a.py', tmp_path)
+
+
+@needs_mim
+def test_the_first_training_begins_with_load_from(tmp_path, monkeypatch):
+    """Its first loss is that of the loaded weights, although it may resume."""
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join((str(Path(__file__).parents[1]),
+                                                      str(Path(__file__).parents[2]))))
+    losses = {}
+    source = tmp_path / 'source.pth'
+    config = write_config(tmp_path / 'fresh')
+    runner = make_runner(config)
+    torch.nn.init.normal_(runner.model.cls_head.fc_cls.weight, std=5.)
+    torch.save(dict(state_dict=runner.model.state_dict()), source)
+    for name, load_from in (('fresh', None), ('loaded', str(source))):
+        config = write_config(tmp_path / name, 'train_cfg = dict(max_epochs=1)\n')
+        make_runner(config, load_from=load_from).train()
+        losses[name] = read_losses(tmp_path / name / 'work')[1]
+    config = write_config(tmp_path / 'child', f'train_cfg = dict(max_epochs=1)\n'
+                          f'load_from = {str(source)!r}\n')
+    checkpoint = training.train(config, tmp_path / 'child' / 'work', resume=True, threads=1)
+    first = read_losses(tmp_path / 'child' / 'work')[1]
+    assert first == pytest.approx(losses['loaded'], rel=1e-4)
+    assert abs(first - losses['fresh']) > .5
+    assert checkpoint == tmp_path / 'child' / 'work' / 'epoch_1.pth'
