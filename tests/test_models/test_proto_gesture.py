@@ -259,3 +259,15 @@ def test_the_hosts_start_loads_but_for_joints_and_classes(cfg, tmp_path):
         'cls_head.fc_rgb.bias', 'cls_head.fc_rgb.weight']
     for key, value in after.items():
         assert torch.equal(value, start[key] if key in start and key not in other else before[key])
+
+
+def test_pretrained_keeps_the_attention(cfg, tmp_path):
+    source = MODELS.build(cfg.backbone)
+    with torch.no_grad():
+        for parameter in source.attention.parameters():
+            parameter.normal_()
+    torch.save(dict(state_dict=source.state_dict()), tmp_path / 'whole.pth')
+    model = MODELS.build(dict(cfg.backbone, pretrained=str(tmp_path / 'whole.pth')))
+    model.init_weights()
+    for key, value in source.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value)
