@@ -1,8 +1,14 @@
-"""A small GAIE recognizer of a random checkpoint, and its config on disk."""
+"""Small networks for tests, and their inputs."""
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.models import GAIEVisionTransformer
+
+# a video ViT of 4 x 4 x 4 = 64 tokens
+SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
 
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'
@@ -11,9 +17,49 @@ model = dict(
     cls_head=dict(in_channels=24))
 """
 
+# one clip of one view, of the networks of configs/multimodal
+MULTIMODAL_SHAPES = dict(
+    m2hen=dict(imgs=(3, 8, 32, 32), keypoint=(1, 16, 22, 3)),
+    protogesture=dict(imgs=(3, 2, 32, 32), heatmap_imgs=(22, 8, 8, 8)),
+    vclip=dict(imgs=(3, 8, 32, 32), heatmap_imgs=(22, 8, 16, 16)))
+
+
+def make_vit(neck=None, merge_layers=(1, 2), **changes):
+    """A GAIE-ViT with a reducer: a name, which keeps 70 %, or a config."""
+    neck = dict(type=neck, token_keep_ratio=.7) if isinstance(neck, str) else neck
+    return GAIEVisionTransformer(neck=neck, merge_layers=merge_layers, **dict(SIZE, **changes))
+
+
+def make_clips(batch=2):
+    return torch.randn(batch, 3, 8, 32, 32)
+
+
+def randomize(model, std=.3):
+    """Draw all weights, also those that start at 0 or 1, so that attention is not uniform."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not name.startswith('neck.'):
+                parameter.normal_(std=std)
+    return model
+
+
+def queries_and_keys(attn, x):
+    """Queries and keys ``(B, h, N, d)`` of upstream's ``Attention`` of ``(B, N, C)`` tokens."""
+    bias = torch.cat([attn.q_bias, torch.zeros_like(attn.q_bias), attn.v_bias])
+    qkv = torch.nn.functional.linear(x, attn.qkv.weight, bias)
+    return qkv.unflatten(-1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)[:2]
+
+
+def without_gradient(model):
+    """Names of the parameters whose gradient is missing or all zeros."""
+    return [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+
 
 def write_small_model(folder, root, **meta):
-    """Config and checkpoint, as paths in texts; the checkpoint says ``meta`` of its data set."""
+    """Write config and checkpoint of a small GAIE recognizer, and return both paths.
+
+    The checkpoint holds ``meta`` as its dataset_meta.
+    """
     config, checkpoint = folder / 'small.py', folder / 'small.pth'
     config.write_text(CONFIG.format(root=root))
     torch.manual_seed(0)
@@ -22,3 +68,32 @@ def write_small_model(folder, root, **meta):
         torch.nn.init.normal_(parameter, std=.3)
     torch.save(dict(meta=dict(dataset_meta=meta), state_dict=model.state_dict()), checkpoint)
     return str(config), str(checkpoint)
+
+
+def narrow_multimodal(root, name, text_features=None):
+    """The model config of ``configs/multimodal/{name}_imigue.py``, narrow."""
+    init_default_scope('mmaction')
+    model = Config.fromfile(root / f'configs/multimodal/{name}_imigue.py').model
+    if name == 'protogesture':
+        model.backbone.rgb_pathway.base_channels = 8
+        model.backbone.pose_pathway.base_channels = 4
+        model.cls_head.in_channels = (256, 64)
+        return model
+    model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+    if name == 'm2hen':
+        model.graph_backbone.update(
+            base_channels=8, num_stages=3, inflate_stages=[2], down_stages=[2])
+        model.cls_head.in_channels = (24, 16)
+    else:
+        model.pose_backbone.update(base_channels=4, stage_blocks=(1, 1, 1))
+        model.cls_head.update(in_channels=(24, 64), text_features=text_features)
+    return model
+
+
+def make_multimodal_batch(model, name, labels, views=1, training=True):
+    """Random clips through the model's own preprocessor."""
+    inputs = {key: [torch.randint(256, (views, *shape), dtype=torch.uint8) if key == 'imgs'
+                    else torch.rand(views, *shape) for _ in labels]
+              for key, shape in MULTIMODAL_SHAPES[name].items()}
+    samples = [ActionDataSample().set_gt_label(label) for label in labels]
+    return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), training)

@@ -12,8 +12,9 @@ import torch
 from mmaction.models import BaseRecognizer
 from mmengine.config import Config
 
-from .accuracy import accuracy_or_reason, load_weights
-from .complexity import Complexity, build_recognizer, measure_complexity, view_shape
+from ..apis.model import build_recognizer, load_weights, view_shape
+from .accuracy import accuracy_or_reason
+from .complexity import Complexity, measure_complexity
 from .latency import Timing, time_interleaved
 from .memory import peak_memory
 from .steps import inference_step, training_step

@@ -17,11 +17,12 @@ import torch
 from mmengine.config import Config
 from rich.progress import track
 
+from ..apis.model import build_recognizer, load_weights
 from ..apis.training import device_environment, last_checkpoint, train
 from ..synthetic.dataset import draw_dataset
 from ..utils.files import atomic_file
-from .accuracy import load_weights, measure_accuracy
-from .complexity import build_recognizer, measure_complexity
+from .accuracy import measure_accuracy
+from .complexity import measure_complexity
 from .study_clips import NEVER_TESTED, DecodedClips, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]

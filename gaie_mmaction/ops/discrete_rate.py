@@ -1,7 +1,7 @@
-"""A token count that can be learnt: DiffRate's differentiable discrete proxy.
+"""Learned token counts: DiffRate's differentiable discrete proxy.
 
-Shapes: D candidates, N tokens. Source: "DiffRate: Differentiable Compression Rate
-for Efficient Vision Transformers", ICCV 2023, section 3.
+"DiffRate: Differentiable Compression Rate for Efficient Vision Transformers", ICCV 2023, section
+3. Shapes: D candidates, N tokens.
 """
 from collections.abc import Sequence
 from typing import Any
@@ -11,31 +11,22 @@ from torch import Tensor
 
 
 def expected_count(logits: Tensor, candidates: Tensor) -> Tensor:
-    """Mean count under the probabilities of the candidates.
-
-    Args:
-        logits (Tensor): ``(..., D)``, their softmax is the probability of each count.
-        candidates (Tensor): ``(D, )`` counts.
-
-    Returns:
-        Tensor: ``(...)``, differentiable.
-    """
+    """Mean of the ``(D, )`` candidates under the softmax of ``(..., D)`` logits, ``(...)``."""
     return logits.softmax(dim=-1) @ candidates.to(logits.dtype)
 
 
 def keep_probability(logits: Tensor, candidates: Tensor, num_tokens: int) -> Tensor:
-    """Probability that a token of a given rank is kept.
-
-    The token of rank k, 0 the most important, is kept by every count above k.
+    """Probability that the token of each rank is kept.
 
     Args:
         logits (Tensor): ``(D, )``.
         candidates (Tensor): ``(D, )`` counts, ascending.
-        num_tokens (int): N.
+        num_tokens (int): Number of tokens N.
 
     Returns:
-        Tensor: ``(N, )``, falling from 1, differentiable.
+        Tensor: ``(N, )`` in descending order from 1, differentiable.
     """
+    # the token of rank k, 0 the most important, is kept by every count above k
     tail = logits.softmax(dim=0).flip(0).cumsum(dim=0).flip(0)
     tail = torch.cat([tail, tail.new_zeros(1)])
     ranks = torch.arange(num_tokens, device=logits.device, dtype=candidates.dtype)
@@ -43,32 +34,32 @@ def keep_probability(logits: Tensor, candidates: Tensor, num_tokens: int) -> Ten
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """The value of ``hard`` exactly, with the gradient of ``soft``."""
+    """The value of ``hard`` with the gradient of ``soft``."""
+    # in this order: hard - soft + soft would round
     return hard + (soft - soft.detach())
 
 
 def logits_of_mean(candidates: Tensor, mean: float) -> Tensor:
-    """Flattest distribution over the candidates that has a given mean.
+    """Logits of the flattest distribution over the candidates with a given mean.
 
-    Of all distributions with that mean the one of the highest entropy is
-    ``exp(tilt * count)``; the tilt is found by bisection. No tilt, equal
-    probabilities, is the paper's start.
+    A mean in the middle gives equal probabilities, the paper's initialization.
 
     Args:
         candidates (Tensor): ``(D, )`` counts, ascending, D > 1.
-        mean (float): Strictly between the first and the last.
+        mean (float): Strictly between the first and the last candidate.
 
     Returns:
-        Tensor: ``(D, )`` float32 logits.
+        Tensor: ``(D, )`` float32.
 
     Raises:
-        ValueError: If the mean is not between the ends.
+        ValueError: If the mean is not between the first and the last candidate.
     """
     counts = candidates.double()
     first, last = counts[0].item(), counts[-1].item()
     if not first < mean < last:
         raise ValueError(f'the mean must be in ({first:g}, {last:g}), but got {mean}')
     spread = (counts - mean) / (last - first)
+    # the maximum-entropy distribution of a given mean is exp(tilt * count): bisect the tilt
     low, high = -1e5, 1e5
     for _ in range(100):
         tilt = (low + high) / 2
@@ -83,23 +74,22 @@ Count = int | Tensor
 def vit_macs(counts: Sequence[tuple[Count, Count]], merge_layers: Sequence[int], *,
              num_tokens: int, depth: int, embed_dims: int, hidden_dims: int, patch_values: int
              ) -> Any:
-    """Multiply-adds of a vision transformer whose blocks prune and then merge.
+    """Multiply-adds of a vision transformer, without the head, whose blocks prune and merge.
 
-    Each is counted once, as :func:`gaie_mmaction.benchmark.measure_complexity` does,
-    without the head.
+    A multiply-add counts once, as in :func:`gaie_mmaction.benchmark.measure_complexity`.
 
     Args:
-        counts (Sequence[tuple]): Tokens left after pruning and after merging of each
-            block in ``merge_layers``; numbers or differentiable scalars.
-        merge_layers (Sequence[int]): Those blocks, 0-based, ascending.
-        num_tokens (int): Tokens of the embedding.
-        depth (int): Blocks.
-        embed_dims (int): C.
-        hidden_dims (int): Channels inside the MLP.
-        patch_values (int): Input values of one token.
+        counts (Sequence[tuple]): Number of tokens after pruning and after merging in each block
+            of ``merge_layers``; integers or differentiable scalars.
+        merge_layers (Sequence[int]): Blocks that reduce, 0-based, ascending.
+        num_tokens (int): Number of tokens of the embedding.
+        depth (int): Number of blocks.
+        embed_dims (int): Number of channels of a token.
+        hidden_dims (int): Number of hidden channels of the MLP.
+        patch_values (int): Number of input values per token.
 
     Returns:
-        Tensor: Scalar (a number if the counts are numbers).
+        Tensor or int: Scalar.
     """
     tokens: Count = num_tokens
     macs: Count = num_tokens * patch_values * embed_dims

@@ -8,25 +8,23 @@ from decimal import ROUND_CEILING, Decimal
 import numpy as np
 
 
+def softmax(logits) -> list[float]:
+    weights = [math.exp(logit - max(logits)) for logit in logits]
+    return [weight / math.fsum(weights) for weight in weights]
+
+
 def attention(q, k, v, scale: float, bias=None) -> tuple[np.ndarray, np.ndarray]:
     """Output ``(B, h, N, d)`` and importance ``(B, N)`` of float64 arrays ``(B, h, N, d)``."""
-    batch, heads, num_tokens, dims = q.shape
+    batch, heads, num_tokens, _ = q.shape
     out = np.zeros_like(v)
     importance = np.zeros((batch, num_tokens))
-    for b in range(batch):
-        for h in range(heads):
-            for i in range(num_tokens):
-                logits = []
-                for j in range(num_tokens):
-                    logit = scale * sum(q[b, h, i, c] * k[b, h, j, c] for c in range(dims))
-                    logits.append(logit + (0. if bias is None else bias[b, j]))
-                top = max(logits)
-                weights = [math.exp(logit - top) for logit in logits]
-                total = math.fsum(weights)
-                for j in range(num_tokens):
-                    share = weights[j] / total
-                    importance[b, j] += share / (heads * num_tokens)
-                    out[b, h, i] += share * v[b, h, j]
+    for b, h, i in np.ndindex(batch, heads, num_tokens):
+        logits = [scale * float(q[b, h, i] @ key) for key in k[b, h]]
+        if bias is not None:
+            logits = [logit + float(extra) for logit, extra in zip(logits, bias[b])]
+        for j, share in enumerate(softmax(logits)):
+            importance[b, j] += share / (heads * num_tokens)
+            out[b, h, i] += share * v[b, h, j]
     return out, importance
 
 
@@ -54,14 +52,9 @@ def cosine(a, b) -> float:
 
 def match(metric, kept: list[int], background: list[int]) -> list[int]:
     """For each background token the place, in ``kept``, of the first most similar kept token."""
-    places = []
-    for i in background:
-        best = 0
-        for place, j in enumerate(kept):
-            if cosine(metric[i], metric[j]) > cosine(metric[i], metric[kept[best]]):
-                best = place
-        places.append(best)
-    return places
+    # max() returns the first of equal values
+    return [max(range(len(kept)), key=lambda place: cosine(metric[i], metric[kept[place]]))
+            for i in background]
 
 
 def merge(x, kept: list[int], background: list[int], places: list[int]) -> np.ndarray:

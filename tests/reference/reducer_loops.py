@@ -9,25 +9,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from reference.gaie_loops import cosine, match, select
+from reference.gaie_loops import cosine, match, select, softmax
 
 
 def sharpness(q, k, scale: float) -> np.ndarray:
-    """log N minus the entropy of each token's attention, mean over heads: ``(B, N)``."""
-    batch, heads, num_tokens, dims = q.shape
+    """log N minus the entropy of each token's attention, averaged over heads: ``(B, N)``."""
+    batch, heads, num_tokens, _ = q.shape
     result = np.zeros((batch, num_tokens))
-    for b in range(batch):
-        for i in range(num_tokens):
-            row = [0.] * num_tokens
-            for h in range(heads):
-                weights = []
-                for j in range(num_tokens):
-                    weights.append(
-                        math.exp(scale * sum(q[b, h, i, c] * k[b, h, j, c] for c in range(dims))))
-                for j in range(num_tokens):
-                    row[j] += weights[j] / math.fsum(weights) / heads
-            entropy = -math.fsum(p * math.log(p) for p in row if p > 0)
-            result[b, i] = math.log(num_tokens) - entropy
+    for b, i in np.ndindex(result.shape):
+        rows = [softmax([scale * float(q[b, h, i] @ key) for key in k[b, h]]) for h in range(heads)]
+        mean = [math.fsum(shares) / heads for shares in zip(*rows)]
+        result[b, i] = math.log(num_tokens) + math.fsum(p * math.log(p) for p in mean if p > 0)
     return result
 
 
@@ -50,14 +42,11 @@ def pair(metric, num_merge: int):
     """The ``num_merge`` most similar (even, odd) pairs, each even token with its best odd one."""
     proposals = []
     for i in range(0, len(metric), 2):
-        best = None
-        for j in range(1, len(metric), 2):
-            if best is None or cosine(metric[i], metric[j]) > cosine(metric[i], metric[best]):
-                best = j
-        if best is not None:
-            proposals.append((cosine(metric[i], metric[best]), i, best))
-    proposals.sort(key=lambda proposal: (-proposal[0], proposal[1]))
-    return sorted((i, j) for _, i, j in proposals[:num_merge])
+        similar = [(cosine(metric[i], metric[j]), -j) for j in range(1, len(metric), 2)]
+        if similar:
+            similarity, j = max(similar)  # of equal ones the first
+            proposals.append((-similarity, i, -j))
+    return sorted((i, j) for _, i, j in sorted(proposals)[:num_merge])
 
 
 def merge_pairs(x, size, pairs, share=None):
@@ -92,6 +81,8 @@ def tome(x, size, keys, num_merge: int):
 
 def evit(x, size, importance, num_keep: int):
     """The ``num_keep`` most important tokens in their order, and the weighted mean of the rest."""
+    if len(x) - num_keep < 2:
+        return x, size, list(range(len(x)))  # nothing to fuse, or one token with itself
     kept, rest = select(importance, num_keep)
     new_x, new_size, where = drop(x, size, kept)
     total = math.fsum(importance[i] for i in rest)

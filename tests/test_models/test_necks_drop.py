@@ -1,49 +1,17 @@
-"""The controls: which tokens stay."""
-import numpy as np
+"""The controls that do not look at the tokens, and pruning beside merging."""
+from dataclasses import replace
+
 import pytest
 import torch
-from mmaction.registry import MODELS
-from reference import reducer_loops
 
-from gaie_mmaction.models import RandomDropNeck, TokenState, UniformDropNeck
-
-
-def drop_twice(neck, batch, num_tokens, channels=5):
-    """States after one and after two reductions, and the first features."""
-    x = torch.randn(batch, num_tokens, channels, dtype=torch.float64)
-    states = [TokenState.start(x)]
-    for _ in range(2):
-        states.append(neck(states[-1]))
-    return states
-
-
-@pytest.mark.parametrize('name', ['KeepFirstNeck', 'RandomDropNeck', 'UniformDropNeck'])
-@pytest.mark.parametrize('ratio', [.05, .3, .5, .7, 1.])
-def test_equals_plain_loops(name, ratio):
-    """Features and bookkeeping, from the tokens that each neck chose."""
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        num_tokens = int(rng.integers(2, 50))
-        states = drop_twice(MODELS.build(dict(type=name, token_keep_ratio=ratio)), 3, num_tokens)
-        for before, after in zip(states, states[1:]):
-            for b in range(3):
-                kept = [before.position[b].tolist().index(p) for p in after.position[b].tolist()]
-                if name == 'KeepFirstNeck':
-                    assert kept == list(range(after.x.shape[1]))
-                if name == 'UniformDropNeck':
-                    assert kept == reducer_loops.evenly(before.position[b].tolist(), len(kept))
-                x, size, where = reducer_loops.drop(before.x[b].numpy(), before.size[b], kept)
-                np.testing.assert_array_equal(after.x[b], x)
-                assert after.size[b].tolist() == size
-                for n in range(num_tokens):
-                    owner = before.source[b, n]
-                    assert after.source[b, n] == (-1 if owner < 0 else where[owner])
+from gaie_mmaction.models import GAIENeck, PruneNeck, RandomDropNeck, TokenState, UniformDropNeck
 
 
 def test_random_in_training_fixed_in_testing():
     neck, state = RandomDropNeck(.5), TokenState.start(torch.zeros(4, 40, 1))
     first, second = neck(state).position, neck(state).position
     assert not torch.equal(first, second) and not torch.equal(first[0], first[1])
+    assert first.shape == (4, 20) and (first.diff(dim=1) > 0).all()
     torch.manual_seed(1)
     first = neck(state).position
     torch.manual_seed(1)
@@ -74,6 +42,15 @@ def test_uniform_is_even_in_space_and_time(steps):
     grid = grid.view(8, 14, 14)
     for axes in ((1, 2), (0, 2), (0, 1)):
         assert (grid.mean(axes) - grid.mean()).abs().max() < .035
+
+
+def test_pruning_keeps_what_gaie_keeps():
+    """The same tokens at the same places, untouched."""
+    state = replace(TokenState.start(torch.randn(2, 30, 4)), importance=torch.rand(2, 30))
+    pruned, merged = PruneNeck(.7)(state), GAIENeck(.7)(state)
+    assert torch.equal(pruned.position, merged.position)
+    assert torch.equal(pruned.x, state.x.gather(1, pruned.position[..., None].expand(-1, -1, 4)))
+    assert (pruned.size == 1).all() and not torch.equal(pruned.x, merged.x)
 
 
 def test_wrong_seed():

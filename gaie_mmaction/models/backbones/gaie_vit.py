@@ -156,6 +156,7 @@ class GAIEVisionTransformer(BaseModule):
             self.neck.setup(num_tokens, len(self.merge_layers))
 
         norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
+        # with mean pooling the norm follows the mean, as upstream
         self.norm = nn.Identity() if use_mean_pooling else norm
         self.fc_norm = norm if use_mean_pooling else None
         self.feat_map = nn.Identity()  # where hooks such as Grad-CAM's find the feature map
@@ -190,6 +191,7 @@ class GAIEVisionTransformer(BaseModule):
         Raises:
             ValueError: If the input's sizes are not multiples of the tubelet's.
         """
+        # the table keeps its size: other inputs get an interpolated copy
         positions = resize_positions(self.pos_embed, self.grid_size, self.token_grid(x))
         tokens = self.patch_embed(x)[0]  # (B, C, T, H, W) -> (B, N0, C)
         state = TokenState.start(self.pos_drop(tokens + positions))
@@ -229,9 +231,11 @@ class GAIEVisionTransformer(BaseModule):
             Tensor: ``(B, C)``.
         """
         if self.fc_norm is None:
+            # upstream takes the first token, which may have been merged into another
             return gather_tokens(tokens, state.source[:, :1])[:, 0]
         weight = None if self.neck is None else self.neck.mean_weight(state)
         if weight is None:
+            # tokens count equally, as in the paper, however many they stand for
             return self.fc_norm(tokens.mean(dim=1))
         weight = weight / weight.sum(dim=1, keepdim=True)
         return self.fc_norm((tokens * weight.unsqueeze(-1)).sum(dim=1))

@@ -145,7 +145,7 @@ class Block(BaseModule):
             feedforward_channels=int(embed_dims * mlp_ratio),
             act_cfg=dict(type='GELU'),
             ffn_drop=drop_rate,
-            add_identity=False)
+            add_identity=False)  # forward() adds it, after LayerScale and drop path
         self.gamma_1 = self.gamma_2 = None
         if init_values > 0:
             self.gamma_1 = nn.Parameter(init_values * torch.ones(embed_dims))
@@ -174,6 +174,8 @@ class Block(BaseModule):
             attend = partial(reducer.attend, state=state,
                              needs_importance=reduces and reducer.needs_importance)
             needs_keys = reduces and reducer.needs_keys
+        # the reducer comes after the attention, whose map ranks the tokens, and before the MLP,
+        # which then runs on fewer of them
         x, importance, keys = self._run(self._attend, state.x, attend, needs_keys)
         state = replace(state, x=x)
         if reducer is not None and reduces:

@@ -1,35 +1,33 @@
-"""MMAction2's RGBPoseConv3D with attention between the channels of its two branches."""
+"""RGBPoseConv3D with channel attention between its two branches.
 
+Shapes: B batch, T frames of the RGB branch, k T heatmaps of the pose branch, D shared channels.
+"""
 import torch
-from mmaction.models.backbones import ResNet3d, RGBPoseConv3D
+from mmaction.models.backbones import RGBPoseConv3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 
 class ChannelCrossAttention(nn.Module):
-    """Let the channels of either branch be weighted by those of the other.
+    """Scale the channels of each branch by attention to the channels of the other.
 
-    "Prototype Learning for Micro-gesture Classification", arXiv 2408.03097, cross-modal fusion
-    module: features of both branches are brought to the same dimension by 3D convolutions, and
-    attend to each other across channels. Chosen where that leaves it open: space is averaged;
-    queries, keys and values are 1x1 convolutions; the D x D map is ``softmax(q k^T / sqrt(T))``
-    over the other's channels; its outcome, brought back to the branch's channels, scales the
-    branch's features, ``x + x * outcome``. The last convolution starts at zero, so that the whole
-    starts as RGBPoseConv3D.
-
-    Letters: B batch, T frames of the RGB branch, ``k T`` those of the pose branch, D the
-    shared channels, as many as the pose branch has.
+    From "Prototype Learning for Micro-gesture Classification" (arXiv 2408.03097): 3D convolutions
+    bring both branches to one dimension, in which their channels attend to each other. Ours: space
+    is averaged; query, key and value are 1x1 convolutions; the ``(D, D)`` map is
+    ``softmax(q k^T / sqrt(T))``; the result is projected back and scales the branch,
+    ``x + x * result``.
 
     Args:
-        rgb_channels (int): Of the RGB branch.
-        pose_channels (int): Of the pose branch.
-        speed_ratio (int): k, frames of the pose branch a frame of the RGB branch.
+        rgb_channels (int): Number of channels of the RGB branch.
+        pose_channels (int): Number of channels of the pose branch, and of D.
+        speed_ratio (int): Heatmaps per RGB frame, k.
     """
 
     def __init__(self, rgb_channels: int, pose_channels: int, speed_ratio: int) -> None:
         super().__init__()
         self.speed_ratio = speed_ratio
         hidden = pose_channels
+        # the stride brings the pose branch to the T steps of the RGB branch
         self.to_shared = nn.ModuleDict(dict(
             rgb=nn.Conv3d(rgb_channels, hidden, 1),
             pose=nn.Conv3d(pose_channels, hidden, (speed_ratio, 1, 1), (speed_ratio, 1, 1))))
@@ -38,51 +36,37 @@ class ChannelCrossAttention(nn.Module):
             for _ in range(3))
         self.back = nn.ModuleDict(dict(
             rgb=nn.Conv1d(hidden, rgb_channels, 1), pose=nn.Conv1d(hidden, pose_channels, 1)))
-        self.init_weights()
-
-    def init_weights(self) -> None:
-        """Start as the identity."""
+        # zeros: the whole starts as RGBPoseConv3D; upstream's init_weights resets only Conv3d
         for parameter in self.back.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, rgb: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight both.
-
-        Args:
-            rgb (Tensor): ``(B, rgb_channels, T, H, W)``.
-            pose (Tensor): ``(B, pose_channels, k T, H', W')``.
-
-        Returns:
-            tuple[Tensor]: Both, of the same shapes.
-        """
+        """Scale ``(B, C, T, H, W)`` RGB and ``(B, C', k T, H', W')`` pose features."""
         shared = {}
         for name, x in (('rgb', rgb), ('pose', pose)):
-            x = x.mean(dim=(3, 4), keepdim=True)  # a 1x1 convolution may as well come after it
+            # kernels of 1 in space commute with the mean over space, which is cheaper first
+            x = x.mean(dim=(3, 4), keepdim=True)
             shared[name] = self.to_shared[name](x).flatten(2)  # (B, D, T)
-        outcome = {}
+        scale = {}
         for name, other in (('rgb', 'pose'), ('pose', 'rgb')):
             query = self.query[name](shared[name])
             key, value = self.key[other](shared[other]), self.value[other](shared[other])
-            weight = (query @ key.transpose(1, 2) / query.shape[2]**.5).softmax(dim=-1)  # (B, D, D)
-            outcome[name] = self.back[name](weight @ value)[..., None, None]  # (B, C, T, 1, 1)
-        outcome['pose'] = outcome['pose'].repeat_interleave(self.speed_ratio, dim=2)
-        return rgb + rgb * outcome['rgb'], pose + pose * outcome['pose']
+            attn = (query @ key.transpose(1, 2) / query.shape[2]**.5).softmax(dim=-1)  # (B, D, D)
+            scale[name] = self.back[name](attn @ value)[..., None, None]  # (B, C, T, 1, 1)
+        scale['pose'] = scale['pose'].repeat_interleave(self.speed_ratio, dim=2)
+        return rgb + rgb * scale['rgb'], pose + pose * scale['pose']
 
 
 @MODELS.register_module()
 class CrossModalRGBPoseConv3D(RGBPoseConv3D):
-    """RGBPoseConv3D with a :class:`ChannelCrossAttention` before each lateral connection.
-
-    The lateral connections take the features as they were before it, as the successor of the
-    paper has it in its public code (PCAN, arXiv 2412.14719).
+    """RGBPoseConv3D with a :class:`ChannelCrossAttention` at each lateral connection.
 
     Args:
-        rgb_pathway, pose_pathway (dict): As of MMAction2's ``RGBPoseConv3D``, with the lateral
-            connections of its defaults.
-        speed_ratio (int): Frames of the pose branch a frame of the RGB branch. Defaults to 4.
-        channel_ratio (int): Channels of the RGB branch over those of the pose branch.
-            Defaults to 4.
-        pretrained (str, optional): Checkpoint of the whole. Defaults to None.
+        rgb_pathway, pose_pathway (dict): Same as ``RGBPoseConv3D``, with the lateral connections
+            of its defaults.
+        speed_ratio, channel_ratio (int): Heatmaps per RGB frame, and channels of the RGB branch
+            over those of the pose branch. Default to 4.
+        pretrained (str, optional): Checkpoint of the whole backbone. Defaults to None.
 
     Raises:
         ValueError: If a lateral connection is missing.
@@ -94,48 +78,33 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
                  speed_ratio: int = 4,
                  channel_ratio: int = 4,
                  pretrained: str | None = None) -> None:
-        super().__init__(
-            pretrained=pretrained,
-            speed_ratio=speed_ratio,
-            channel_ratio=channel_ratio,
-            rgb_pathway=dict(rgb_pathway),
-            pose_pathway=dict(pose_pathway))
+        # copies: upstream adds keys to the pathways that it gets
+        super().__init__(pretrained, speed_ratio, channel_ratio,
+                         rgb_pathway=dict(rgb_pathway), pose_pathway=dict(pose_pathway))
         for path, layer in ((self.rgb_path, 2), (self.pose_path, 1), (self.rgb_path, 3),
                             (self.pose_path, 2)):
             if not hasattr(path, f'layer{layer}_lateral'):
                 raise ValueError('rgb_pathway needs lateral=True and lateral_activate=(0, 0, 1, '
                                  '1), pose_pathway lateral=True and lateral_activate=(0, 1, 1)')
-
-        def channels(path: ResNet3d, layer: int) -> int:
-            return path.base_channels * 2**(layer - 1) * path.block.expansion
-
+        rgb, pose = (path.base_channels * path.block.expansion
+                     for path in (self.rgb_path, self.pose_path))
+        # the pose branch has no first stage: its layer n runs beside layer n + 1 of the RGB branch
         self.attention = nn.ModuleList(
-            ChannelCrossAttention(channels(self.rgb_path, layer + 1),
-                                  channels(self.pose_path, layer), speed_ratio)
+            ChannelCrossAttention(rgb * 2**layer, pose * 2**(layer - 1), speed_ratio)
             for layer in (1, 2))
 
-    def init_weights(self) -> None:
-        """Initialise both branches as MMAction2 does, attention as the identity."""
-        super().init_weights()
-        for attention in self.attention:
-            assert isinstance(attention, ChannelCrossAttention)
-            attention.init_weights()
-
     def forward(self, imgs: Tensor, heatmap_imgs: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of both branches.
+        """Extract the features ``(B, C, T', H', W')`` of both branches.
 
         Args:
-            imgs (Tensor): ``(B, 3, T, H, W)`` normalised frames.
-            heatmap_imgs (Tensor): ``(B, V, k T, H / 4, W / 4)`` heat-maps.
-
-        Returns:
-            tuple[Tensor]: Of the RGB and of the pose branch, ``(B, C, T', H', W')`` each.
+            imgs (Tensor): ``(B, 3, T, H, W)`` normalized frames.
+            heatmap_imgs (Tensor): ``(B, V, k T, H / 4, W / 4)`` heatmaps of V joints.
 
         Raises:
-            ValueError: If there are not ``speed_ratio`` heat-maps a frame.
+            ValueError: If there are not ``speed_ratio`` heatmaps per frame.
         """
         if heatmap_imgs.shape[2] != self.speed_ratio * imgs.shape[2]:
-            raise ValueError(f'there are {heatmap_imgs.shape[2]} heat-maps for {imgs.shape[2]} '
+            raise ValueError(f'there are {heatmap_imgs.shape[2]} heatmaps for {imgs.shape[2]} '
                              f'frames, but speed_ratio is {self.speed_ratio}: set clip_len of '
                              'MMSharedSampleFrames')
         rgb = self.rgb_path.layer1(self.rgb_path.maxpool(self.rgb_path.conv1(imgs)))
@@ -143,6 +112,8 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
         for layer, attention in enumerate(self.attention, start=1):
             rgb = getattr(self.rgb_path, f'layer{layer + 1}')(rgb)
             pose = getattr(self.pose_path, f'layer{layer}')(pose)
+            # lateral connections read the features before the attention, as in the public code
+            # of the paper's successor (PCAN, arXiv 2412.14719)
             to_rgb = getattr(self.rgb_path, f'layer{layer + 1}_lateral')(pose)
             to_pose = getattr(self.pose_path, f'layer{layer}_lateral')(rgb)
             rgb, pose = attention(rgb, pose)

@@ -1,4 +1,7 @@
-"""Prototypes of classes, and the samples that are mistaken for another class."""
+"""Contrastive loss with class prototypes.
+
+Shapes: B batch, C input channels, D projected channels, K classes.
+"""
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
@@ -7,39 +10,32 @@ from torch import Tensor, nn
 
 
 class PrototypeRefinement(BaseModule):
-    """Contrast samples with class prototypes, ambiguous ones with more weight.
+    """Contrast samples with class prototypes, ambiguous samples with more weight.
 
-    "Prototype Learning for Micro-gesture Classification", arXiv 2408.03097, whose module is
-    that of "Learning Discriminative Representations for Skeleton Based Action Recognition",
-    CVPR 2023 (FR-Head), section 3.3. Of each class k a batch gives three sets: samples of k
-    that are recognised (they move the prototype of k), samples of k that are missed, and samples
-    of other classes that are taken for k. With the cosine s of a sample's projected feature
-    to each prototype, and p the probability of its class y, the logits of two cross-entropies are
-    s / t, where that of y is changed to::
+    From "Prototype Learning for Micro-gesture Classification" (arXiv 2408.03097), which takes it
+    from FR-Head ("Learning Discriminative Representations for Skeleton Based Action Recognition",
+    CVPR 2023, section 3.3): a batch gives three sets per class k, the true positives, which move
+    the prototype of k, the false negatives and the false positives. With s the cosines of a
+    sample's projected feature f to the prototypes, and p the probability of its class y, the loss
+    is the batch mean of two cross-entropies with logits s / t, where the logit of y is replaced by
 
-        (s[y] + a (1 - p) (cos(f, missed[y]) - 1)) / t
-        (s[y] - a (1 - p) (cos(f, taken[y]) + 1)) / t
+        (s[y] + a (1 - p) (cos(f, false_negatives[y]) - 1)) / t
+        (s[y] - a (1 - p) (cos(f, false_positives[y]) + 1)) / t
 
-    An uncertain sample is so pulled towards those of its class that are missed, and pushed from
-    those that are mistaken for its class. A class without such samples in the batch has no such
-    term. The loss is the mean over the batch of the sum of both.
-
-    Chosen where the papers leave it open: prototypes and the two centres are targets,
-    through which no gradient flows; a prototype starts at a random point, and processes of a
-    distributed run share what moves it.
-
-    Letters: B batch, C input channels, D projected channels, K classes.
+    so that an uncertain sample is pulled towards the missed samples of its class and pushed away
+    from those mistaken for it. An empty set adds no such term. Ours: no gradient flows through
+    prototypes and set means; prototypes start at random.
 
     Args:
-        in_channels (int): C.
-        num_classes (int): K.
-        channels (int): D. Defaults to 256.
-        momentum (float): Share of the old prototype, in [0, 1). Defaults to 0.9.
-        temperature (float): t above, positive. Defaults to 0.125.
-        alpha (float): a above. Defaults to 0.125.
+        in_channels (int): Number of input channels C.
+        num_classes (int): Number of classes K.
+        channels (int): Number of projected channels D. Defaults to 256.
+        momentum (float): Share of the old prototype in an update, in [0, 1). Defaults to 0.9.
+        temperature (float): t, positive. Defaults to 0.125.
+        alpha (float): a. Defaults to 0.125.
 
     Raises:
-        ValueError: If ``momentum`` or ``temperature`` is out of bounds.
+        ValueError: If ``momentum`` or ``temperature`` is out of range.
     """
 
     def __init__(self,
@@ -58,18 +54,16 @@ class PrototypeRefinement(BaseModule):
         self.temperature = temperature
         self.alpha = alpha
         self.project = nn.Linear(in_channels, channels)
+        # a buffer: saved with the model, moved by the batches and not by the optimizer
         self.register_buffer('prototypes', torch.randn(num_classes, channels))
 
     def forward(self, features: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-        """Move the prototypes (in training) and compute the loss.
+        """Update the prototypes (in training) and compute the scalar loss.
 
         Args:
             features (Tensor): ``(B, C)``.
             scores (Tensor): ``(B, K)`` logits of the classifier.
-            labels (Tensor): ``(B,)`` int64.
-
-        Returns:
-            Tensor: The loss, a scalar.
+            labels (Tensor): ``(B, )`` int64.
         """
         features = self.project(features).to(self.prototypes)  # (B, C) -> (B, D)
         # cosines are divided by a small temperature: no half precision from here on
@@ -77,30 +71,30 @@ class PrototypeRefinement(BaseModule):
             return self._contrast(features, scores.to(self.prototypes), labels)
 
     def _contrast(self, features: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-        targets = features.detach()
-        probability = scores.detach().softmax(dim=1)
+        targets, probability = features.detach(), scores.detach().softmax(dim=1)
         true = F.one_hot(labels, len(self.prototypes)).to(features)  # (B, K)
         predicted = F.one_hot(scores.argmax(dim=1), len(self.prototypes)).to(features)
         if self.training:
-            self._move(targets, true * predicted)
+            self._update(targets, true * predicted)
         unit = F.normalize(features, dim=1)
         cosine = unit @ F.normalize(self.prototypes, dim=1).t()  # (B, K)
         doubt = self.alpha * (1 - probability.gather(1, labels[:, None]))  # (B, 1)
         losses = []
+        # false negatives attract, false positives repel
         for members, sign in ((true * (1 - predicted), 1), (predicted * (1 - true), -1)):
-            centres = F.normalize(members.t() @ targets, dim=1)[labels]  # (K, D) -> (B, D)
-            there = members.any(dim=0)[labels].to(unit)[:, None]  # (B, 1)
-            near = sign * (unit * centres).sum(dim=1, keepdim=True) - 1
+            centers = F.normalize(members.t() @ targets, dim=1)[labels]  # (K, D) -> (B, D)
+            # the mean of an empty set is zero, and would still count with its cosine of 0
+            exists = members.any(dim=0)[labels].to(unit)[:, None]  # (B, 1)
+            margin = sign * (unit * centers).sum(dim=1, keepdim=True) - 1
             losses.append(F.cross_entropy(
-                (cosine + true * doubt * there * near) / self.temperature, labels))
+                (cosine + true * doubt * exists * margin) / self.temperature, labels))
         return losses[0] + losses[1]
 
     @torch.no_grad()
-    def _move(self, features: Tensor, hits: Tensor) -> None:
-        """Move the prototypes of recognised samples towards their mean."""
-        number, total = hits.sum(dim=0)[:, None], hits.t() @ features  # (K, 1), (K, D)
-        all_reduce(number)
+    def _update(self, features: Tensor, hits: Tensor) -> None:
+        count, total = hits.sum(dim=0)[:, None], hits.t() @ features  # (K, 1), (K, D)
+        # all processes sum up, or each would keep prototypes of its own
+        all_reduce(count)
         all_reduce(total)
-        mean = total / number.clamp(min=1)
-        new = self.momentum * self.prototypes + (1 - self.momentum) * mean
-        self.prototypes.copy_(torch.where(number > 0, new, self.prototypes))
+        new = self.momentum * self.prototypes + (1 - self.momentum) * total / count.clamp(min=1)
+        self.prototypes.copy_(torch.where(count > 0, new, self.prototypes))

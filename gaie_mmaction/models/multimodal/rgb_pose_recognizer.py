@@ -1,4 +1,4 @@
-"""What networks with a classifier for frames and one for skeletons share."""
+"""Base class of recognizers with one classifier for frames and one for skeletons."""
 from typing import Any
 
 import torch
@@ -8,45 +8,27 @@ from torch import Tensor
 
 
 class RGBPoseRecognizer(MMRecognizer3D):
-    """MMAction2's ``MMRecognizer3D`` with a ``RGBPoseHead``, that predicts one score a class.
+    """``MMRecognizer3D`` with an ``RGBPoseHead`` that predicts one score per class.
 
-    The host's prediction is a dict of both branches' probabilities, which its own metric alone
-    understands; here it is their mean.
+    Upstream predicts a dict of each branch's probabilities, which no metric but its own reads;
+    here the prediction is their mean.
     """
 
     def scores(self, features: tuple) -> dict[str, Tensor]:
-        """Logits ``(B, K)`` of ``rgb`` and ``pose``, float32.
-
-        In mixed precision too: the head's training accuracy goes through NumPy, which has no
-        bfloat16.
-        """
+        """Logits ``(B, K)`` of the branches ``rgb`` and ``pose``, float32."""
+        # the head's training accuracy goes through NumPy, which has no bfloat16
         return {name: score.float() for name, score in self.cls_head(features).items()}
 
     def loss(self, inputs: dict[str, Tensor], data_samples: SampleList, **kwargs: Any) -> dict:
-        """Losses of a batch.
-
-        Args:
-            inputs (dict[str, Tensor]): By modality, ``(B, views, ...)``.
-            data_samples (list[ActionDataSample]): With their labels.
-
-        Returns:
-            dict: ``rgb_loss_cls``, ``pose_loss_cls`` and the training accuracies.
-        """
+        """``{rgb,pose}_loss_cls`` and training accuracies of ``(B, views, ...)`` inputs."""
         features, _ = self.extract_feat(inputs)
         return self.cls_head.loss_by_feat(self.scores(features), data_samples)
 
     def predict(self, inputs: dict[str, Tensor], data_samples: SampleList,
                 **kwargs: Any) -> SampleList:
-        """Mean of the branches' probabilities.
-
-        Args:
-            inputs (dict[str, Tensor]): As of :meth:`loss`.
-            data_samples (list[ActionDataSample]): The clips.
-
-        Returns:
-            list[ActionDataSample]: With ``pred_score`` ``(K,)`` and ``pred_label``.
-        """
+        """Set ``pred_score`` ``(K, )``, the branches' mean probabilities, and ``pred_label``."""
         features, _ = self.extract_feat(inputs, test_mode=True)
+        # probabilities, not logits: the scales of the two branches' logits differ
         scores = torch.stack([self.cls_head.predict_by_scores(score, data_samples)
                               for score in self.scores(features).values()]).mean(dim=0)
         for sample, score in zip(data_samples, scores):

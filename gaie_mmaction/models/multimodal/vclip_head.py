@@ -1,4 +1,7 @@
-"""Classes as directions of their names' text features."""
+"""Classification by cosine similarity to text features of the class names.
+
+Shapes: B batch, K classes, C and C' channels of video and pose, D channels of the text features.
+"""
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,18 +19,8 @@ INITIAL_SCALE, MAX_SCALE = 1 / 0.07, 100.  # CLIP's
 
 
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Kullback-Leibler divergence of softened predictions.
-
-    "Distilling the Knowledge in a Neural Network", arXiv 1503.02531: the mean over the
-    batch of ``temperature ** 2 * KL(teacher || student)``.
-
-    Args:
-        student, teacher (Tensor): ``(B, K)`` logits; no gradient flows to the teacher.
-        temperature (float): Divides both.
-
-    Returns:
-        Tensor: A scalar.
-    """
+    """Batch mean of ``temperature ** 2 * KL(teacher || student)`` of ``(B, K)`` logits."""
+    # arXiv 1503.02531; the factor keeps gradients independent of the temperature
     return temperature**2 * F.kl_div(
         (student / temperature).log_softmax(dim=1),
         (teacher.detach() / temperature).log_softmax(dim=1),
@@ -36,32 +29,28 @@ def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
 
 @MODELS.register_module()
 class VCLIPHead(BaseHead):
-    """Compare video, pose and both together with the text features of the classes.
+    """Compare video, pose and joint features with the text features of the classes.
 
-    See :class:`VCLIP` for what is the paper's. Either branch's feature is projected to the
-    text's space; a transformer layer over the two lets them interact, and the mean of
-    its outcome is the joint feature. The logits of each of the three are its cosines to the
-    text features times CLIP's learned scale. Losses: a cross-entropy each; the video branch
-    learns from the pose branch's softened predictions (``loss_pose_distill``) and from
-    how near the names are to each other (``loss_text_distill``, towards the softmax of the
-    true name's cosines to all names). Prediction: the joint logits.
-
-    Letters: B batch, K classes, D channels of the text features.
+    Our design; :class:`VCLIP` says what is the paper's. Each branch is projected to the text
+    space, one transformer layer lets the two interact, and the mean of its outputs is the joint
+    feature. Logits are cosines to the text features times CLIP's learned scale. Losses: one
+    cross-entropy per feature, and the video branch is distilled from the pose branch and from the
+    softmax of the cosines between the class names. The prediction is that of the joint feature.
 
     Args:
-        num_classes (int): K.
-        in_channels (tuple[int]): Channels of the video and of the pose feature.
-        text_features (str): Path of the file of ``tools/data/text_features.py``.
+        num_classes (int): Number of classes K.
+        in_channels (tuple[int]): Number of channels of the video and of the pose features.
+        text_features (str): File written by ``tools/data/text_features.py``.
         classes (Sequence[str], optional): K names. Defaults to None, iMiGUE's 32.
-        num_heads (int): Of the transformer layer. Defaults to 8.
-        distill_temperature (float): Of the pose's predictions. Defaults to 2.
-        text_temperature (float): Divides the cosines of names. Defaults to 0.05.
-        distill_weight (float): Of both distillation losses. Defaults to 1.
-        kwargs: As of MMAction2's ``BaseHead``.
+        num_heads (int): Number of heads of the transformer layer. Defaults to 8.
+        distill_temperature (float): Temperature of the distillation from pose. Defaults to 2.
+        text_temperature (float): Temperature of the cosines between names. Defaults to 0.05.
+        distill_weight (float): Weight of both distillation losses. Defaults to 1.
+        topk, average_clips: Same as ``BaseHead``.
 
     Raises:
         FileNotFoundError: If there are no text features.
-        ValueError: If they are of other classes, or D is no multiple of ``num_heads``.
+        ValueError: If they are of other classes, or D is not a multiple of ``num_heads``.
     """
 
     def __init__(self,
@@ -73,8 +62,9 @@ class VCLIPHead(BaseHead):
                  distill_temperature: float = 2.,
                  text_temperature: float = 0.05,
                  distill_weight: float = 1.,
-                 **kwargs: Any) -> None:
-        super().__init__(num_classes, in_channels, **kwargs)
+                 topk: int | tuple[int, ...] = (1, 5),
+                 average_clips: str | None = None) -> None:
+        super().__init__(num_classes, in_channels, topk=topk, average_clips=average_clips)
         classes = IMIGUE_CLASSES if classes is None else classes
         if len(classes) != num_classes:
             raise ValueError(f'num_classes is {num_classes}, but there are {len(classes)} names: '
@@ -82,64 +72,57 @@ class VCLIPHead(BaseHead):
         text = torch.from_numpy(read_text_features(text_features, classes))
         channels = text.shape[1]
         if channels % num_heads:
-            raise ValueError(f'the text features of {text_features} have {channels} channels, no '
-                             f'multiple of num_heads = {num_heads}')
+            raise ValueError(f'the text features of {text_features} have {channels} channels, not '
+                             f'a multiple of num_heads = {num_heads}')
         self.distill_temperature = distill_temperature
         self.text_temperature = text_temperature
         self.distill_weight = distill_weight
-        self.register_buffer('text', text)  # (K, D); in the checkpoint too
+        # (K, D), saved in the checkpoint: the projections are of no use with other text features
+        self.register_buffer('text', text)
         self.project_video = nn.Linear(in_channels[0], channels)
         self.project_pose = nn.Linear(in_channels[1], channels)
         self.interaction = nn.TransformerEncoderLayer(
             channels, num_heads, 4 * channels, dropout=0.1, activation='gelu', batch_first=True,
             norm_first=True)
+        # the logarithm keeps the scale positive, as in CLIP
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any,
                               **kwargs: Any) -> None:
         text = state_dict.get(f'{prefix}text')
-        # mmengine would only log it, and go on with random weights
+        # mmengine would only log the mismatch and go on with random weights
         if text is not None and text.shape != self.text.shape:
-            raise ValueError(f'the checkpoint was trained with text features of {tuple(text.shape)}'
-                             f' (classes, channels), but those of the config are '
-                             f'{tuple(self.text.shape)}: set model.cls_head.text_features to the '
-                             'file of the training')
+            raise ValueError(
+                f'the checkpoint was trained with text features of {tuple(text.shape)} (classes, '
+                f'channels), but those of the config are {tuple(self.text.shape)}: set '
+                'model.cls_head.text_features to the file used in training')
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def logits(self, feats: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Scaled cosines to the classes.
+        """Logits ``(B, K)`` of ``video``, ``pose`` and ``joint``.
 
         Args:
             feats (tuple[Tensor]): Video ``(B, C)`` and pose ``(B, C', T, H, W)``.
-
-        Returns:
-            dict[str, Tensor]: ``video``, ``pose`` and ``joint``, ``(B, K)`` each.
         """
         video = self.project_video(feats[0])
         pose = self.project_pose(feats[1].mean(dim=(2, 3, 4)))
         joint = self.interaction(torch.stack((video, pose), dim=1)).mean(dim=1)  # (B, 2, D)
+        # CLIP's bound: a larger scale makes training unstable
         scale = self.log_scale.exp().clamp(max=MAX_SCALE)
         return {name: scale * F.normalize(x, dim=1) @ self.text.t()
                 for name, x in (('video', video), ('pose', pose), ('joint', joint))}
 
     def forward(self, feats: tuple[Tensor, Tensor], **kwargs: Any) -> Tensor:
-        """Joint logits ``(B, K)`` of :meth:`logits`' input."""
+        """Joint logits ``(B, K)``; see :meth:`logits`."""
         return self.logits(feats)['joint']
 
     def loss(self, feats: tuple[Tensor, Tensor], data_samples: SampleList, **kwargs: Any) -> dict:
-        """All losses.
-
-        Args:
-            feats (tuple[Tensor]): As of :meth:`logits`.
-            data_samples (list[ActionDataSample]): With their labels.
-
-        Returns:
-            dict: ``loss_cls`` of the joint logits with the training accuracies,
-            ``loss_video``, ``loss_pose``, ``loss_pose_distill`` and ``loss_text_distill``.
-        """
+        """``loss_cls`` and accuracies (joint), ``loss_{video,pose,pose_distill,text_distill}``."""
+        # float32: the training accuracy goes through NumPy, which has no bfloat16
         logits = {name: values.float() for name, values in self.logits(feats).items()}
         losses = self.loss_by_feat(logits['joint'], data_samples)
         labels = torch.cat([sample.gt_label for sample in data_samples])
+        # without losses of their own, the joint loss could leave one branch untrained
         for name in ('video', 'pose'):
             losses[f'loss_{name}'] = F.cross_entropy(logits[name], labels)
         names = self.text[labels] @ self.text.t() / self.text_temperature  # (B, K)

@@ -34,7 +34,7 @@ class BipartiteNeck(TokenReducer):
                  schedule: str = 'constant',
                  prop_attn: bool = True) -> None:
         super().__init__(token_keep_ratio, prop_attn)
-        self.weighted_mean = True
+        self.weighted_mean = True  # a merged token counts as often as the tokens in it
         if (token_keep_ratio is None) == (r is None):
             raise ValueError('exactly one of token_keep_ratio and r must be given, but got '
                              f'token_keep_ratio={token_keep_ratio} and r={r}')
@@ -55,6 +55,7 @@ class BipartiteNeck(TokenReducer):
         self.num_merge: Sequence[int] | None = None  # one number per block, set by setup()
 
     def setup(self, num_tokens: int, num_reductions: int) -> None:
+        # before super(), which asks num_left() for every block
         if self.r is not None:
             self.num_merge = self._schedule(self.r, num_reductions)
         super().setup(num_tokens, num_reductions)

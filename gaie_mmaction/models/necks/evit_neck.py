@@ -47,7 +47,7 @@ class EViTNeck(TokenReducer):
     def num_left(self, num_tokens: int, step: int) -> int:
         num_keep = super().num_left(num_tokens, step)
         if num_keep == num_tokens:
-            return num_tokens
+            return num_tokens  # nothing to fuse, and no token to add for it
         left = num_keep if self.count_fused else num_keep + 1
         if left < 2:
             raise ValueError(f'token_keep_ratio must leave a token beside the fused one, but got '

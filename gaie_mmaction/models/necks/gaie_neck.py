@@ -47,6 +47,7 @@ class GAIENeck(TokenReducer):
         num_keep = self.num_left(state.num_tokens, state.step)
         keep_idx, merge_idx = select_tokens(state.importance, num_keep)
         metric = state.x if state.keys is None else state.keys
+        # no weight: the paper's mean counts a token once, however many it already stands for
         return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))
 
     def extra_repr(self) -> str:

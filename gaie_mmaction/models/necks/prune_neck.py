@@ -20,4 +20,5 @@ class PruneNeck(DropNeck):
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
         assert state.importance is not None
+        # GAIE's own choice, so that a comparison with it shows what merging alone contributes
         return select_tokens(state.importance, num_keep)[0]

@@ -162,6 +162,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         Raises:
             ValueError: If the reducer cannot reduce that many tokens that often.
         """
+        # a dry run: a ratio or schedule that cannot work fails here, not in the first batch
         for step in range(num_reductions):
             num_tokens = self.num_left(num_tokens, step)
 

@@ -40,6 +40,6 @@ class ToMeNeck(BipartiteNeck):
         """Reduce N tokens to ``N - r``: what is left of the even ones, then the odd ones."""
         num_merge = self.num_merged(state)
         if num_merge == 0:
-            return state
+            return state  # matching would still put the even tokens before the odd ones
         assert state.keys is not None
         return state.merge(*match_bipartite(state.keys, num_merge), weight=state.size)

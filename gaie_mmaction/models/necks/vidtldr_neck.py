@@ -59,6 +59,8 @@ class VidTLDRNeck(BipartiteNeck):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, *, state: TokenState,
                needs_importance: bool, **options: Any) -> tuple[Tensor, Tensor | None]:
         """Same as :meth:`TokenReducer.attend`; the importance is the sharpness."""
+        # sharpness needs the rows of the map, where GAIE's importance needs the column means:
+        # attention_with_importance cannot give it
         out = importance = None
         if needs_importance:
             # dropout is for the output alone, as in TokenReducer

@@ -1,7 +1,7 @@
-"""Weights of an image ViT as those of a video ViT ("ViViT", ICCV 2021, section 3.4).
+"""Weights of an image ViT for a video ViT ("ViViT", ICCV 2021, section 3.4).
 
-Letters: C channels of a token, p pixels of a patch's side, t frames of a tubelet,
-(T', H', W') the grid of tokens.
+Shapes: C channels of a token, p pixels of a patch's side, t frames of a tubelet, (T', H', W') the
+grid of tokens.
 """
 import math
 import re
@@ -22,34 +22,18 @@ RENAMES = (
     (r'\.mlp\.fc2\.', '.mlp.layers.1.'),
     (r'^(norm|ln1)\.', 'fc_norm.'),
 )
-# The classifier, and the class token, which ViViT's mean of all tokens does without.
-NOT_TAKEN = re.compile(r'^(head|pre_logits|cls_token)')
+# the classifier, and the class token, which a mean of all tokens does without
+SKIPPED = re.compile(r'^(head|pre_logits|cls_token)')
 
 
 def inflate_filter(weight: Tensor, tubelet_size: int) -> Tensor:
-    """Filter inflation (equation 8): the image's filter in every frame, divided by t.
-
-    Args:
-        weight (Tensor): ``(C, in, p, p)`` patch embedding of an image ViT.
-        tubelet_size (int): Frames t of a tubelet.
-
-    Returns:
-        Tensor: ``(C, in, t, p, p)``. On a clip that stands still it gives what
-        ``weight`` gives on its frame.
-    """
+    """``(C, in, p, p)`` -> ``(C, in, t, p, p)``: the filter over t in every frame (equation 8)."""
+    # divided, so that a still clip gives what the image filter gives on its frame
     return weight.unsqueeze(2).repeat(1, 1, tubelet_size, 1, 1) / tubelet_size
 
 
 def central_frame_filter(weight: Tensor, tubelet_size: int) -> Tensor:
-    """Central frame initialisation (equation 9): the filter in frame t // 2, else zeros.
-
-    Args:
-        weight (Tensor): ``(C, in, p, p)`` patch embedding of an image ViT.
-        tubelet_size (int): Frames t of a tubelet.
-
-    Returns:
-        Tensor: ``(C, in, t, p, p)``. It gives what ``weight`` gives on frame t // 2 (0-based).
-    """
+    """``(C, in, p, p)`` -> ``(C, in, t, p, p)``: zeros but in frame t // 2 (equation 9)."""
     filters = torch.zeros_like(weight).unsqueeze(2).repeat(1, 1, tubelet_size, 1, 1)
     filters[:, :, tubelet_size // 2] = weight
     return filters
@@ -60,60 +44,51 @@ TUBELET_INITS = {'central_frame': central_frame_filter, 'filter_inflation': infl
 
 def convert_image_vit(weights: dict[str, Tensor], *, tubelet_size: int, tubelet_init: str,
                       grid: tuple[int, int, int]) -> dict[str, Tensor]:
-    """Convert the state_dict of an image ViT.
-
-    The positions are resized in space where the image had another size, and
-    repeated for each of the T' frames. A bias of the keys is left out: it adds the
-    same to all logits of a query, which a softmax does not see.
+    """Convert an image ViT's state_dict to ``ViViT``'s keys, with positions resized and repeated.
 
     Args:
-        weights (dict[str, Tensor]): timm's or MMPretrain's names.
+        weights (dict[str, Tensor]): State dict with the names of timm or MMPretrain.
         tubelet_size (int): Frames t of a tubelet.
         tubelet_init (str): ``'central_frame'`` or ``'filter_inflation'``.
         grid (tuple[int]): (T', H', W') of the position table.
 
     Returns:
-        dict[str, Tensor]: Keys of ``ViViT``, without those that have "temporal" in
-        their names, which an image ViT does not have.
+        dict[str, Tensor]: All but the "temporal" keys, which an image ViT lacks.
 
     Raises:
         ValueError: If these are not the weights of an image ViT.
     """
+    # a classifier of MMPretrain holds the ViT under this prefix, beside its head
+    if any(key.startswith('backbone.') for key in weights):
+        weights = {key: weights[key] for key in weights if key.startswith('backbone.')}
     renamed = {}
-    recognizer = any(key.startswith('backbone.') for key in weights)
     for key, value in weights.items():
-        if recognizer and not key.startswith('backbone.'):
-            continue
         for pattern, replacement in RENAMES:
             key = re.sub(pattern, replacement, key)
         renamed[key] = value
     patch = renamed.get('patch_embed.projection.weight')
     if patch is None or patch.dim() != 4 or 'pos_embed' not in renamed:
         found = 'none' if patch is None else str(tuple(patch.shape))
-        raise ValueError(
-            'an image ViT of timm or MMPretrain has pos_embed and a patch embedding (C, in, p, p), '
-            f'but found the patch embedding {found} among {len(weights)} keys such as '
-            f'{list(weights)[:3]}')
-
-    converted = {'pos_embed': _repeat_positions(
-        renamed['pos_embed'], int('cls_token' in renamed), grid)}
+        raise ValueError('an image ViT of timm or MMPretrain has pos_embed and a patch embedding '
+                         f'(C, in, p, p), but found the patch embedding {found} among '
+                         f'{len(weights)} keys such as {list(weights)[:3]}')
+    converted = {}
     for key, value in renamed.items():
         if key == 'patch_embed.projection.weight':
             converted[key] = TUBELET_INITS[tubelet_init](value, tubelet_size)
+        elif key == 'pos_embed':
+            places = value[:, int('cls_token' in renamed):]  # (1, H'W', C)
+            side = math.isqrt(places.shape[1])
+            if side**2 != places.shape[1]:
+                raise ValueError(f'the {places.shape[1]} positions of an image ViT must be a '
+                                 f'square, but pos_embed is {tuple(value.shape)}')
+            places = resize_positions(places, (1, side, side), (1, *grid[1:]))
+            converted[key] = places.repeat(1, grid[0], 1)
         elif key.endswith('.attn.qkv.bias'):
+            # a key bias adds the same to all logits of a query, which softmax ignores
             q_bias, _, v_bias = value.chunk(3)
             converted[key.replace('qkv.bias', 'q_bias')] = q_bias
             converted[key.replace('qkv.bias', 'v_bias')] = v_bias
-        elif key != 'pos_embed' and not NOT_TAKEN.match(key):
+        elif not SKIPPED.match(key):
             converted[key] = value
     return converted
-
-
-def _repeat_positions(table: Tensor, extra_tokens: int, grid: tuple[int, int, int]) -> Tensor:
-    """``(1, extra + H'W', C)`` of an image -> ``(1, T'H'W', C)``."""
-    places = table[:, extra_tokens:]
-    side = math.isqrt(places.shape[1])
-    if side**2 != places.shape[1]:
-        raise ValueError(f'the {places.shape[1]} positions of an image ViT must be a square, '
-                         f'but pos_embed is {tuple(table.shape)}')
-    return resize_positions(places, (1, side, side), (1, *grid[1:])).repeat(1, grid[0], 1)

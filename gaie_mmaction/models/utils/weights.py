@@ -2,12 +2,11 @@
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 
+CONVERTER = "VideoMAE's own files are converted by tools/model_converters/videomae_to_mmaction.py"
+
 
 def load_backbone_weights(source: str) -> dict[str, Tensor]:
-    """The ``backbone.`` part of a recognizer's checkpoint, without that prefix.
-
-    Args:
-        source (str): Path or URL.
+    """Load the ``backbone.`` part of a recognizer's checkpoint, a path or URL, without the prefix.
 
     Raises:
         ValueError: If the checkpoint has no such part.
@@ -18,48 +17,31 @@ def load_backbone_weights(source: str) -> dict[str, Tensor]:
              for key, value in weights.items() if key.startswith('backbone.')}
     if not found:
         raise ValueError(
-            f'{source} is no checkpoint of an MMAction2 recognizer: no name in it starts with '
-            f"'backbone.', the first are {', '.join(map(repr, list(weights)[:3]))}. VideoMAE's own "
-            'files are converted by tools/model_converters/videomae_to_mmaction.py')
+            f'{source} is not a checkpoint of an MMAction2 recognizer: no name in it starts with '
+            f"'backbone.', the first are {', '.join(map(repr, list(weights)[:3]))}. {CONVERTER}")
     return found
 
 
 def list_misfits(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[str]:
-    """What keeps weights from fitting, in words.
-
-    Args:
-        own (dict[str, Tensor]): The network's state_dict.
-        weights (dict[str, Tensor]): The weights'.
-
-    Returns:
-        list[str]: A line for each missing key, each left-over one, each other shape.
-    """
+    """One line per missing key, left-over key and different shape of two state_dicts."""
     problems = [f'missing: {key}' for key in own if key not in weights]
     problems += [f'left over: {key}' for key in weights if key not in own]
-    problems += [
+    return problems + [
         f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
-        for key in own if key in weights and weights[key].shape != own[key].shape
-    ]
-    return problems
+        for key in own if key in weights and weights[key].shape != own[key].shape]
 
 
 def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    """Load weights that must fit.
-
-    Args:
-        backbone (nn.Module): A video ViT.
-        weights (dict[str, Tensor]): Its whole state_dict.
-        source (str): Where they come from, for the error.
+    """Load a whole state_dict that comes from ``source``.
 
     Raises:
         ValueError: If a key is missing or left over, or a shape differs; all are listed.
     """
+    # torch's own error does not list differing shapes beside missing keys, nor say what to do
     problems = list_misfits(backbone.state_dict(), weights)
     if problems:
-        listed = '\n  '.join(problems)
         raise ValueError(
-            f'the backbone of {source} does not fit:\n  {listed}\nBuild the backbone '
-            'with the sizes of the checkpoint. img_size and num_frames are those of the '
-            'position table: other inputs are interpolated on the fly. VideoMAE\'s own files '
-            'are converted by tools/model_converters/videomae_to_mmaction.py')
+            '\n  '.join([f'the backbone of {source} does not fit:', *problems])
+            + '\nBuild the backbone with the sizes of the checkpoint. img_size and num_frames are '
+            f'those of the position table: other inputs are interpolated on the fly. {CONVERTER}')
     backbone.load_state_dict(weights)
