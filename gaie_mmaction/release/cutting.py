@@ -82,9 +82,10 @@ def get_origin(path: Path) -> str:
     """What a clip was cut from; empty if there is no such clip."""
     try:
         with av.open(os.fspath(path)) as container:
-            return container.metadata.get('comment', '')
+            origin = container.metadata.get('comment', '')
     except (av.FFmpegError, OSError):
         return ''  # not there, or incomplete: cut it
+    return origin
 
 
 def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> None:
