@@ -54,9 +54,6 @@ def cut_clips(video: Path, name: str, segments: Sequence[Segment],
 
     Returns:
         tuple[int, list[str]]: How many clips were written, and one line per failure.
-
-    Raises:
-        ReleaseError: If ``out`` is full or cannot be written to.
     """
     written, errors = 0, []
     status = video.stat()

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from full_release import make_release
 from release_media import nose_x
-from tiny_release import prepared
+from release_plan import TRAIN_SUBJECTS
+from tiny_release import prepared, read_segments
 
 # what a line of the report says that names the clip, the video or the file
 SAID = dict(
@@ -50,6 +51,10 @@ def test_every_defect_is_reported_and_costs_nothing_else(tmp_path, layout, zippe
         assert any((place or planted.video_id) in line and re.search(SAID[planted.name], line)
                    for line in lines), planted
     assert len(report.frame_rates) == 2 and '48x64' in report.resolutions
+    if layout == 'licensed':
+        for name, known in (('xsub_train', True), ('xsub_test', False)):
+            rows = read_segments(tmp_path / f'r-out/{name}.csv')
+            assert {release.subjects[row.clip_id[:4]] in TRAIN_SUBJECTS for row in rows} == {known}
     lost = {clip_id for planted in release.planted for clip_id in planted.lost}
     may_lose = {clip_id for planted in release.planted for clip_id in planted.may_lose}
     for part, clips in release.clips.items():

@@ -1,7 +1,5 @@
 """The synthetic full-size release: what it says it wrote is what there is."""
-import csv
 import itertools
-import zipfile
 from collections import Counter
 
 import av
@@ -111,37 +109,6 @@ def test_same_seed_same_bytes(tmp_path, zipped):
     one, two, other = (files_below(tmp_path / name) for name in ('one', 'two', 'other'))
     assert one == two
     assert one != other
-
-
-def test_subjects_of_the_licensed_table(tmp_path):
-    release = make_release(tmp_path / 'a', videos_per_part=40, layout='licensed')
-    with (tmp_path / 'a/Label/labels_20200831.csv').open(newline='') as file:
-        rows = list(csv.DictReader(file))
-    found = {}
-    for row in rows:
-        assert int(row['subject_id']) == release.subjects[row['video_id']]
-        found.setdefault(row['video_id'], []).append(
-            tuple(int(row[name]) for name in ('class', 'start_frame', 'end_frame')))
-    videos = {part: by_video(clips) for part, clips in release.clips.items()}
-    assert found == {**videos['train'], **videos['val'], **videos['test']}
-    groups = {part: {release.subjects[video_id] for video_id in videos[part]} for part in videos}
-    assert len(groups['train']) == 37 and len(groups['test']) == 35
-    assert groups['val'] < groups['train'] and groups['train'] | groups['test'] == {*range(1, 73)}
-    assert len({clip.code for clip in release.clips['test']}) > 5  # real classes, unlike elsewhere
-
-
-def test_zips_hold_the_same_files(clean, tmp_path):
-    make_release(tmp_path / 'a', videos_per_part=VIDEOS, zipped=True)
-    files, junk = {}, []
-    for path in (tmp_path / 'a').iterdir():
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.namelist():
-                if entry.startswith('__MACOSX'):
-                    junk.append(path.name)
-                else:
-                    files[entry] = archive.read(entry)
-    assert files == files_below(clean.root)
-    assert set(junk) == set(full_release.ZIPS) and not list(tmp_path.glob('*.unpacked-*'))
 
 
 def test_nothing_but_the_named_files_differs(tmp_path, clean):

@@ -11,15 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_release import LAYOUTS, TOOL, make_release, prepared, run_tool, start_tool
+from tiny_release import TOOL, make_release, prepared, run_tool, start_tool
 
 from gaie_mmaction.datasets.annotations import read_annotations
 from gaie_mmaction.release import prepare
 
 
-@pytest.mark.parametrize('layout', LAYOUTS)
-def test_parts(tmp_path, layout):
-    parts, report = prepared(make_release(tmp_path / 'r', layout))
+def test_parts(tmp_path):
+    parts, report = prepared(make_release(tmp_path / 'r'))
     video = 'imigue_rgb_phase1/train_data/0001/0001.mp4'
     assert parts['train'] == [('0001_0', video, 0, 9, 16), ('0001_1', video, 12, 29, 31)]
     assert [row[0] for row in parts['val']] == ['0011_0', '0011_1']

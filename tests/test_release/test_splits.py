@@ -66,8 +66,8 @@ def test_what_an_earlier_run_left(tmp_path):
 
 def test_form_of_the_subjects_table(tmp_path):
     table = licensed_csv(tmp_path / 'labels.csv', [
-        (1, 17, 0, 9, 'w', 2), ('x', 1, 3, 7, 'l', 1), (1, 1, 1, 1, 'l', 3), ('2', ), ('9' * 5000, ),
-        ('', '', '')])
+        (1, 17, 0, 9, 'w', 2), ('x', 1, 3, 7, 'l', 1), (1, 1, 1, 1, 'l', 3), ('2', ),
+        ('9' * 5000, ), ('', '', '')])
     table.write_bytes('\ufeff'.encode() + table.read_bytes().replace(b'\n', b'\r\n'))
     report = Report()
     found = labels.read_licensed_csv(table, 'labels.csv', report)
