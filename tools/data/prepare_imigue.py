@@ -42,9 +42,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
     # the imports take seconds, and some of them swallow a KeyboardInterrupt
     signal.signal(signal.SIGINT, lambda *_: (print(STOPPED, file=sys.stderr), os._exit(130)))
+    args = parse_args()
     from gaie_mmaction.release import ReleaseError, prepare
     from gaie_mmaction.utils.files import FolderInUseError
     from gaie_mmaction.utils.parallel import WorkerError
