@@ -1,25 +1,16 @@
-"""Write an invented iMiGUE release of full size in the real layout, fast, with or without defects.
+"""Write a synthetic iMiGUE release of full size in the real layout, with or without defects.
 
-    python tests/full_release.py OUT                            # 355 videos, 18,232 clips
-    python tests/full_release.py OUT --zip --scale small --defects
-    python tests/full_release.py OUT --labels LABELS.csv --layout licensed
+    cd tests && python -c "import full_release; full_release.make_release('OUT', defects='all')"
 
 The videos are tiny and their clips short; numbers of videos and clips, ids, folders and formats
-are those of the challenge. The defects are listed in ``tests/release_defects.py``. What was
-written, clip by clip, and what a right tool should find, is in ``<OUT>.planted.json``, beside OUT.
-The same arguments give the same bytes, whatever the number of workers.
+are those of the challenge. The same arguments give the same bytes, whatever the number of workers.
 """
-import argparse
-import json
 import os
-import sys
 import tempfile
-import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,12 +27,10 @@ from release_defects import (
     possible,
     write_labels,
 )
-from release_media import skeleton_lines, write_openpose, write_video
+from release_media import skeleton_lines, write_video, write_xlsx
 from release_plan import PARTS, SUBJECTS, Clip, VideoPlan, draw_videos, plan_video
 
 PLACEHOLDER = 1  # class of the test part in the challenge's files
-SMALL = 24  # videos a part of `--scale small`: room for all defects
-
 SKELETON_FOLDERS = {
     'challenge': dict(train='imigue_data_phase1/datasets/imigue_skeleton_train',
                       val='imigue_data_phase1/datasets/imigue_skeleton_validate',
@@ -68,42 +57,18 @@ APPLE_DOUBLE = bytes.fromhex('00051607000200004d6163204f5320582020202020202020')
 
 @dataclass
 class Release:
-    """What was written.
-
-    Args:
-        root (str): Folder of the release.
-        clips (dict): Part -> its clips as they should be read, defects undone.
-        frames (dict): Video id -> frames that its labels refer to.
-        readable (dict): Video id -> frames that its file gives; 0 where none can be read.
-        videos (dict): Video id -> its file, relative to ``root`` or to the unpacked zips.
-        subjects (dict): Video id -> subject, 1 to 72; only the licensed layout tells it.
-        planted (list): Every defect, with the clips that a right tool loses by it.
+    """What was written: the clips of each part as they should be read, defects undone; by video
+    id the frames that its labels refer to, those that its file gives, its file and its subject;
+    and every defect.
     """
-    root: str
+    root: Path
     layout: str
-    zipped: bool
-    seed: int
     clips: dict[str, list[Clip]]
     frames: dict[str, int]
     readable: dict[str, int]
     videos: dict[str, str]
     subjects: dict[str, int]
     planted: list[Planted] = field(default_factory=list)
-    num_bytes: int = 0
-    seconds: float = 0.
-
-    def text(self) -> str:
-        """For people."""
-        count = {part: len({clip.clip_id.rsplit('_', 1)[0] for clip in self.clips[part]})
-                 for part in PARTS}
-        lines = [f'{part:<6}{count[part]:>5} videos {len(self.clips[part]):>7,} clips'
-                 for part in PARTS]
-        lines.append(f'{sum(self.frames.values()):,} frames, {self.num_bytes / 1e6:,.1f} MB, '
-                     f'{self.seconds:.1f} s, layout {self.layout}, '
-                     f'{"zips" if self.zipped else "folders"} in {self.root}')
-        lines += [f'  {planted.name:<24}{planted.expected}  [{planted.file}'
-                  + (f':{planted.line}]' if planted.line else ']') for planted in self.planted]
-        return '\n'.join(lines)
 
 
 class Task(NamedTuple):
@@ -116,69 +81,53 @@ class Task(NamedTuple):
     seed: int
 
 
-def write_media(task: Task) -> tuple[int, int | None]:
-    """Write a video and its skeletons.
-
-    Returns:
-        tuple: Number of frames that can be read, and the line of a defect in the skeleton.
-    """
+def write_media(task):
+    """Write a video and its skeletons; returns the number of frames that can be read."""
     plan = task.plan
     rng = np.random.default_rng([task.seed, int(plan.video_id), 1])
     colour = tuple(int(value) for value in rng.integers(64, 192, 2))
     offset = int(rng.integers(1000))
     write_video(task.video, plan.frames, colour, plan.size)
-    readable, line = plan.frames, None
+    readable = plan.frames
     kind = DEFECTS[plan.defect].kind if plan.defect else ''
     if kind == 'video':
         readable = plant_in_video(plan, task.video, task.twin, colour)
     if task.skeleton:
         lines = skeleton_lines(plan.frames, plan.size, offset)
         if kind == 'skeleton':
-            lines, line = edit_skeleton(plan.defect, lines)
+            lines = edit_skeleton(plan.defect, lines)
         write_labels(task.skeleton, lines)
     if task.openpose:
-        write_openpose(task.openpose, plan.frames, plan.size, offset)
-    return readable, line
+        rows = skeleton_lines(plan.frames, plan.size, offset, full=True)
+        write_xlsx(task.openpose, [row.split(',') for row in rows])
+    return readable
 
 
-def write_label_files(root: Path, layout: str, plans: Sequence[VideoPlan],
-                      skeletons: dict[str, Path]) -> dict[str, tuple[str, int | None]]:
-    """Write the labels.
-
-    Returns:
-        dict: Video id -> label file and line of the defect in it.
-    """
-    places = {}
+def write_label_files(root, layout, plans, skeletons):
+    """Write the labels; returns the label file by video id."""
+    files = {}
     licensed = [LICENSED_HEADER]
     for plan in sorted(plans, key=lambda plan: plan.video_id):
         rows = [','.join(map(str, row)) for row in label_rows(plan)]
         if layout == 'licensed':
             result = int(plan.video_id) % 2
             rows = [f'{plan.video_id},{row},{plan.frames},{result},{plan.subject}' for row in rows]
-        line = None
         if plan.defect:
-            rows, line = edit_lines(plan, rows, columns_before=int(layout == 'licensed'))
+            rows = edit_lines(plan, rows, columns_before=int(layout == 'licensed'))
         if layout == 'licensed':
-            # a byte order mark is in the first line of the whole file
-            offset = 0 if plan.defect == 'bom' else len(licensed)
-            places[plan.video_id] = LICENSED_LABELS, line and line + offset
+            files[plan.video_id] = LICENSED_LABELS
             licensed += rows
             continue
         path = skeletons[plan.video_id] / f'{plan.video_id}_label.csv'
-        places[plan.video_id] = path.relative_to(root).as_posix(), line
+        files[plan.video_id] = path.relative_to(root).as_posix()
         if plan.defect != 'video_without_labels':
             write_labels(path, rows, [plan.defect])
     if layout == 'licensed':
         write_labels(root / LICENSED_LABELS, licensed, [plan.defect for plan in plans])
-    return places
+    return files
 
 
-def junk_of(name: Path) -> list[Path]:
-    """What macOS adds to a zip of its own for a file."""
-    return [Path('__MACOSX') / name.parent / f'._{name.name}']
-
-
-def write_zip(path: Path, root: Path, folder: str) -> None:
+def write_zip(path, root, folder):
     """Pack a folder of ``root``, with the junk of macOS for the first videos and labels."""
     junk = Counter()
     with zipfile.ZipFile(path, 'w') as archive:
@@ -191,22 +140,17 @@ def write_zip(path: Path, root: Path, folder: str) -> None:
             kind = file.name.partition('_')[2] or file.suffix
             junk[kind] += 1
             if junk[kind] <= 2:
-                for other in junk_of(name):
-                    archive.writestr(zipfile.ZipInfo(other.as_posix()), APPLE_DOUBLE)
+                other = f'__MACOSX/{name.parent.as_posix()}/._{name.name}'
+                archive.writestr(zipfile.ZipInfo(other), APPLE_DOUBLE)
 
 
-def plant_in_release(name: str, out: Path, plans: Sequence[VideoPlan],
-                     folders: dict[str, str]) -> str:
-    """Plant what concerns no single video.
-
-    Returns:
-        str: The file or folder, relative to the release.
-    """
+def plant_in_release(name, out, plans, folders):
+    """Plant what concerns no single video; returns the file or folder, relative to the release."""
     if name == 'macosx_junk':
         plan = next(plan for plan in plans if not plan.defect)
-        first = Path(folders[plan.part]) / plan.video_id / f'{plan.video_id}.mp4'
-        for junk in [*junk_of(first), first.parent / f'._{first.name}',
-                     first.parent / f'._{plan.video_id}_label.csv']:
+        folder = Path(folders[plan.part]) / plan.video_id
+        for junk in (Path('__MACOSX') / folder / f'._{plan.video_id}.mp4',
+                     folder / f'._{plan.video_id}.mp4', folder / f'._{plan.video_id}_label.csv'):
             (out / junk).parent.mkdir(parents=True, exist_ok=True)
             (out / junk).write_bytes(APPLE_DOUBLE)
         return '__MACOSX'
@@ -222,47 +166,24 @@ def plant_in_release(name: str, out: Path, plans: Sequence[VideoPlan],
     return folders['test']  # extra_folder_level: the videos were written there
 
 
-def planted_of(plan: VideoPlan, file: str, line: int | None, readable: int) -> Planted:
+def planted_of(plan, file, readable):
     """The entry of a defect of a single video."""
     defect = DEFECTS[plan.defect]
     clip_id = plan.clips[plan.at].clip_id if defect.clip else None
     of = dict(clip=[clip_id], video=[clip.clip_id for clip in plan.clips])
     lost, may_lose = of.get(defect.loses, []), of.get(defect.may_lose, [])
-    if 0 < readable < plan.frames:
-        lost = [clip.clip_id for clip in plan.clips if clip.start >= readable]
-        may_lose = [clip.clip_id for clip in plan.clips if clip.start < readable <= clip.end]
-    expected = defect.expected.format(video=plan.video_id, clip=clip_id, cut=readable)
-    return Planted(plan.defect, file, plan.video_id, clip_id, line, expected, lost, may_lose)
+    if 0 < readable < plan.frames:  # an incomplete file is to be fetched again
+        may_lose = of['video']
+    return Planted(plan.defect, file, plan.video_id, clip_id, lost, may_lose)
 
 
-def check_arguments(out: Path, layout: str, zipped: bool, names: Sequence[str]) -> None:
-    """Refuse what cannot be written, before anything is.
-
-    Raises:
-        ValueError: With the value and what is possible.
-    """
-    if layout not in SKELETON_FOLDERS:
-        raise ValueError(f'layout {layout!r} is none of {", ".join(SKELETON_FOLDERS)}')
-    if zipped and layout not in CHALLENGE:
-        raise ValueError(f'zips are possible for {", ".join(CHALLENGE)}, not for {layout}')
-    impossible = sorted(set(names) - set(possible(layout, zipped)))
-    if impossible:
-        raise ValueError(f'defects {", ".join(impossible)} are not possible here; these are: '
-                         f'{", ".join(possible(layout, zipped))}')
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} exists and is not an empty folder: choose a new one')
-
-
-def make_release(out: Path, *, videos_per_part: int | None = None,
-                 labels: Path | None = None, layout: str = 'challenge', zipped: bool = False,
-                 defects: str | Iterable[str] = (), seed: int = 0,
-                 workers: int | None = None, openpose_videos: int = 0,
-                 planted_file: Path | None = None) -> Release:
+def make_release(out, *, videos_per_part=None, labels=None, layout='challenge', zipped=False,
+                 defects=(), seed=0, workers=None, openpose_videos=0):
     """Write a release.
 
     Args:
-        out (Path): Folder, new or empty.
-        videos_per_part (int, optional): Videos a part (validation has 10 at most) with 5 to 9
+        out (Path): Folder that does not exist.
+        videos_per_part (int, optional): Videos per part (validation has at most 10) with 5 to 9
             clips each. Defaults to None: full size.
         labels (Path, optional): csv with clip_id and label (0 to 31) of phase 1; gives the clips
             of each video and their classes. Defaults to None: drawn.
@@ -270,25 +191,17 @@ def make_release(out: Path, *, videos_per_part: int | None = None,
         zipped (bool): The challenge's four zips rather than folders. Defaults to False.
         defects (str or Iterable): Names out of ``DEFECTS``, or ``all`` that are possible.
         seed (int): Seed of everything. Defaults to 0.
-        workers (int, optional): Processes. Defaults to None: one a core.
+        workers (int, optional): Processes. Defaults to None: one per core.
         openpose_videos (int): Videos of each part with a workbook of 137 joints. Defaults to 0.
-        planted_file (Path, optional): Where the description goes. Defaults to None:
-            ``<out>.planted.json``.
-
-    Returns:
-        Release: What was written.
-
-    Raises:
-        ValueError: If an argument or a defect is not possible.
-        FileExistsError: If ``out`` holds something.
     """
-    began = time.perf_counter()
     out = Path(out).resolve()
     names = possible(layout, zipped) if defects == 'all' else list(dict.fromkeys(defects))
-    check_arguments(out, layout, zipped, names)
+    if set(names) - set(possible(layout, zipped)):
+        raise ValueError(f'not all of {names} are possible here; these are: '
+                         f'{possible(layout, zipped)}')
     rng = np.random.default_rng(seed)
     plans = []
-    for part, videos in draw_videos(rng, labels and Path(labels), videos_per_part).items():
+    for part, videos in draw_videos(rng, labels, videos_per_part).items():
         for number, (video_id, codes) in enumerate(videos.items()):
             if part == 'test' and layout in CHALLENGE:
                 codes = [PLACEHOLDER] * len(codes)
@@ -296,7 +209,7 @@ def make_release(out: Path, *, videos_per_part: int | None = None,
             plans.append(plan_video(video_id, part, subject, codes, seed))
     assign(names, plans, rng)
 
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True)
     form = dict(layout=layout, names=names, seed=seed, workers=workers or os.cpu_count(),
                 openpose_videos=openpose_videos)
     if zipped:
@@ -306,20 +219,15 @@ def make_release(out: Path, *, videos_per_part: int | None = None,
                 write_zip(out / name, Path(folder), top)
     else:
         release = write_release(out, plans, **form)
-    release.root, release.zipped = str(out), zipped
+    release.root = out
     for name in names:
         if DEFECTS[name].kind == 'release':
             file = plant_in_release(name, out, plans, video_folders(layout, names))
-            release.planted.append(Planted(name, file, None, None, None, DEFECTS[name].expected))
-    release.num_bytes = sum(file.stat().st_size for file in out.rglob('*') if file.is_file())
-    release.seconds = round(time.perf_counter() - began, 2)
-    planted_file = planted_file or out.parent / f'{out.name}.planted.json'
-    text = json.dumps(asdict(release), ensure_ascii=False)
-    Path(planted_file).write_text(text, encoding='utf-8')
+            release.planted.append(Planted(name, file))
     return release
 
 
-def video_folders(layout: str, names: Sequence[str]) -> dict[str, str]:
+def video_folders(layout, names):
     """Part -> folder of its videos."""
     folders = dict(VIDEO_FOLDERS[layout])
     if 'extra_folder_level' in names:
@@ -327,8 +235,7 @@ def video_folders(layout: str, names: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def write_release(root: Path, plans: Sequence[VideoPlan], layout: str, names: Sequence[str],
-                  seed: int, workers: int, openpose_videos: int) -> Release:
+def write_release(root, plans, layout, names, seed, workers, openpose_videos):
     """Write all files below ``root``; see :func:`make_release`."""
     folders, tasks, seen = video_folders(layout, names), [], Counter()
     skeletons = {plan.video_id: root / SKELETON_FOLDERS[layout][plan.part] / plan.video_id
@@ -343,70 +250,21 @@ def write_release(root: Path, plans: Sequence[VideoPlan], layout: str, names: Se
             skeleton / f'{video_id}_light_hand.csv' if layout in CHALLENGE else None,
             skeleton / f'{video_id}{suffix}' if seen[plan.part] <= openpose_videos else None,
             seed))
-    if workers == 1:
-        results = list(map(write_media, tasks))
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            results = list(pool.map(write_media, tasks, chunksize=4))
-    places = write_label_files(root, layout, plans, skeletons)
-
+    with ProcessPoolExecutor(workers) as pool:
+        results = list(pool.map(write_media, tasks, chunksize=4))
+    label_files = write_label_files(root, layout, plans, skeletons)
     release = Release(
-        str(root), layout, False, seed,
+        root, layout,
         clips={part: [clip for plan in plans if plan.part == part for clip in plan.clips]
                for part in PARTS},
         frames={plan.video_id: plan.frames for plan in plans},
-        readable={plan.video_id: readable
-                  for plan, (readable, _) in zip(plans, results, strict=True)},
+        readable={plan.video_id: readable for plan, readable in zip(plans, results)},
         videos={task.plan.video_id: task.video.relative_to(root).as_posix() for task in tasks},
         subjects={plan.video_id: plan.subject for plan in plans})
-    for task, (readable, line) in zip(tasks, results, strict=True):
-        if not task.plan.defect:
-            continue
-        kind = DEFECTS[task.plan.defect].kind
-        file, label_line = places[task.plan.video_id]
-        if kind == 'video':
-            file = release.videos[task.plan.video_id]
-        elif kind == 'skeleton':
-            file = task.skeleton.relative_to(root).as_posix()
-        else:
-            line = label_line
-        release.planted.append(planted_of(task.plan, file, line, readable))
+    for task, readable in zip(tasks, results):
+        if task.plan.defect:
+            file = dict(video=task.video, skeleton=task.skeleton).get(
+                DEFECTS[task.plan.defect].kind, root / label_files[task.plan.video_id])
+            release.planted.append(
+                planted_of(task.plan, file.relative_to(root).as_posix(), readable))
     return release
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('out', type=Path, help='folder, new or empty')
-    parser.add_argument('--labels', type=Path, help='csv with clip_id,label of phase 1')
-    parser.add_argument('--layout', choices=list(SKELETON_FOLDERS), default='challenge')
-    parser.add_argument('--zip', action='store_true', help='the four zips rather than folders')
-    parser.add_argument('--defects', nargs='*', metavar='NAME',
-                        help=f'without names: all that are possible; {", ".join(DEFECTS)}')
-    parser.add_argument('--scale', default='full',
-                        help=f'full, small ({SMALL} videos a part) or a number of videos a part')
-    parser.add_argument('--openpose-videos', type=int, default=0,
-                        help='videos of each part with a workbook of 137 joints (default: 0)')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, help='processes (default: one a core)')
-    parser.add_argument('--planted', type=Path, help='default: OUT.planted.json')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    defects = () if args.defects is None else args.defects or 'all'
-    videos_per_part = dict(full=None, small=SMALL).get(args.scale, args.scale)
-    try:
-        release = make_release(
-            args.out, videos_per_part=videos_per_part and int(videos_per_part),
-            labels=args.labels, layout=args.layout, zipped=args.zip, defects=defects,
-            seed=args.seed, workers=args.workers, openpose_videos=args.openpose_videos,
-            planted_file=args.planted)
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    print(release.text())
-
-
-if __name__ == '__main__':
-    main()

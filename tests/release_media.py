@@ -1,13 +1,11 @@
-"""Videos and skeleton tables of an invented release, written fast.
+"""Videos and skeleton files of a synthetic release, written fast.
 
 Frame n of a video shows n as a grid of black and white cells, in a colour of the video's own. In a
 skeleton row the nose's x says n (:func:`nose_x`). So a reader that is one frame late, or takes
-the wrong video, can be caught.
+the wrong video, is caught.
 """
 import zipfile
-from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -26,16 +24,14 @@ BODY = np.array([
     (.43, .24), (.57, .24)] + 6 * [(0, 0)])
 RIGHT_WRIST, LEFT_WRIST = 4, 7
 TIPS = np.array([(-.05, .01), (-.025, .05), (0, .06), (.025, .05), (.045, .03)])  # from the wrist
-# where the tips are among the 21 points of a hand, and the three tables of the 137 points
+# the fingertips among the 21 points of a hand; sizes of OpenPose's tables of face and hand
 TIP_POINTS = (4, 8, 12, 16, 20)
 FACE_POINTS, HAND_POINTS = 70, 21
 
 
-def pictures(frames: int, colour: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+def pictures(frames, colour, size):
     """All frames of a video, ``(frames, height * 3 / 2, width)`` uint8, planes Y, U, V."""
     width, height = size
-    if not 0 < frames <= 1 << BITS:
-        raise ValueError(f'a video has 1 to {1 << BITS} frames, but got {frames}')
     lit = (np.arange(frames)[:, None] >> np.arange(BITS) & 1).astype(np.uint8)
     cells = (BLACK + (WHITE - BLACK) * lit).reshape(frames, height // CELL, width // CELL)
     planes = np.empty((frames, height * 3 // 2, width), np.uint8)
@@ -45,26 +41,14 @@ def pictures(frames: int, colour: tuple[int, int], size: tuple[int, int]) -> np.
     return planes
 
 
-def read_number(image: np.ndarray) -> int:
-    """Number that a decoded frame shows, ``(H, W, 3)`` or ``(H, W)``."""
-    grey = image if image.ndim == 2 else image.mean(-1)
-    lit = grey[CELL // 2::CELL, CELL // 2::CELL].ravel() > (BLACK + WHITE) / 2
+def read_number(image):
+    """Number that a decoded frame shows, ``(H, W, 3)``."""
+    lit = image.mean(-1)[CELL // 2::CELL, CELL // 2::CELL].ravel() > (BLACK + WHITE) / 2
     return int((lit * (1 << np.arange(BITS))).sum())
 
 
-def write_video(path: Path, frames: int, colour: tuple[int, int],
-                size: tuple[int, int] = LANDSCAPE, *, faststart: bool = False,
-                variable_rate: bool = False) -> None:
-    """Write H.264 of 30 frames/s in mp4.
-
-    Args:
-        path (Path): File; its folder is made.
-        frames (int): Number of frames, 1 to 4096.
-        colour (tuple): U and V of the whole video.
-        size (tuple): Width and height in pixels, 12 cells. Defaults to ``LANDSCAPE``.
-        faststart (bool): The index before the packets rather than at the end.
-        variable_rate (bool): Every third frame is shown for twice as long.
-    """
+def write_video(path, frames, colour, size=LANDSCAPE, *, faststart=False, variable_rate=False):
+    """Write H.264 of 30 frames/s in mp4; with ``variable_rate`` every third one lasts longer."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = dict(movflags='faststart') if faststart else {}
     with av.open(str(path), 'w', options=options) as container:
@@ -80,12 +64,12 @@ def write_video(path: Path, frames: int, colour: tuple[int, int],
         container.mux(stream.encode())
 
 
-def nose_x(number: int, width: int) -> float:
+def nose_x(number, width):
     """x of the nose in the skeleton row of a frame, pixels."""
     return number * width / (1 << BITS)
 
 
-def poses(size: tuple[int, int]) -> np.ndarray:
+def poses(size):
     """BODY_25 and ten fingertips, left hand first, ``(PHASES, 35, 3)``: x, y, score."""
     angle = 2 * np.pi * np.arange(PHASES) / PHASES
     sway = .02 * np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -98,19 +82,7 @@ def poses(size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([points * size, score], -1)
 
 
-def number_text(values: np.ndarray) -> list[str]:
-    return [f'{value:.5g}' for value in values]
-
-
-def skeleton_lines(frames: int, size: tuple[int, int], offset: int = 0) -> list[str]:
-    """Lines of a ``<VID>_light_hand.csv``: a header as pandas writes it, then a row a frame."""
-    bodies = [','.join(number_text(pose.ravel()[1:])) for pose in poses(size)]
-    header = ','.join(['', *map(str, range(105))])
-    return [header] + [f'{number},{nose_x(number, size[0])},{bodies[(number + offset) % PHASES]}'
-                       for number in range(frames)]
-
-
-def full_poses(size: tuple[int, int]) -> np.ndarray:
+def full_poses(size):
     """The same poses as OpenPose's 137 joints, ``(PHASES, 137, 3)``."""
     light = poses(size)
     angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
@@ -124,60 +96,41 @@ def full_poses(size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([light[:, :25], face, *hands], 1)
 
 
-def column_name(index: int) -> str:
-    """0 -> A, 26 -> AA."""
-    name = ''
-    index += 1
-    while index:
-        index, letter = divmod(index - 1, 26)
-        name = chr(ord('A') + letter) + name
-    return name
+def skeleton_lines(frames, size, offset=0, full=False):
+    """Lines of a ``<VID>_light_hand.csv``, or the rows of a workbook of 137 joints as text."""
+    bodies = [','.join(f'{value:.5g}' for value in pose.ravel()[1:])
+              for pose in (full_poses if full else poses)(size)]
+    rows = [f'{nose_x(number, size[0])},{bodies[(number + offset) % PHASES]}'
+            for number in range(frames)]
+    header = ','.join(['', *map(str, range(105))])  # as pandas writes it
+    return rows if full else [header, *(f'{number},{row}' for number, row in enumerate(rows))]
 
 
+SPACE = 'http://schemas.openxmlformats.org/'
 XLSX_PARTS = {
-    '[Content_Types].xml':
-        '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-        '<Default Extension="rels" '
-        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Override PartName="/xl/workbook.xml" ContentType="application/'
-        'vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>'
-        '<Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/'
-        'vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>',
-    '_rels/.rels':
-        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
-        'relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-    'xl/workbook.xml':
-        '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
-        'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>'
-        '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
-    'xl/_rels/workbook.xml.rels':
-        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
-        'relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-}
+    'xl/workbook.xml': f'<workbook xmlns="{SPACE}spreadsheetml/2006/main" xmlns:r="{SPACE}'
+        'officeDocument/2006/relationships"><sheets><sheet name="Sheet1" sheetId="1" r:id="rId1"/>'
+        '</sheets></workbook>',
+    'xl/_rels/workbook.xml.rels': f'<Relationships xmlns="{SPACE}package/2006/relationships">'
+        f'<Relationship Id="rId1" Type="{SPACE}officeDocument/2006/relationships/worksheet" '
+        'Target="worksheets/sheet1.xml"/></Relationships>'}
 
 
-def write_xlsx(path: Path, rows: Sequence[Sequence[str]]) -> None:
+def column_name(index):
+    """0 -> A, 26 -> AA."""
+    return (column_name(index // 26 - 1) if index >= 26 else '') + chr(ord('A') + index % 26)
+
+
+def write_xlsx(path, rows):
     """Write numbers, given as text, into the one sheet of a workbook."""
     names = [column_name(index) for index in range(max(map(len, rows)))]
-    sheet = ['<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
-             '<sheetData>']
-    for number, row in enumerate(rows, 1):
-        cells = ''.join(f'<c r="{name}{number}"><v>{value}</v></c>'
-                        for name, value in zip(names, row, strict=False))
-        sheet.append(f'<row r="{number}">{cells}</row>')
-    sheet.append('</sheetData></worksheet>')
+    body = ''.join(
+        f'<row r="{number}">' + ''.join(f'<c r="{name}{number}"><v>{value}</v></c>'
+                                        for name, value in zip(names, cells)) + '</row>'
+        for number, cells in enumerate(rows, 1))
+    sheet = (f'<worksheet xmlns="{SPACE}spreadsheetml/2006/main"><sheetData>{body}</sheetData>'
+             '</worksheet>')
     path.parent.mkdir(parents=True, exist_ok=True)
-    declaration = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-    with zipfile.ZipFile(path, 'w') as archive:
-        for name, text in {**XLSX_PARTS, 'xl/worksheets/sheet1.xml': ''.join(sheet)}.items():
-            # a date of its own, so that the same seed gives the same bytes
-            archive.writestr(zipfile.ZipInfo(name), declaration + text, zipfile.ZIP_DEFLATED, 1)
-
-
-def write_openpose(path: Path, frames: int, size: tuple[int, int], offset: int = 0) -> None:
-    """Write the 137 joints a frame as a workbook of 411 columns, no header, no index."""
-    bodies = [number_text(pose.ravel()[1:]) for pose in full_poses(size)]
-    write_xlsx(path, [[str(nose_x(number, size[0])), *bodies[(number + offset) % PHASES]]
-                      for number in range(frames)])
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {**XLSX_PARTS, 'xl/worksheets/sheet1.xml': sheet}.items():
+            archive.writestr(zipfile.ZipInfo(name), text)

@@ -16,13 +16,6 @@ from gaie_mmaction.datasets.annotations import Segment, read_annotations
 from gaie_mmaction.release import prepare
 
 TOOL = Path(__file__).parents[1] / 'tools/data/prepare_imigue.py'
-LAYOUTS = {
-    'later': ('imigue_data_phase1/datasets/imigue_skeleton_{}/{}',
-              'imigue_data_phase2/imigue_skeleton_test/{}'),
-    '2023': ('imigue_data_phase1/imigue_skeleton_{}/{}',
-             'imigue_data_phase2/imigue_skeleton_test/{}'),
-    'one more level': ('a/b/datasets/imigue_skeleton_{}/x/{}', 'c/imigue_skeleton_test/y/{}'),
-}
 NUM_FRAMES = 30
 HEADER = ','.join(['', *map(str, range(105))])
 
@@ -35,12 +28,11 @@ def whole_video():
         return (Path(folder) / 'v.mp4').read_bytes()
 
 
-def make_release(root, layout='later', rows='17,0,9\n99,12,29\n'):
+def make_release(root, rows='17,0,9\n99,12,29\n'):
     """Three videos of 30 frames, one per part; test labels are a placeholder."""
-    labelled, test = LAYOUTS[layout]
-    folders = {'0001': labelled.format('train', '0001'),
-               '0011': labelled.format('validate', '0011'),
-               '0054': test.format('0054')}
+    folders = {'0001': 'imigue_data_phase1/datasets/imigue_skeleton_train/0001',
+               '0011': 'imigue_data_phase1/datasets/imigue_skeleton_validate/0011',
+               '0054': 'imigue_data_phase2/imigue_skeleton_test/0054'}
     videos = {'0001': 'imigue_rgb_phase1/train_data/0001',
               '0011': 'imigue_rgb_phase1/validation_data/0011',
               '0054': 'imigue_rgb_phase2/z/0054'}

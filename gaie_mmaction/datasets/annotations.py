@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..utils.files import atomic_file
 
@@ -72,28 +72,34 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
                          f'{first!r}: it must be {",".join(SEGMENT_HEADER)!r}')
     clips: list[dict] = []
     line_of: dict[str, int] = {}
-    for number, line in _csv_rows(ann_file, text) if is_csv else _lines(text):
+    for number, fields in _rows(ann_file, text, is_csv):
         try:
-            clip = _parse_segment(line) if isinstance(line, list) else _parse_clip(line)
-            if not -1 <= clip['label'] < num_classes:
+            clip = _parse_segment(fields) if is_csv else _parse_clip(fields[0])
+            if not -1 <= clip.label < num_classes:
                 raise ValueError(
                     f'label must be in 0..{num_classes - 1}, or -1 for unlabelled, but got '
-                    f'{clip["label"]}; classes of your own are set by metainfo=dict(classes=[...])')
+                    f'{clip.label}; classes of your own are set by metainfo=dict(classes=[...])')
         except ValueError as error:
-            shown = ','.join(line) if isinstance(line, list) else line
-            raise ValueError(f'{ann_file}, line {number} ({shown!r}): {error}') from error
-        previous = line_of.setdefault(clip['clip_id'], number)
+            line = ','.join(fields)
+            raise ValueError(f'{ann_file}, line {number} ({line!r}): {error}') from error
+        previous = line_of.setdefault(clip.clip_id, number)
         if previous != number:
-            raise ValueError(f'{ann_file}, line {number}: clip id {clip["clip_id"]} was already '
+            raise ValueError(f'{ann_file}, line {number}: clip id {clip.clip_id} was already '
                              f'given in line {previous}; ids must be unique')
-        clips.append(clip)
+        clips.append(clip._asdict())
     if not clips:
         raise ValueError(f'{ann_file} holds no clip')
     return clips
 
 
-def _csv_rows(ann_file: str, text: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(ann_file: str, text: str, is_csv: bool) -> Iterator[tuple[int, list[str]]]:
+    """Number and fields of the lines that are not blank; a line of a clip list is one field."""
     # not by splitlines(), which also breaks at form feeds and U+2028, inside quotes too
+    if not is_csv:
+        yield from ((number, [line.rstrip('\n')])
+                    for number, line in enumerate(io.StringIO(text, newline=None), 1)
+                    if line.strip())
+        return
     reader = csv.reader(io.StringIO(text, newline=''))
     next(reader)
     try:
@@ -102,12 +108,6 @@ def _csv_rows(ann_file: str, text: str) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, row
     except csv.Error as error:
         raise ValueError(f'{ann_file}, line {reader.line_num}: {error}') from error
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        if line.strip():
-            yield number, line.rstrip('\n')
 
 
 def _integer(name: str, text: str) -> int:
@@ -124,29 +124,21 @@ def _native_path(path: str) -> str:
     return path.replace('\\', '/')
 
 
-def _parse_segment(fields: list[str]) -> dict:
+def _parse_segment(fields: list[str]) -> Segment:
     if len(fields) != len(SEGMENT_HEADER):
         raise ValueError(f'needs the {len(SEGMENT_HEADER)} columns {",".join(SEGMENT_HEADER)}, '
                          f'but has {len(fields)}')
-    clip: dict[str, Any] = dict(zip(SEGMENT_HEADER, fields))
-    clip['video'] = _native_path(clip['video'])
-    for name in SEGMENT_HEADER[2:]:
-        clip[name] = _integer(name, clip[name])
-    if not 0 <= clip['start_frame'] <= clip['end_frame']:
-        raise ValueError('needs 0 <= start_frame <= end_frame, but got '
-                         f'{clip["start_frame"]} and {clip["end_frame"]}')
-    return clip
+    start, end, label = map(_integer, SEGMENT_HEADER[2:], fields[2:])
+    if not 0 <= start <= end:
+        raise ValueError(f'needs 0 <= start_frame <= end_frame, but got {start} and {end}')
+    return Segment(fields[0], _native_path(fields[1]), start, end, label)
 
 
-def _parse_clip(line: str) -> dict:
+def _parse_clip(line: str) -> Segment:
     # the label follows the last blank or tab: file names may hold blanks too
     video, *label = line.strip().rsplit(maxsplit=1)
     if not label and re.search('[,;][0-9]+$', video):
         raise ValueError('a blank or a tab must be before the label of a clip list')
     video = _native_path(video)
-    return dict(
-        clip_id=os.path.splitext(os.path.basename(video))[0],
-        video=video,
-        start_frame=0,
-        end_frame=-1,
-        label=_integer('label', label[0]) if label else -1)
+    clip_id = os.path.splitext(os.path.basename(video))[0]
+    return Segment(clip_id, video, 0, -1, _integer('label', label[0]) if label else -1)

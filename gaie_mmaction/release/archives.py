@@ -71,7 +71,7 @@ def unpack_archives(root: Path, skip: Path, report: Report,
                 remove_partial_files(folder)
             with zipfile.ZipFile(archive) as file:
                 for entry in entries:
-                    _extract(file, entry, archive, archive.relative_to(root), report)
+                    _extract(file, entry, archive, root, report)
                     progress.advance(bar, entry.file_size)
 
 
@@ -104,8 +104,7 @@ def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.Z
         if (entry.external_attr >> 16) & 0o170000 == 0o120000:
             raise _Refused(f'its entry {entry.filename!r} is a link')
         if entry.flag_bits & 1:
-            raise _Refused('it is encrypted: unpack it yourself, with its password, into the same '
-                           'folder')
+            raise _Refused('it is encrypted: unpack it yourself into the same folder')
         if is_junk(entry.filename) or not entry.filename.lower().endswith(WANTED):
             continue
         if entry.compress_type not in METHODS:
@@ -125,18 +124,16 @@ def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.Z
     return [entry for name, entry in zip(names, wanted.values()) if name not in redundant]
 
 
-def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, name: Path,
+def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, root: Path,
              report: Report) -> None:
-    target = _target(archive, entry)
     try:
-        with atomic_file(target) as partial, file.open(entry) as source, \
-                open(partial, 'wb') as copy:
+        with (atomic_file(_target(archive, entry)) as partial, file.open(entry) as source,
+              open(partial, 'wb') as copy):
             shutil.copyfileobj(source, copy, 1 << 20)  # stops at the size that was declared
     except (*DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in ERRORS_OF_ONE_ENTRY:
             raise ReleaseError(
-                f'{archive} cannot be unpacked to {archive.with_suffix("")}: {error.strerror}. '
-                'Mend it and run again, or give a folder that you can write to, with links to the '
-                'zips') from error
-        report.add(REFUSED, name, f'{entry.filename} is damaged ({error}) and was left out: fetch '
-                   'the zip again')
+                f'{archive} cannot be unpacked beside itself: {error.strerror}. Mend it and run '
+                'again, or give a folder that you can write to, with links to the zips') from error
+        report.add(REFUSED, archive.relative_to(root),
+                   f'{entry.filename} is damaged ({error}) and was left out: fetch the zip again')

@@ -54,9 +54,6 @@ def cut_clips(video: Path, name: str, segments: Sequence[Segment],
 
     Returns:
         tuple[int, list[str]]: How many clips were written, and one line per failure.
-
-    Raises:
-        ReleaseError: If ``out`` is full or cannot be written to.
     """
     written, errors = 0, []
     status = video.stat()
@@ -82,9 +79,10 @@ def get_origin(path: Path) -> str:
     """What a clip was cut from; empty if there is no such clip."""
     try:
         with av.open(os.fspath(path)) as container:
-            return container.metadata.get('comment', '')
+            origin = container.metadata.get('comment', '')
     except (av.FFmpegError, OSError):
         return ''  # not there, or incomplete: cut it
+    return origin
 
 
 def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> None:

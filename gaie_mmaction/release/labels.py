@@ -16,13 +16,9 @@ ROWS = 'label rows that cannot be read'
 
 @dataclass(frozen=True)
 class LabelRow:
-    """A clip as the label file has it.
+    """Row k of a video, from 0: the clip ``<VID>_<k>``, its class as text, first and last frame.
 
-    Attributes:
-        k (int): Number of the row in its video, from 0: the clip is ``<VID>_<k>``.
-        code (str): Class, as text: it means nothing in the test part.
-        frames (tuple[int, int], optional): First and last frame; None if unreadable.
-        error (str): Why ``frames`` is None.
+    Where the frames cannot be read, they are None and ``error`` says why.
     """
     k: int
     code: str

@@ -43,13 +43,10 @@ def is_junk(name: str) -> bool:
 
 def find_files(root: Path, endings: tuple[str, ...], skip: Path,
                report: Report | None = None) -> Iterator[Path]:
-    """Regular files below a folder, sorted by name; links to folders are followed once.
+    """Regular files below ``root``, sorted by name; links to folders are followed once.
 
-    Args:
-        root (Path): The folder.
-        endings (tuple[str, ...]): Lower-case ends of the names.
-        skip (Path): Folder that is not entered: the tool's own output.
-        report (Report, optional): Gets matching files that cannot be used.
+    ``endings`` are lower-case ends of the names. The folder ``skip``, the tool's own output, is
+    not entered. ``report`` gets the matching files that cannot be used.
     """
     seen, skip = set(), skip.resolve()
     for folder, folders, names in os.walk(root, followlinks=True):

@@ -36,11 +36,6 @@ def write_outputs(out: Path, splits: Splits, skeletons: dict | None) -> None:
 def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> dict:
     """Skeletons of all clips, as MMAction2's ``PoseDataset`` reads them.
 
-    Args:
-        splits (dict): Segments by the name of their split.
-        infos (dict[str, VideoInfo]): By video id.
-        cache (Path): Where :func:`~gaie_mmaction.release.video_info.probe` left the skeletons.
-
     Returns:
         dict: ``split``, clip ids by name, and ``annotations``, one dict per clip with
         ``frame_dir`` (the clip id), ``label``, ``total_frames``, ``img_shape`` and

@@ -32,7 +32,7 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         ReleaseError: If the release cannot be prepared.
         FolderInUseError: If another run writes into ``out``.
         WorkerError: If a worker process dies.
-        OSError: If the target is full or cannot be written to.
+        OSError: If ``out`` is full or cannot be written to.
     """
     if out.resolve() == root.resolve():
         raise ReleaseError(f'{out} is the release itself: give another folder to --out (one inside '
@@ -40,8 +40,8 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
     cache, report = out / 'cache', Report()
     cache.mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
-        for folder in (out, cache):
-            remove_partial_files(folder)
+        remove_partial_files(out)
+        remove_partial_files(cache)
         link_videos(out, root)
         unpack_archives(root, out, report, max_unpacked_ratio)
         layout = find_layout(root, out, report)
@@ -59,10 +59,9 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
 
         skeletons = skeleton_clips(splits, infos, cache) if layout.skeletons else None
         write_outputs(out, splits, skeletons)
-        # before the long work, and again with what it found
         write_report(out, report)
         if cut:
             segments = [segment for part in PARTS for segment in parts[part]]
             cut_all(segments, root, out / 'clips', workers, report)
-            write_report(out, report)
+            write_report(out, report)  # again, with what was found on the way
     return report

@@ -13,10 +13,11 @@ def make_parts(layout: Layout, infos: dict[str, VideoInfo], licensed: LicensedTa
     """Segments of ``train``, ``val`` and ``test``, by label files where there are any."""
     parts: dict[str, list[Segment]] = {part: [] for part in PARTS}
     report.videos = dict.fromkeys(PARTS, 0)
-    for video_id, path in layout.label_files.items():
-        if video_id not in layout.videos:
-            report.add('labels without a video', layout.name(path),
-                       f'there is no usable {video_id}.mp4; its clips are left out')
+    labelled = {**dict.fromkeys(licensed.rows if licensed else (), 'label table'),
+                **{video_id: layout.name(path) for video_id, path in layout.label_files.items()}}
+    for video_id in sorted(labelled.keys() - layout.videos.keys()):
+        report.add('labels without a video', labelled[video_id],
+                   f'there is no usable {video_id}.mp4; its clips are left out')
     for video_id in sorted(infos):
         part, video = layout.part_of[video_id], layout.name(layout.videos[video_id])
         if video_id in layout.label_files:

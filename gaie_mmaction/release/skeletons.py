@@ -26,8 +26,8 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
     """Read the skeleton of a video.
 
     Args:
-        path (Path): ``<VID>_light_hand.csv`` (a header, an index and 35 joints), or
-            ``<VID>_openpose.xlsx`` or ``<VID>_2.xlsx`` (137 joints, no header, no index).
+        path (Path): ``<VID>_light_hand.csv`` (a header, an index and 35 joints), or a workbook of
+            137 joints without header and index.
         num_frames (int): T, frames of the video.
 
     Returns:

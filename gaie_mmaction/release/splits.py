@@ -60,8 +60,8 @@ def hold_out(segments: Sequence[Segment], subjects: dict[str, int]) -> Splits:
     one person may be seen in several. Empty with fewer than two subjects (or videos), or if no
     class has two clips.
     """
-    groups = [str(subjects.get(video_id_of(segment), f'video {video_id_of(segment)}'))
-              for segment in segments]
+    videos = [video_id_of(segment) for segment in segments]
+    groups = [str(subjects.get(video_id, f'video {video_id}')) for video_id in videos]
     labels = [segment.label for segment in segments]
     most = max(Counter(labels).values(), default=0)
     num_folds = min(HOLDOUT_FOLDS, len(set(groups)), most)

@@ -75,10 +75,9 @@ def probe_all(layout: Layout, cache: Path, workers: int, report: Report) -> dict
     """Probe every video that has a part; unreadable ones are reported and left out."""
     jobs = {video_id: (video_id, layout.videos[video_id], layout.skeletons.get(video_id), cache)
             for video_id in sorted(layout.part_of) if video_id in layout.videos}
-    found = dict(in_parallel(probe, jobs, workers, 'probing', 'video'))
-    infos = {}
+    infos = dict(sorted(in_parallel(probe, jobs, workers, 'probing', 'video')))
     for video_id in jobs:
-        info, name = found[video_id], layout.name(layout.videos[video_id])
+        info, name = infos[video_id], layout.name(layout.videos[video_id])
         for note in info.skeleton_notes:
             report.add('skeletons', layout.name(layout.skeletons[video_id]), note)
         if layout.skeletons and video_id not in layout.skeletons:
@@ -86,8 +85,7 @@ def probe_all(layout: Layout, cache: Path, workers: int, report: Report) -> dict
         if info.error:
             report.add('videos that cannot be read', name,
                        f'{info.error}; its clips are left out: fetch the file again')
-        else:
-            infos[video_id] = info
+            del infos[video_id]
     for title, values in (
             ('resolutions', [f'{info.width}x{info.height}' for info in infos.values()]),
             ('frame_rates', [f'{info.fps:.2f} frames/s' for info in infos.values()]),

@@ -42,12 +42,11 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
     Raises:
         WorkerError: If a worker dies, for example because memory runs out.
     """
-    # Without a refresh thread, and with stderr as it is: a worker must not be forked while
-    # another thread holds the console's lock.
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-               TextColumn(f'{unit}s'), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False,
-                        redirect_stdout=False, redirect_stderr=False)
+    # no thread that refreshes the bar: a worker must not be forked while one holds a lock
+    progress = Progress(
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+        TextColumn(f'{unit}s'), TimeRemainingColumn(), console=Console(stderr=True),
+        auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     with (_deferred_interrupt() as interrupts, progress,
           ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool):
         bar = progress.add_task(title, total=sum(map(weight, jobs)))

@@ -65,11 +65,9 @@ def test_rows_of_another_form_keep_their_numbers(tmp_path, text, header):
     assert len(details(report, 'test clips kept with another range')) == 2
 
 
-@pytest.mark.parametrize('code, label', [('1', 0), ('31', 30), ('99', 31), ('0', None),
-                                         ('32', None), ('100', None), ('-1', None), ('x', None),
-                                         ('', None), ('1.5', None)])
-def test_label_of(code, label):
-    assert labels.label_of(code) == label
+def test_label_of():
+    codes = ['1', '31', '99', '0', '32', '100', '-1', 'x', '', '1.5']
+    assert [labels.label_of(code) for code in codes] == [0, 30, 31] + [None] * 7
 
 
 def test_rows_that_cannot_be_read_cost_one_clip(tmp_path):

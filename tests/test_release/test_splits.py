@@ -1,7 +1,6 @@
 """Splits by subject, and the held-out part."""
 import numpy as np
 import pytest
-from numbered_video import write_video
 from tiny_release import HEADER, NUM_FRAMES, details, make_release, prepared
 
 from gaie_mmaction.datasets.annotations import Segment, read_annotations
@@ -27,26 +26,6 @@ def test_subjects(tmp_path):
     assert [clip['label'] for clip in split['xsub_test']] == [0, 0, 4, 5]
     assert [row[-1] for row in parts['test']] == [-1, -1]
     assert 'published: 13936' in report.splits['xsub_train, xsub_test']
-
-
-def test_licensed_release(tmp_path):
-    root = tmp_path / 'r'
-    for folder, video_id in (('iMiGUE_RGB_Phase1/imigue_rgb_train', '0001'),
-                             ('iMiGUE_RGB_Phase1/imigue_rgb_validate', '0011'),
-                             ('iMiGUE_RGB_Phase2/imigue_rgb_test', '0054')):
-        (root / folder / video_id).mkdir(parents=True)
-        write_video(root / folder / video_id / f'{video_id}.mp4', NUM_FRAMES)
-    (root / 'Label').mkdir()
-    licensed_csv(root / 'Label/labels_20200831.csv', [
-        (1, 17, 0, 9, 'w', 2), (54, 5, 3, 7, 'l', 72), (1, 99, 12, 290, 'w', 2),
-        (11, 1, 3, 7, 'l', 1), ('x', 1, 3, 7, 'l', 1)])
-    parts, report = prepared(root)
-    assert [row[0:1] + row[2:] for row in parts['train']] == [('0001_0', 0, 9, 16),
-                                                             ('0001_1', 12, 29, 31)]
-    assert [row[-1] for row in parts['test']] == [-1]
-    assert len(details(report, 'clips clamped')) == 1
-    assert details(report, labels.ROWS) == ['line 6: video_id is not a number; left out']
-    assert (tmp_path / 'r-out/xsub_test.csv').is_file()
 
 
 def test_table_that_numbers_the_clips_otherwise(tmp_path):
@@ -86,13 +65,20 @@ def test_what_an_earlier_run_left(tmp_path):
 
 
 def test_form_of_the_subjects_table(tmp_path):
-    table = licensed_csv(tmp_path / 'labels.csv', [(1, 17, 0, 9, 'w', 2)])
+    table = licensed_csv(tmp_path / 'labels.csv', [
+        (1, 17, 0, 9, 'w', 2), ('x', 1, 3, 7, 'l', 1), (1, 1, 1, 1, 'l', 3), ('2', ),
+        ('9' * 5000, ), ('', '', '')])
     table.write_bytes('\ufeff'.encode() + table.read_bytes().replace(b'\n', b'\r\n'))
     report = Report()
     found = labels.read_licensed_csv(table, 'labels.csv', report)
     assert found.subjects == {'0001': 2} and found.rows['0001'][0].frames == (0, 9)
     assert details(report, labels.FORM) == [
         'has a byte order mark, Windows line ends; read all the same']
+    assert details(report, labels.ROWS) == [
+        'line 3: video_id is not a number; left out',
+        'line 4: video 0001 has subject 3, but 2 above; 2 is used',
+        'line 5: subject_id is not a number', 'line 6: video_id is not a number; left out']
+    assert 'must be integers' in found.rows['0002'][0].error
 
 
 def test_subjects_table_that_is_none(tmp_path):

@@ -22,8 +22,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
     parser.add_argument('root', type=Path, help='folder with the release')
-    parser.add_argument('--out', type=Path, default=Path('data/imigue'),
-                        help='folder of the result (default: data/imigue)')
+    parser.add_argument('--out', type=Path, default='data/imigue', help='default: %(default)s')
     parser.add_argument('--subjects', type=Path, metavar='CSV', help='labels_20200831.csv of the '
                         'licensed release (default: the one below ROOT)')
     parser.add_argument('--test-labels', type=Path, metavar='CSV',
@@ -31,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--cut', action='store_true', help='also cut every clip into a short '
                         'video, OUT/clips/<clip_id>.mp4, which loads faster')
     parser.add_argument('--workers', type=int, default=os.cpu_count(),
-                        help='number of processes (default: number of processors)')
+                        help='number of processes (default: %(default)s)')
     parser.add_argument('--max-unpacked-ratio', type=float, default=100, help='refuse zips that '
                         'unpack to more than this multiple of their size (default: 100)')
     args = parser.parse_args()
@@ -43,9 +42,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
-    # imports take seconds, and some swallow a KeyboardInterrupt; there is nothing to clean up yet
+    # the imports take seconds, and some of them swallow a KeyboardInterrupt
     signal.signal(signal.SIGINT, lambda *_: (print(STOPPED, file=sys.stderr), os._exit(130)))
+    args = parse_args()
     from gaie_mmaction.release import ReleaseError, prepare
     from gaie_mmaction.utils.files import FolderInUseError
     from gaie_mmaction.utils.parallel import WorkerError
