@@ -7,7 +7,7 @@ from mmaction.registry import DATASETS
 from mmengine.dataset import ClassBalancedDataset
 from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH
-from skeleton_file import write_skeletons
+from skeleton_file import cut, write_skeletons
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
 from gaie_mmaction.datasets.transforms import MaskMissingJoints, MMSharedSampleFrames, SkeletonFlip
@@ -145,26 +145,14 @@ def test_clips_without_joints(tmp_path, clips, monkeypatch):
         load(tmp_path)
 
 
-def other_label(clips):
-    clips[1]['label'] = 4
-
-
-def other_length(clips):
-    clips[1].update(total_frames=11, keypoint=clips[1]['keypoint'][:, :11],
-                    keypoint_score=clips[1]['keypoint_score'][:, :11])
-
-
-def other_joints(clips):
-    clips[1].update(keypoint=clips[1]['keypoint'][:, :, :17],
-                    keypoint_score=clips[1]['keypoint_score'][:, :, :17])
-
-
-@pytest.mark.parametrize('spoil, said', [
-    (other_label, 'clip 0001_1 has the label 3 in .*train.csv, but 4 in .*skeleton.pkl'),
-    (other_length, 'clip 0001_1 has 12 frames in .*train.csv, but 11 in .*skeleton.pkl'),
-    (other_joints, "skeleton.pkl: clip 0001_1 has 17 joints, but the layout 'imigue' has 22")])
-def test_sources_that_disagree(tmp_path, clips, spoil, said):
-    spoil(clips)
+@pytest.mark.parametrize('change, said', [
+    (lambda clip: dict(label=4),
+     'clip 0001_1 has the label 3 in .*train.csv, but 4 in .*skeleton.pkl'),
+    (lambda clip: dict(cut(frames=11)(clip), total_frames=11),
+     'clip 0001_1 has 12 frames in .*train.csv, but 11 in .*skeleton.pkl'),
+    (cut(joints=17), "skeleton.pkl: clip 0001_1 has 17 joints, but the layout 'imigue' has 22")])
+def test_sources_that_disagree(tmp_path, clips, change, said):
+    clips[1].update(change(clips[1]))
     rewrite(tmp_path, clips)
     with pytest.raises(ValueError, match=said):
         load(tmp_path)
