@@ -65,18 +65,18 @@ def test_views_follow_each_other(tmp_path, clips):
     np.testing.assert_array_equal(result['frame_inds'].reshape(3, 4), 21 + poses[:, ::2])
 
 
-def test_sampling_is_the_hosts_but_shared():
-    """The host draws frames and skeletons apart: they show different moments."""
+def test_sampling_is_upstreams_but_shared():
+    """MMAction2 draws frames and skeletons apart: they show different moments."""
     clip = dict(clip_id='a', filename='a.mp4', total_frames=100, start_index=7, modality='RGB',
                 keypoint=np.zeros((1, 100, 22, 2)))
     clip_len = dict(RGB=8, Pose=32)
     np.random.seed(3)
     ours = MMSharedSampleFrames(clip_len).transform(dict(clip))
     np.random.seed(3)
-    host = MMUniformSampleFrames(dict(Pose=32, RGB=8)).transform(dict(clip))
-    np.testing.assert_array_equal(ours['Pose_inds'], host['Pose_inds'])
+    upstream = MMUniformSampleFrames(dict(Pose=32, RGB=8)).transform(dict(clip))
+    np.testing.assert_array_equal(ours['Pose_inds'], upstream['Pose_inds'])
     np.testing.assert_array_equal(ours['frame_inds'], 7 + ours['Pose_inds'][::4])
-    assert not np.isin(host['RGB_inds'], host['Pose_inds']).all()
+    assert not np.isin(upstream['RGB_inds'], upstream['Pose_inds']).all()
 
 
 @pytest.mark.parametrize('clip_len', [

@@ -40,12 +40,12 @@ def test_clips_in_the_order_of_the_split(tmp_path, clips):
     assert [load(path, indices=[1])[0]['clip_id']] == [IDS[1]]
 
 
-def test_host_reads_the_same(tmp_path, clips):
+def test_upstream_reads_the_same(tmp_path, clips):
     path = write_skeletons(tmp_path / 's.pkl', clips)
-    host, ours = PoseDataset(path, [], split='train'), load(path)
+    upstream, ours = PoseDataset(path, [], split='train'), load(path)
     for k in range(3):
-        np.testing.assert_array_equal(host[k]['keypoint'], ours[k]['keypoint'])
-        assert host[k]['frame_dir'] == ours[k]['clip_id']
+        np.testing.assert_array_equal(upstream[k]['keypoint'], ours[k]['keypoint'])
+        assert upstream[k]['frame_dir'] == ours[k]['clip_id']
 
 
 def test_missing_joints_have_no_score(tmp_path, clips):

@@ -90,7 +90,7 @@ def test_frames_of_clips_in_workers(video, tmp_path):
     dict(type='SampleFrames', clip_len=16, frame_interval=4, num_clips=2, test_mode=True),
     dict(type='SampleFrames', clip_len=16, frame_interval=2, out_of_bound_opt='repeat_last'),
 ])
-def test_host_samplers_stay_inside_every_range(sampler):
+def test_upstream_samplers_stay_inside_every_range(sampler):
     sample = build(**sampler)
     for total_frames in range(1, 120):
         results = sample.transform(dict(total_frames=total_frames, start_index=1000))
@@ -102,7 +102,7 @@ def test_host_samplers_stay_inside_every_range(sampler):
 
 
 def test_uniform_sample_by_hand():
-    """32 frames: 16 parts of 31 / 16 frames, each from its first frame, as the host rounds."""
+    """32 frames: 16 parts of 31 / 16 frames, each from its first frame, as MMAction2 rounds."""
     sample = build(type='UniformSample', clip_len=16, test_mode=True)
     inds = sample.transform(dict(total_frames=32, start_index=100))['frame_inds']
     assert inds.tolist() == [100, 102, 104, 106, 108, 110, 112, 114, 116, 117, 119, 121, 123, 125,

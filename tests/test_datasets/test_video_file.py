@@ -51,8 +51,8 @@ def video(streams):
     return streams / 'v.mp4'
 
 
-def read(path, frame_inds):
-    with VideoFile(path) as reader:
+def read(path, frame_inds, **options):
+    with VideoFile(path, **options) as reader:
         return reader.read(frame_inds)
 
 
@@ -213,14 +213,16 @@ def test_large_frames(video, tmp_path):
                        r' raise the limit by ClipInit\(max_pixels=...\)'):
         VideoFile(video, max_pixels=12287)
     assert len(VideoFile(video, max_pixels=12288)) == 200
-    # a frame that is larger than the header of the file says
+    # frames that are larger than the header of the file says
     write_video(tmp_path / 'v.avi', 3, codec='mjpeg', b_frames=0, strict='unofficial')
     data = (tmp_path / 'v.avi').read_bytes()
-    size = HEIGHT.to_bytes(2, 'big') + WIDTH.to_bytes(2, 'big')
-    assert data.count(size) == 3
-    (tmp_path / 'v.avi').write_bytes(data.replace(size, b'\x1f\x40\x3e\x80'))  # 8000, 16000
+    size, small = (width.to_bytes(4, 'little') + height.to_bytes(4, 'little')
+                   for width, height in ((WIDTH, HEIGHT), (64, 48)))
+    assert data.count(size) >= 2
+    (tmp_path / 'v.avi').write_bytes(data.replace(size, small))
     with pytest.raises(VideoReadError, match='decoding frames|pixels'):
-        read(tmp_path / 'v.avi', [0])
+        read(tmp_path / 'v.avi', [0], max_pixels=64 * 48)
+    assert read_number(read(tmp_path / 'v.avi', [2], max_pixels=WIDTH * HEIGHT)[0]) == 2
 
 
 def test_what_is_no_video(tmp_path):
