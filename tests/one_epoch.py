@@ -1,4 +1,4 @@
-"""A tiny drawn release, and one epoch of a config on it through mim, then the leaderboard file."""
+"""A tiny synthetic dataset, one epoch of a config on it through mim, and the leaderboard file."""
 import csv
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from launching import launch, test_command, train_command
 
-from gaie_mmaction.synthetic import release as make_demo_release
+from gaie_mmaction.synthetic import make_release
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 def prepare_release(folder, train=1):
     """The release, drawn and prepared into ``folder``."""
     parts = dict(train=train, validate=1, test=1)
-    make_demo_release.make_release(folder / 'release', 0, parts, 1, 1)
+    make_release(folder / 'release', 0, parts, 1, 1)
     subprocess.run([sys.executable, ROOT / 'tools/data/prepare_imigue.py', folder / 'release',
                     '--out', folder], check=True)
 
@@ -28,7 +28,7 @@ def train_and_test(path, data, work, batch_size, *options):
     for part in ('train', 'val', 'test'):
         loader = f'{part}_dataloader'
         options += [f'{loader}.dataset.data_root={data}', f'{loader}.batch_size={batch_size}',
-                    f'{loader}.num_workers=0', f'{loader}.persistent_workers=False']
+                    f'{loader}.num_workers=0']
     output = launch(train_command(ROOT / path, '--work-dir', work, '--cfg-options', *options),
                     ROOT)
     assert 'Epoch(val) [1]' in output

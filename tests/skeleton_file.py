@@ -23,3 +23,9 @@ def write_skeletons(path, clips, **splits):
     ids = [clip['frame_dir'] for clip in clips]
     path.write_bytes(pickle.dumps(dict(split=splits or dict(train=ids), annotations=clips)))
     return str(path)
+
+
+def cut(frames=None, joints=None):
+    """A change of a clip that leaves only its first frames or joints."""
+    return lambda clip: {key: clip[key][:, :frames, :joints]
+                         for key in ('keypoint', 'keypoint_score')}

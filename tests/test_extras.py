@@ -24,7 +24,7 @@ from numbered_video import read_number, write_video
 from torch.utils.data import DataLoader
 
 from gaie_mmaction.datasets import imigue_skeleton
-from gaie_mmaction.synthetic import release as make_demo_release
+from gaie_mmaction.synthetic import make_release
 
 HEADER = 'clip_id,video,start_frame,end_frame,label\n'
 
@@ -151,7 +151,7 @@ def balanced_dataset(cfg, folder, **changes):
     return DATASETS.build(dict(cfg.train_dataloader.dataset, dataset=inner, oversample_thr=.5))
 
 
-@pytest.mark.parametrize('context', [None, 'fork', 'spawn'])
+@pytest.mark.parametrize('context', [None, 'fork', pytest.param('spawn', marks=pytest.mark.slow)])
 def test_balanced_and_repeated_in_workers(cfg, videos, context):
     dataset = balanced_dataset(cfg, videos, on_error='skip', max_bad_share=.1)
     assert len(dataset) == 12 + 2 * 3  # sqrt(0.5 / 0.2) = 1.6
@@ -464,7 +464,7 @@ default_hooks = dict(logger=dict(interval=1))
 
 @pytest.mark.slow
 def test_all_together(root, tmp_path):
-    make_demo_release.make_release(
+    make_release(
         tmp_path / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
     subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', tmp_path / 'release',
                     '--out', tmp_path, '--test-labels', tmp_path / 'release/test_answers.csv'],

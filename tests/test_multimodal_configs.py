@@ -106,8 +106,8 @@ def test_basis_is_the_zoos_rgbposeconv3d(root):
     for part in ('train', 'test'):
         mine, theirs = ({step.type: step for step in cfg[f'{part}_dataloader'].dataset.pipeline}
                         for cfg in (ours, zoo))
-        sample, host = mine['MMSharedSampleFrames'], theirs['MMUniformSampleFrames']
-        assert (sample.clip_len, sample.get('num_clips', 1)) == (host.clip_len, host.num_clips)
+        sample, other = mine['MMSharedSampleFrames'], theirs['MMUniformSampleFrames']
+        assert (sample.clip_len, sample.get('num_clips', 1)) == (other.clip_len, other.num_clips)
         for key in ('sigma', 'scaling'):
             assert mine['SkeletonHeatmap'][key] == theirs['GeneratePoseTarget'][key]
 

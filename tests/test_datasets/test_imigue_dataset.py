@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mmaction.registry import DATASETS
 from mmcv.transforms import BaseTransform
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from numbered_video import read_number, write_video
 from torch.utils.data import DataLoader
@@ -20,6 +21,7 @@ from gaie_mmaction.datasets import (
     IMiGUEDataset,
     VideoReadError,
     annotations,
+    imigue_dataset,
 )
 
 HEADER = 'clip_id,video,start_frame,end_frame,label\n'
@@ -86,15 +88,6 @@ def test_random_sampling_stays_inside_the_range(folder):
     assert len(set(map(tuple, samples))) > 10
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_same_frames_in_workers(folder, workers):
-    rows = [f'0001_{k},0001.mp4,{7 * k},{7 * k + 30},{k}\n' for k in range(20)]
-    dataset = make_dataset(folder, HEADER + ''.join(rows))
-    loader = DataLoader(dataset, num_workers=workers, batch_size=None)
-    for k, item in enumerate(loader):
-        assert item['numbers'] == expected_numbers(7 * k, 7 * k + 30)
-
-
 def test_clip_list_is_the_whole_file(folder):
     (folder / '0001.mp4').rename(folder / 'my clip_7.mp4')
     text = 'my clip_7.mp4 31\n'
@@ -132,14 +125,10 @@ def test_drives_of_windows(folder, monkeypatch, path):
     assert ntpath.join('data\\videos', clip['video']) == path.replace('\\', '/')
 
 
-def test_segment_csv_with_a_wrong_header(folder):
-    with pytest.raises(ValueError, match="clips.csv looks like a segment csv.*'clip,video,start"):
-        make_dataset(folder, 'clip,video,start,end,label\n0001_0,0001.mp4,0,9,1\n')
-
-
 @pytest.mark.parametrize('header', [
-    'clip_id,video,start_frame,end_frame', 'clip_id;video;start_frame;end_frame;label',
-    'clip_id\tvideo\tstart_frame\tend_frame\tlabel', 'video,clip_id,start_frame'])
+    'clip,video,start,end,label', 'clip_id,video,start_frame,end_frame',
+    'clip_id;video;start_frame;end_frame;label', 'video,clip_id,start_frame',
+    'clip_id\tvideo\tstart_frame\tend_frame\tlabel'])
 def test_segment_csv_with_other_columns(folder, header):
     """It is not taken for a clip list, whose files would then be missing."""
     with pytest.raises(ValueError, match="looks like a segment csv.* must be 'clip_id,video,start"):
@@ -150,15 +139,6 @@ def test_segment_csv_with_other_columns(folder, header):
 def test_clip_list_without_blanks(folder, separator):
     with pytest.raises(ValueError, match=r"list.txt, line 1 \('a.mp4.3'\): a blank or a tab must"):
         make_dataset(folder, f'a.mp4{separator}3\n', 'list.txt')
-
-
-def test_clip_list_equals_segments(folder):
-    write_video(folder / '0002_3.mp4', 40)
-    rows = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,199,5\n0002_3,0002_3.mp4,0,39,-1\n')
-    clips = make_dataset(folder, '0001.mp4 5\n0002_3.mp4\n', 'list.txt')
-    for k, clip_id in enumerate(('0001', '0002_3')):
-        assert clips[k]['numbers'] == rows[k]['numbers']
-        assert (clips[k]['clip_id'], clips[k]['label']) == (clip_id, rows[k]['label'])
 
 
 def test_meta():
@@ -240,30 +220,30 @@ def test_unreadable_clip_raises(folder, name):
     assert time.time() - start < 10
 
 
+def make_skipping(folder, good, bad, share=.05, **changes):
+    """``good`` clips, then one for each file of ``bad``."""
+    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(good)]
+    rows += [f'bad_{k},{name}.mp4,0,9,3\n' for k, name in enumerate(bad)]
+    return make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
+                        max_bad_share=share, **changes)
+
+
 @pytest.mark.parametrize('context', [None, 'fork', 'spawn'])
 def test_skip_takes_another_clip_and_counts(folder, context):
-    make_bad_files(folder)
     # one worker where starting one takes seconds: the counts are shared with this process too
     workers = {None: 0, 'fork': 2, 'spawn': 1}[context]
-    arguments = dict(num_workers=workers, multiprocessing_context=context)
-    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(18)]
-    rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n']
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.1)
+    dataset = make_skipping(folder, 18, ['no', 'no'], .1)
     for _ in range(1 if context == 'spawn' else 2):
-        items = list(DataLoader(dataset, batch_size=None, **arguments))
+        items = list(DataLoader(dataset, batch_size=None, num_workers=workers,
+                                multiprocessing_context=context))
         assert len(items) == 20 and all(item['clip_id'].startswith('good') for item in items)
     assert dataset._bad.sum() == 2
 
 
 def test_skip_logs_once_a_file(folder, monkeypatch):
-    from gaie_mmaction.datasets import imigue_dataset
     lines = []
     monkeypatch.setattr(imigue_dataset, 'print_log', lambda message, **_: lines.append(message))
-    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(8)]
-    rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n', 'bad_2,absent.mp4,0,9,3\n']
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.5)
+    dataset = make_skipping(folder, 8, ['no', 'no', 'none'], .5)
     monkeypatch.setattr(dataset, '_rand_another', lambda: 0)
     for index in (8, 9, 8, 10, 10):
         dataset[index]
@@ -271,22 +251,21 @@ def test_skip_logs_once_a_file(folder, monkeypatch):
     assert '1 of 11 clips' in lines[0] and '3 of 11 clips' in lines[1]
 
 
-def test_skip_fails_above_the_share(folder):
-    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(9)] + ['bad_0,no.mp4,0,9,3\n']
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.05)
-    with pytest.raises(RuntimeError, match='1 of 10 clips.*max_bad_share=0.05.*bad_0'):
-        dataset[9]
+def test_log_from_workers(folder, tmp_path):
+    log = tmp_path / 'run.log'
+    MMLogger.get_instance('test_log_from_workers', log_file=str(log))
+    list(DataLoader(make_skipping(folder, 8, ['no', 'no'], .5), num_workers=1, batch_size=None))
+    lines = [line for line in log.read_text().splitlines() if 'Skipped' in line]
+    assert len(lines) == 1 and 'no.mp4' in lines[0] and '1 of 10 clips' in lines[0]
 
 
-@pytest.mark.parametrize('clips', [1, 100])
-def test_all_bad_ends(folder, clips):
-    rows = [f'bad_{k},no.mp4,0,9,3\n' for k in range(clips)]
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.99)
-    with pytest.raises(RuntimeError, match=f'[0-9]+ of {clips} clips.*max_bad_share=0.99'):
-        dataset[0]
-    assert int(dataset._bad.sum()) == clips  # 99 of 100 are no more than the share yet
+@pytest.mark.parametrize('good, bad, share, first', [(9, 1, .05, 9), (0, 1, .99, 0),
+                                                     (0, 100, .99, 0)])
+def test_skip_fails_above_the_share(folder, good, bad, share, first):
+    dataset = make_skipping(folder, good, ['no'] * bad, share)
+    with pytest.raises(RuntimeError, match=f'of {good + bad} clips.*max_bad_share={share}.*bad_'):
+        dataset[first]
+    assert int(dataset._bad.sum()) == bad  # 99 of 100 are no more than the share yet
 
 
 def run_processes(*functions):
@@ -301,9 +280,7 @@ def run_processes(*functions):
 
 
 def test_processes_count_together(folder):
-    rows = [f'bad_{k},{k % 5}.mp4,0,9,3\n' for k in range(200)]
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.99)
+    dataset = make_skipping(folder, 0, [k % 5 for k in range(200)], .99)
 
     def read(start):
         np.random.seed(start)
@@ -316,8 +293,7 @@ def test_processes_count_together(folder):
 
 def test_the_shared_count_may_change_at_any_time(folder):
     """torch's nonzero() crashes on memory that another process writes to meanwhile."""
-    rows = [f'bad_{k},no.mp4,0,9,3\n' for k in range(5000)]
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip')
+    dataset = make_skipping(folder, 0, ['no'] * 5000)
     end = time.time() + 2
 
     def write():
@@ -334,27 +310,10 @@ def test_the_shared_count_may_change_at_any_time(folder):
 
 
 def test_another_clip_is_not_one_known_to_be_bad(folder):
-    rows = [f'{"good" if k == 7 else "bad"}_{k},{"0001" if k == 7 else "no"}.mp4,0,9,3\n'
-            for k in range(50)]
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.98)
-    dataset._bad[[k for k in range(50) if k != 7]] = True
-    assert {dataset._rand_another() for _ in range(20)} == {7}
-    assert dataset[0]['clip_id'] == 'good_7'
-
-
-def test_log_from_workers(folder, tmp_path):
-    from mmengine.logging import MMLogger
-    log = tmp_path / 'run.log'
-    MMLogger.get_instance('test_log_from_workers', log_file=str(log))
-    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(8)]
-    rows += ['bad_0,empty.mp4,0,9,3\n', 'bad_1,empty.mp4,20,29,3\n']
-    (folder / 'empty.mp4').write_bytes(b'')
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.5)
-    list(DataLoader(dataset, num_workers=1, batch_size=None))
-    lines = [line for line in log.read_text().splitlines() if 'Skipped' in line]
-    assert len(lines) == 1 and 'empty.mp4' in lines[0] and '1 of 10 clips' in lines[0]
+    dataset = make_skipping(folder, 1, ['no'] * 49, .98)
+    dataset._bad[1:] = True
+    assert {dataset._rand_another() for _ in range(20)} == {0}
+    assert dataset[20]['clip_id'] == 'good_0'
 
 
 def test_only_read_errors_are_caught(folder):
@@ -364,17 +323,14 @@ def test_only_read_errors_are_caught(folder):
         def transform(self, results):
             raise RuntimeError('a bug in a transform')
 
-    dataset = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,0,9,3\n', test_mode=False,
-                           on_error='skip', pipeline=[Broken()])
+    dataset = make_skipping(folder, 1, [], pipeline=[Broken()])
     with pytest.raises(RuntimeError, match='a bug in a transform'):
         dataset[0]
     assert not dataset._bad.any()
 
 
 def test_subsets_count_their_own(folder):
-    rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(9)] + ['bad_0,no.mp4,0,9,3\n']
-    dataset = make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',
-                           max_bad_share=.4)
+    dataset = make_skipping(folder, 9, ['no'], .4)
     dataset[9]
     subset = dataset.get_subset([0, 9])
     assert subset._bad.tolist() == [False, False]
@@ -383,17 +339,3 @@ def test_subsets_count_their_own(folder):
     assert int(dataset._bad.sum()) == 1
     dataset.get_subset_([0, 1, 9])
     assert dataset._bad.tolist() == [False] * 3 and dataset._bad.is_shared()
-
-
-def test_subtract_clip_mean():
-    from mmaction.registry import TRANSFORMS
-    transform = TRANSFORMS.build(dict(type='SubtractClipMean'))
-    frames = np.random.default_rng(0).integers(0, 256, (8, 5, 6, 3), dtype=np.uint8)
-    images = transform(dict(imgs=list(frames), clip_len=4))['imgs']
-    for view in range(2):
-        part = frames[4 * view:4 * view + 4].astype(float)
-        expected = np.clip(part - np.round(part.mean(0)) + 128, 0, 255)
-        np.testing.assert_array_equal(np.stack(images[4 * view:4 * view + 4]), expected)
-    assert images[0].dtype == np.uint8
-    again = transform(dict(imgs=list(frames), clip_len=dict(RGB=4, Pose=16)))['imgs']
-    np.testing.assert_array_equal(again, images)

@@ -7,7 +7,7 @@ from mmaction.registry import DATASETS
 from mmengine.dataset import ClassBalancedDataset
 from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH
-from skeleton_file import write_skeletons
+from skeleton_file import cut, write_skeletons
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
 from gaie_mmaction.datasets.transforms import MaskMissingJoints, MMSharedSampleFrames, SkeletonFlip
@@ -65,18 +65,18 @@ def test_views_follow_each_other(tmp_path, clips):
     np.testing.assert_array_equal(result['frame_inds'].reshape(3, 4), 21 + poses[:, ::2])
 
 
-def test_sampling_is_the_hosts_but_shared():
-    """The host draws frames and skeletons apart: they show different moments."""
+def test_sampling_is_upstreams_but_shared():
+    """MMAction2 draws frames and skeletons apart: they show different moments."""
     clip = dict(clip_id='a', filename='a.mp4', total_frames=100, start_index=7, modality='RGB',
                 keypoint=np.zeros((1, 100, 22, 2)))
     clip_len = dict(RGB=8, Pose=32)
     np.random.seed(3)
     ours = MMSharedSampleFrames(clip_len).transform(dict(clip))
     np.random.seed(3)
-    host = MMUniformSampleFrames(dict(Pose=32, RGB=8)).transform(dict(clip))
-    np.testing.assert_array_equal(ours['Pose_inds'], host['Pose_inds'])
+    upstream = MMUniformSampleFrames(dict(Pose=32, RGB=8)).transform(dict(clip))
+    np.testing.assert_array_equal(ours['Pose_inds'], upstream['Pose_inds'])
     np.testing.assert_array_equal(ours['frame_inds'], 7 + ours['Pose_inds'][::4])
-    assert not np.isin(host['RGB_inds'], host['Pose_inds']).all()
+    assert not np.isin(upstream['RGB_inds'], upstream['Pose_inds']).all()
 
 
 @pytest.mark.parametrize('clip_len', [
@@ -145,26 +145,14 @@ def test_clips_without_joints(tmp_path, clips, monkeypatch):
         load(tmp_path)
 
 
-def other_label(clips):
-    clips[1]['label'] = 4
-
-
-def other_length(clips):
-    clips[1].update(total_frames=11, keypoint=clips[1]['keypoint'][:, :11],
-                    keypoint_score=clips[1]['keypoint_score'][:, :11])
-
-
-def other_joints(clips):
-    clips[1].update(keypoint=clips[1]['keypoint'][:, :, :17],
-                    keypoint_score=clips[1]['keypoint_score'][:, :, :17])
-
-
-@pytest.mark.parametrize('spoil, said', [
-    (other_label, 'clip 0001_1 has the label 3 in .*train.csv, but 4 in .*skeleton.pkl'),
-    (other_length, 'clip 0001_1 has 12 frames in .*train.csv, but 11 in .*skeleton.pkl'),
-    (other_joints, "skeleton.pkl: clip 0001_1 has 17 joints, but the layout 'imigue' has 22")])
-def test_sources_that_disagree(tmp_path, clips, spoil, said):
-    spoil(clips)
+@pytest.mark.parametrize('change, said', [
+    (lambda clip: dict(label=4),
+     'clip 0001_1 has the label 3 in .*train.csv, but 4 in .*skeleton.pkl'),
+    (lambda clip: dict(cut(frames=11)(clip), total_frames=11),
+     'clip 0001_1 has 12 frames in .*train.csv, but 11 in .*skeleton.pkl'),
+    (cut(joints=17), "skeleton.pkl: clip 0001_1 has 17 joints, but the layout 'imigue' has 22")])
+def test_sources_that_disagree(tmp_path, clips, change, said):
+    clips[1].update(change(clips[1]))
     rewrite(tmp_path, clips)
     with pytest.raises(ValueError, match=said):
         load(tmp_path)

@@ -9,7 +9,7 @@ from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 from mmengine.dataset import ClassBalancedDataset
 from mmengine.registry import init_default_scope
-from skeleton_file import make_clip, write_skeletons
+from skeleton_file import cut, make_clip, write_skeletons
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS, IMiGUEPoseDataset
 
@@ -40,12 +40,12 @@ def test_clips_in_the_order_of_the_split(tmp_path, clips):
     assert [load(path, indices=[1])[0]['clip_id']] == [IDS[1]]
 
 
-def test_host_reads_the_same(tmp_path, clips):
+def test_upstream_reads_the_same(tmp_path, clips):
     path = write_skeletons(tmp_path / 's.pkl', clips)
-    host, ours = PoseDataset(path, [], split='train'), load(path)
+    upstream, ours = PoseDataset(path, [], split='train'), load(path)
     for k in range(3):
-        np.testing.assert_array_equal(host[k]['keypoint'], ours[k]['keypoint'])
-        assert host[k]['frame_dir'] == ours[k]['clip_id']
+        np.testing.assert_array_equal(upstream[k]['keypoint'], ours[k]['keypoint'])
+        assert upstream[k]['frame_dir'] == ours[k]['clip_id']
 
 
 def test_missing_joints_have_no_score(tmp_path, clips):
@@ -73,68 +73,33 @@ def test_own_classes(tmp_path, clips):
         load(path, metainfo=dict(classes=['a', 'b']))
 
 
-def nan(clips):
-    clips[1]['keypoint'][0, 3, 5, 1] = np.nan
+def put(key, place, value):
+    """What changes one value of an array of a clip."""
+    return lambda clip: clip[key].__setitem__(place, value) or {}
 
 
-def infinite_score(clips):
-    clips[1]['keypoint_score'][0, 3, 5] = np.inf
+EMPTY = put('keypoint', ..., 0)
 
 
-def fewer_joints(clips):
-    clips[1]['keypoint'] = clips[1]['keypoint'][:, :, :17]
-    clips[1]['keypoint_score'] = clips[1]['keypoint_score'][:, :, :17]
-
-
-def other_length(clips):
-    clips[1]['total_frames'] += 1
-
-
-def flat(clips):
-    clips[1]['keypoint'] = clips[1]['keypoint'][0]
-
-
-def listed(clips):
-    clips[1]['keypoint'] = clips[1]['keypoint'].tolist()
-
-
-def empty(clips):
-    clips[1]['keypoint'][:] = 0
-
-
-def no_frames(clips):
-    clips[1].update(total_frames=0, keypoint=clips[1]['keypoint'][:, :0],
-                    keypoint_score=clips[1]['keypoint_score'][:, :0])
-
-
-def twice(clips):
-    clips[1]['frame_dir'] = IDS[0]
-
-
-def no_label(clips):
-    del clips[1]['label']
-
-
-def no_size(clips):
-    clips[1]['img_shape'] = (0, 0)
-
-
-@pytest.mark.parametrize('spoil, said', [
-    (nan, 'clip 0001_0 has values that are not finite'),
-    (infinite_score, 'clip 0001_0 has values that are not finite'),
-    (fewer_joints, "clip 0001_0 has 17 joints, but the layout 'imigue' has 22"),
-    (other_length, 'clip 0001_0 needs keypoint .* total_frames = 22'),
-    (flat, r'clip 0001_0 needs keypoint .* has \(21, 22, 2\)'),
-    (listed, 'clip 0001_0 needs keypoint'),
-    (no_frames, 'clip 0001_0 needs keypoint'),
-    (empty, '1 of 3 clips of the split train of .* have no joint .*: 0001_0.* leave them out'),
-    (twice, 'clip 0001_1 occurs twice'),
-    (no_label, r"annotation 1 lacks \['label'\]"),
-    (no_size, r'img_shape \(H, W\) must be positive'),
+@pytest.mark.parametrize('change, said', [
+    (put('keypoint', (0, 3, 5, 1), np.nan), 'clip 0001_0 has values that are not finite'),
+    (put('keypoint_score', (0, 3, 5), np.inf), 'clip 0001_0 has values that are not finite'),
+    (cut(joints=17), "clip 0001_0 has 17 joints, but the layout 'imigue' has 22"),
+    (lambda clip: dict(total_frames=22), 'clip 0001_0 needs keypoint .* total_frames = 22'),
+    (lambda clip: dict(keypoint=clip['keypoint'][0]),
+     r'clip 0001_0 needs keypoint .* has \(21, 22, 2\)'),
+    (lambda clip: dict(keypoint=clip['keypoint'].tolist()), 'clip 0001_0 needs keypoint'),
+    (lambda clip: dict(cut(frames=0)(clip), total_frames=0), 'clip 0001_0 needs keypoint'),
+    (EMPTY, '1 of 3 clips of the split train of .* have no joint .*: 0001_0.* leave them out'),
+    (lambda clip: dict(frame_dir=IDS[0]), 'clip 0001_1 occurs twice'),
+    (lambda clip: clip.pop('label') and {}, r"annotation 1 lacks \['label'\]"),
+    (lambda clip: dict(img_shape=(0, 0)), r'img_shape \(H, W\) must be positive'),
 ])
-def test_bad_clips(tmp_path, clips, spoil, said):
-    spoil(clips)
-    path = write_skeletons(tmp_path / 's.pkl', clips, train=IDS)
+def test_bad_clips(tmp_path, clips, change, said):
+    ids = [clip['frame_dir'] for clip in clips]
+    clips[1].update(change(clips[1]))
+    path = str(tmp_path / 's.pkl')
+    write_skeletons(tmp_path / 's.pkl', clips, train=ids)
     with pytest.raises(ValueError, match=said) as error:
         load(path)
     assert path in str(error.value)
@@ -178,7 +143,7 @@ def warnings(monkeypatch):
 
 
 def test_clips_without_joints_may_be_tested(tmp_path, clips, warnings):
-    empty(clips)
+    EMPTY(clips[1])
     path = write_skeletons(tmp_path / 's.pkl', clips, test=IDS)
     assert len(load(path, 'test', test_mode=True)) == 3
     assert len(warnings) == 1 and '1 of 3 clips of the split test' in warnings[0]

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH, read_number, write_video
 from torch.utils.data import DataLoader
 
-from gaie_mmaction.datasets import IMiGUEDataset, VideoReadError
+from gaie_mmaction.datasets import IMiGUEDataset
 
 
 def build(**cfg):
@@ -41,12 +41,10 @@ def test_init_gives_the_range(video):
     assert open_clip(video, 0, -1)['total_frames'] == 200
 
 
-@pytest.mark.parametrize('frame_inds', [[199], [5, 5, 5], [150, 3, 199, 3, 61, 60, 59], [119, 120]])
-def test_any_order_and_repeats(video, frame_inds):
-    results = read(video, frame_inds)
-    assert [read_number(image) for image in results['imgs']] == frame_inds
+def test_decoded_results(video):
+    results = read(video, [150, 3, 199, 3])
+    assert [read_number(image) for image in results['imgs']] == [150, 3, 199, 3]
     assert results['original_shape'] == results['img_shape'] == (HEIGHT, WIDTH)
-    assert results['imgs'][0].dtype == np.uint8
     assert 'video_reader' not in results
     pickle.dumps(results)  # as a DataLoader's worker sends it
 
@@ -58,13 +56,6 @@ def test_repeated_frames_are_mirrored_once(video):
         dict(read(video, [5, 7, 5, 5]), modality='RGB'))
     for old, new in zip(before['imgs'], after['imgs']):
         np.testing.assert_array_equal(new, old[:, ::-1])
-
-
-@pytest.mark.parametrize('start, end', [(0, 200), (200, 200), (199, 500)])
-def test_range_outside_the_stream(video, start, end):
-    message = rf'clip c of .*range {start}\.\.{end} is outside its 200'
-    with pytest.raises(VideoReadError, match=message):
-        open_clip(video, start, end)
 
 
 def test_frames_of_clips_in_workers(video, tmp_path):
@@ -90,12 +81,6 @@ def test_frames_of_clips_in_workers(video, tmp_path):
     assert seen == 3 * len(ranges)
 
 
-def test_error_names_clip_and_file(tmp_path):
-    (tmp_path / 'empty.mp4').touch()
-    with pytest.raises(VideoReadError, match='clip c of .*empty.mp4 cannot be read: the file is'):
-        open_clip(tmp_path / 'empty.mp4')
-
-
 @pytest.mark.parametrize('sampler', [
     dict(type='UniformSample', clip_len=16),
     dict(type='UniformSample', clip_len=16, test_mode=True),
@@ -105,7 +90,7 @@ def test_error_names_clip_and_file(tmp_path):
     dict(type='SampleFrames', clip_len=16, frame_interval=4, num_clips=2, test_mode=True),
     dict(type='SampleFrames', clip_len=16, frame_interval=2, out_of_bound_opt='repeat_last'),
 ])
-def test_host_samplers_stay_inside_every_range(sampler):
+def test_upstream_samplers_stay_inside_every_range(sampler):
     sample = build(**sampler)
     for total_frames in range(1, 120):
         results = sample.transform(dict(total_frames=total_frames, start_index=1000))
@@ -117,10 +102,21 @@ def test_host_samplers_stay_inside_every_range(sampler):
 
 
 def test_uniform_sample_by_hand():
-    """32 frames: 16 parts of 31 / 16 frames, each from its first frame, as the host rounds."""
+    """32 frames: 16 parts of 31 / 16 frames, each from its first frame, as MMAction2 rounds."""
     sample = build(type='UniformSample', clip_len=16, test_mode=True)
     inds = sample.transform(dict(total_frames=32, start_index=100))['frame_inds']
     assert inds.tolist() == [100, 102, 104, 106, 108, 110, 112, 114, 116, 117, 119, 121, 123, 125,
                              127, 129]
     short = sample.transform(dict(total_frames=4, start_index=100))['frame_inds']
     assert short.tolist() == [100] * 3 + [101] * 5 + [102] * 6 + [103] * 2
+
+
+@pytest.mark.parametrize('clip_len', [4, dict(RGB=4, Pose=16)])
+def test_subtract_clip_mean(clip_len):
+    frames = np.random.default_rng(0).integers(0, 256, (8, 5, 6, 3), dtype=np.uint8)
+    images = build(type='SubtractClipMean')(dict(imgs=list(frames), clip_len=clip_len))['imgs']
+    for view in range(2):
+        part = frames[4 * view:4 * view + 4].astype(float)
+        expected = np.clip(part - np.round(part.mean(0)) + 128, 0, 255)
+        np.testing.assert_array_equal(np.stack(images[4 * view:4 * view + 4]), expected)
+    assert images[0].dtype == np.uint8

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from numbered_video import read_number, write_video
 from test_configs import CONFIGS
 
-from gaie_mmaction.datasets.check import ClipSet, check_clips
+from gaie_mmaction.datasets.check import ClipSet, check_clips, find_clip_sets
 
 ROOT = Path(__file__).parents[2]
 
@@ -176,3 +176,5 @@ def test_check_of_a_config(root, folder):
     (folder / 'val.csv').unlink()
     status, output = check(config, '--data-root', folder, '--workers', 1)
     assert status == 1 and 'val.csv does not exist' in output
+    with pytest.raises(ValueError, match='IMiGUEPoseDataset of train_dataloader reads no videos'):
+        find_clip_sets(Config.fromfile(root / 'configs/stgcn_imigue_joint.py'))

@@ -53,7 +53,7 @@ def test_limbs_mirror_onto_limbs():
         assert tuple(LAYOUT.mirror[joint] for joint in LAYOUT.edges[k]) == LAYOUT.edges[other]
 
 
-def test_host_takes_the_graph(root):
+def test_upstream_takes_the_graph(root):
     for mode, kinds in (('stgcn_spatial', 3), ('spatial', 3)):
         graph = Graph(layout=LAYOUT.graph, mode=mode)
         assert graph.A.shape == (kinds, 22, 22) and graph.center == 1

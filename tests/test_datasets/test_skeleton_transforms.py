@@ -40,7 +40,7 @@ def miss(clip, frames, joint):
 
 
 @pytest.mark.parametrize('stream', STREAMS)
-def test_streams_are_the_hosts_on_a_layout_that_it_knows(stream, monkeypatch):
+def test_streams_are_upstreams_on_a_layout_that_it_knows(stream, monkeypatch):
     """COCO's bones, as JointToBone has them, as a layout of ours."""
     bones = ((1, 0), (2, 0), (3, 1), (4, 2), (5, 0), (6, 0), (7, 5), (8, 6), (9, 7), (10, 8),
              (11, 0), (12, 0), (13, 11), (14, 12), (15, 13), (16, 14))
@@ -51,8 +51,8 @@ def test_streams_are_the_hosts_on_a_layout_that_it_knows(stream, monkeypatch):
                 keypoint_score=random.uniform(.1, 1, (2, 9, 17)).astype(np.float32),
                 img_shape=(90, 160))
     ours = SkeletonStream(stream, 'coco').transform(copy(clip))
-    host = GenSkeFeat('coco', [STREAMS[stream]]).transform(PreNormalize2D().transform(clip))
-    np.testing.assert_allclose(ours['keypoint'], host['keypoint'], atol=1e-6)
+    upstream = GenSkeFeat('coco', [STREAMS[stream]]).transform(PreNormalize2D().transform(clip))
+    np.testing.assert_allclose(ours['keypoint'], upstream['keypoint'], atol=1e-6)
     assert ours['keypoint'].dtype == np.float32 and 'keypoint_score' not in ours
 
 
@@ -154,18 +154,18 @@ def test_mirror_takes_the_frames_along(clip):
 
 
 @pytest.mark.parametrize('padding', [0., .25, 1.])
-def test_box_is_the_hosts(clip, monkeypatch, padding):
-    monkeypatch.setattr(np, 'Inf', np.inf, raising=False)  # gone in NumPy 2, and the host needs it
+def test_box_is_upstreams(clip, monkeypatch, padding):
+    monkeypatch.setattr(np, 'Inf', np.inf, raising=False)  # gone in NumPy 2, and MMAction2 needs it
     miss(clip, slice(2, 5), 4)
     clip['imgs'] = list(np.random.default_rng(0).integers(0, 256, (24, 168, 224, 3), np.uint8))
-    host = MMCompact(padding, hw_ratio=1., allow_imgpad=True).transform(copy(clip))
+    upstream = MMCompact(padding, hw_ratio=1., allow_imgpad=True).transform(copy(clip))
     pose = PoseCompact(padding, hw_ratio=1., allow_imgpad=True).transform(copy(clip))
     ours = SkeletonCompact(padding).transform(clip)
-    for other in (host, pose):
+    for other in (upstream, pose):
         np.testing.assert_allclose(ours['keypoint'], other['keypoint'], atol=1e-4)
         assert ours['img_shape'] == tuple(other['img_shape'])
     assert ours['imgs'][0].shape == (*ours['img_shape'], 3)
-    np.testing.assert_array_equal(ours['imgs'], host['imgs'])
+    np.testing.assert_array_equal(ours['imgs'], upstream['imgs'])
 
 
 def test_box_of_nothing_is_the_frame(clip):

@@ -51,8 +51,8 @@ def video(streams):
     return streams / 'v.mp4'
 
 
-def read(path, frame_inds):
-    with VideoFile(path) as reader:
+def read(path, frame_inds, **options):
+    with VideoFile(path, **options) as reader:
         return reader.read(frame_inds)
 
 
@@ -140,13 +140,89 @@ def test_rotated_for_display(tmp_path, quarters):
     assert np.array_equal(image > 128, clockwise > 128)
 
 
+@pytest.mark.parametrize('name', ['v.mp4', 'v.mkv', 'v.webm', 'live.mkv'])
 @pytest.mark.parametrize('share', [.2, .5, .95, -1])
-def test_truncated(video, tmp_path, share):
-    """The index stands in front, so that such a file opens and looks whole."""
-    data = video.read_bytes()
-    (tmp_path / 'v.mp4').write_bytes(data[:-1] if share == -1 else data[:int(len(data) * share)])
+def test_truncated(tmp_path, name, share):
+    """An mp4 whose index stands in front opens and looks whole; FFmpeg never misses mkv frames."""
+    options = dict(codec='libvpx', b_frames=0) if name == 'v.webm' else {}
+    write_video(tmp_path / name, 100, **options)
+    data = (tmp_path / name).read_bytes()
+    if name == 'live.mkv':  # as a recorder that cannot go back writes it: the size is unknown
+        place = data.index(b'\x18\x53\x80\x67') + 4
+        data = data[:place] + b'\x01' + b'\xff' * 7 + data[place + 8:]
+        (tmp_path / name).write_bytes(data)
+        assert len(VideoFile(tmp_path / name)) == 100
+        share = min(share, .5)  # what follows the last block holds no frame
+    (tmp_path / name).write_bytes(data[:-1] if share == -1 else data[:int(len(data) * share)])
     with pytest.raises(VideoReadError, match='incomplete'):
+        VideoFile(tmp_path / name)
+
+
+@pytest.mark.parametrize('filling', ['noise', 'zeros'])
+def test_a_hole_never_shifts_frames_of_matroska(streams, tmp_path, filling):
+    """Refused if any element is missing; else all frames are there, at worst with wrong pixels."""
+    data = (streams / 'B-frames.mkv').read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(30):
+        place = int(rng.integers(300, len(data) - 4096))
+        hole = rng.bytes(4096) if filling == 'noise' else bytes(4096)
+        (tmp_path / 'v.mkv').write_bytes(data[:place] + hole + data[place + 4096:])
+        try:
+            with VideoFile(tmp_path / 'v.mkv') as reader:
+                assert len(reader) == 300
+        except VideoReadError as error:
+            assert 'no element begins there' in str(error) or 'incomplete' in str(error)
+            refused += 1
+    assert refused > 20
+
+
+def find_table(data, name):
+    """Place of the first entry of one of an mp4's tables, and their number."""
+    place = data.index(name) + 8
+    return place + 4, int.from_bytes(data[place:place + 4], 'big')
+
+
+def test_damaged_header_never_hides_or_moves_a_frame(video, tmp_path):
+    """Damage in the table of display times; FFmpeg hides such frames or shows them elsewhere."""
+    data = video.read_bytes()
+    first, entries = find_table(data, b'ctts')
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(60):
+        place = first + int(rng.integers(8 * entries))
+        changed = bytearray(data)
+        changed[place] = (changed[place] + int(rng.integers(1, 256))) % 256
+        (tmp_path / 'v.mp4').write_bytes(changed)
+        try:
+            numbers = [read_number(image) for image in read(tmp_path / 'v.mp4', range(200))]
+        except VideoReadError:
+            refused += 1
+        else:
+            assert numbers == list(range(200))
+    assert refused > 50
+
+
+def test_header_whose_clock_is_lost(video, tmp_path):
+    """Without its media header FFmpeg finds a handful of frames, and no duration."""
+    (tmp_path / 'v.mp4').write_bytes(video.read_bytes().replace(b'mdhd', b'mdhx'))
+    with pytest.raises(VideoReadError):
         VideoFile(tmp_path / 'v.mp4')
+
+
+def test_large_frames(video, tmp_path):
+    with pytest.raises(VideoReadError, match=r'128 x 96 = 12288 pixels, more than max_pixels=12287:'
+                       r' raise the limit by ClipInit\(max_pixels=...\)'):
+        VideoFile(video, max_pixels=12287)
+    assert len(VideoFile(video, max_pixels=12288)) == 200
+    # frames that are larger than the header of the file says
+    write_video(tmp_path / 'v.avi', 3, codec='mjpeg', b_frames=0, strict='unofficial')
+    data = (tmp_path / 'v.avi').read_bytes()
+    size, small = (width.to_bytes(4, 'little') + height.to_bytes(4, 'little')
+                   for width, height in ((WIDTH, HEIGHT), (64, 48)))
+    assert data.count(size) >= 2
+    (tmp_path / 'v.avi').write_bytes(data.replace(size, small))
+    with pytest.raises(VideoReadError, match='decoding frames|pixels'):
+        read(tmp_path / 'v.avi', [0], max_pixels=64 * 48)
+    assert read_number(read(tmp_path / 'v.avi', [2], max_pixels=WIDTH * HEIGHT)[0]) == 2
 
 
 def test_what_is_no_video(tmp_path):
