@@ -13,6 +13,7 @@ from .submission_file import FORMATS, HEADER, examples, submission_order
 FORMAT_OF_MEMBER = {specification.member: name for name, specification in FORMATS.items()}
 MAX_BYTES = 4 * 2**20  # of the csv; iMiGUE's test part takes 45 KB
 MAX_RATIO = 100  # of its size to that of its zip; a real one has about 5
+INTEGER = re.compile('[0-9]{1,9}')
 LONGEST = 80  # characters of a faulty line that are shown
 SUSPICIOUS_SHARE = .9  # of one class; the most frequent one of the training part has 0.29
 
@@ -50,9 +51,7 @@ def check_submission(path: str,
                      num_classes: int,
                      max_bytes: int = MAX_BYTES,
                      max_ratio: int = MAX_RATIO) -> SubmissionReport:
-    """Check a leaderboard file of any format against the clips of the test part.
-
-    The format is recognised by the content.
+    """Check a leaderboard file of any format, recognised by its content.
 
     Args:
         path (str): The file.
@@ -62,12 +61,12 @@ def check_submission(path: str,
         max_ratio (int): Largest size of a csv relative to its zip. Defaults to 100.
 
     Returns:
-        SubmissionReport: The rows, and the faults of every kind; none if the file is right.
+        SubmissionReport: The rows and all faults.
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it has no rows to check: a damaged zip, a zip that does not hold
-            exactly the one file that it must, a file beyond a limit, or no text.
+        ValueError: If it has no rows to check: a damaged zip, a zip with other files, a file
+            beyond a limit, or no text.
     """
     with open(path, 'rb') as file:
         zipped = file.read(2) == b'PK'
@@ -147,17 +146,13 @@ def _split(line: str) -> list[str]:
         return [line]
 
 
-def _is_integer(text: str) -> bool:
-    return re.fullmatch('[0-9]{1,9}', text) is not None
-
-
 def _skip_header(lines: list[tuple[int, str]], known: set[str],
                  report: SubmissionReport) -> list[tuple[int, str]]:
     if not lines:
         return lines
     number, line = lines[0]
     fields = _split(line)
-    is_row = fields[0] in known or (len(fields) == 2 and _is_integer(fields[1]))
+    is_row = fields[0] in known or (len(fields) == 2 and INTEGER.fullmatch(fields[1]))
     wanted = ','.join(HEADER) if FORMATS[report.format].header else None
     found = None if is_row else line
     if found != wanted:
@@ -179,7 +174,7 @@ def _check_rows(lines: list[tuple[int, str]], known: set[str], num_classes: int,
                 f'line {number}: {line[:LONGEST]!r}')
             continue
         clip_id, target = fields
-        if not (_is_integer(target) and int(target) < num_classes):
+        if not (INTEGER.fullmatch(target) and int(target) < num_classes):
             report.faults[f'targets that are not integers in 0..{num_classes - 1}'].append(
                 f'line {number}: {target[:LONGEST]!r}')
         else:

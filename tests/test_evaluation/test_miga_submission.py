@@ -208,7 +208,7 @@ def test_wrong_arguments(arguments, message):
 def test_unwritable_target_is_found_before_the_test(tmp_path, monkeypatch, argument):
     (tmp_path / 'file').write_text('')
     build = dict(type='MiGASubmission')
-    with pytest.raises(OSError, match=f'{tmp_path}/file is no folder'):
+    with pytest.raises(OSError, match=f'{tmp_path}/file is not a folder'):
         METRICS.build(dict(build, **{argument: str(tmp_path / 'file' / 'new' / 'prediction.csv')}))
     (tmp_path / 'prediction.csv').mkdir()
     with pytest.raises(OSError, match='prediction.csv cannot be written: it is a folder'):
