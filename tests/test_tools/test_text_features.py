@@ -65,7 +65,7 @@ def test_other_files(tmp_path):
     (tmp_path / 'empty.npz').touch()
     (tmp_path / 'cut.npz').write_bytes((tmp_path / 'keys.npz').read_bytes()[:100])
     for name in ('object.npz', 'keys.npz', 'array.npy', 'p.npz', 'empty.npz', 'cut.npz'):
-        with pytest.raises(ValueError, match=f'{name} is no file of text features, an .npz of'):
+        with pytest.raises(ValueError, match=f'{name} is not a file of text features, an .npz of'):
             read_text_features(str(tmp_path / name), NAMES)
     assert not (tmp_path / 'victim').exists()
 
