@@ -49,7 +49,7 @@ def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
 
 
 def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
-    """Draw a confusion matrix in percent of each row.
+    """Draw a confusion matrix in percent of each row; rows without clips are grey.
 
     Only the rows carry names; the columns carry the class ids that the rows end with.
     MMAction2's ``ConfusionMatrix.plot`` writes names at both, and 32 of them overlap.
@@ -57,9 +57,6 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure
     Args:
         matrix (np.ndarray): ``(classes, classes)`` numbers of clips, one row per true class.
         classes (Sequence[str]): Class names.
-
-    Returns:
-        matplotlib.figure.Figure: The picture. Rows without clips are grey.
     """
     from matplotlib.figure import Figure  # not pyplot: no screen, no state
     clips = matrix.sum(axis=1, keepdims=True)

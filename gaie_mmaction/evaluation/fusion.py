@@ -112,9 +112,6 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
 
     Returns:
         np.ndarray: ``(S,)``, their sum is 1.
-
-    Raises:
-        ValueError: If there is no such method.
     """
     if method not in METHODS:
         raise ValueError(f'method must be one of {METHODS}, but got {method!r}')
@@ -172,9 +169,6 @@ def fuse_dumps(preds: Sequence[str],
         search (str, optional): One of :data:`METHODS`: find the weights on ``val_preds``.
         calibrate (bool): Fit one temperature per network on ``val_preds``. Defaults to False.
         kind (str, optional): One of :data:`KINDS`. Defaults to None, see :func:`get_kind`.
-
-    Returns:
-        Fusion: Scores, weights, and accuracies of the labelled parts.
 
     Raises:
         OSError: If a dump cannot be read.

@@ -1,5 +1,6 @@
 """Checking a leaderboard file, whoever wrote it."""
 import csv
+import io
 import os
 import re
 import zipfile
@@ -68,15 +69,16 @@ def check_submission(path: str,
         ValueError: If it has no rows to check: a damaged zip, a zip with other files, a file
             beyond a limit, or no text.
     """
+    size = os.path.getsize(path)
+    if not os.path.isfile(path):
+        raise ValueError(f'{path} is not a regular file')
+    if size > max_bytes:
+        raise ValueError(f'{path} has {size} bytes, and the limit is {max_bytes} (--max-bytes)')
     with open(path, 'rb') as file:
-        zipped = file.read(2) == b'PK'
-        file.seek(0)
-        if zipped:
-            member, content = _unpack(path, max_bytes, max_ratio)
-        else:
-            member, content = FORMATS['2025'].member, file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ValueError(f'{path} has more than {max_bytes} bytes, the limit (--max-bytes)')
+        content = file.read()
+    zipped, member = content.startswith(b'PK'), FORMATS['2025'].member
+    if zipped:
+        member, content = _unpack(path, content, max_bytes, max_ratio)
     report = SubmissionReport(FORMAT_OF_MEMBER[member], 'zip' if zipped else 'csv')
     ending = os.path.splitext(path)[1]
     if ending != f'.{report.container}':
@@ -91,10 +93,10 @@ def check_submission(path: str,
     return report
 
 
-def _unpack(path: str, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
+def _unpack(path: str, content: bytes, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
     """Name and content of the only file in a zip."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
             if len(names) != 1 or names[0] not in FORMAT_OF_MEMBER:
                 raise ValueError(
@@ -110,8 +112,8 @@ def _unpack(path: str, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
                 # zipfile cannot bound the output of the others, whatever the header says
                 raise ValueError(f'{path}: {member.filename} is compressed by method '
                                  f'{member.compress_type}: write the zip with Deflate')
-            with archive.open(member) as file:
-                return member.filename, file.read(max_bytes + 1)
+            with archive.open(member) as file:  # read() without a size would inflate all of it
+                return member.filename, file.read(size + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is a damaged or incomplete zip: {error}') from error
     except (RuntimeError, NotImplementedError) as error:  # a password, an unknown version

@@ -175,11 +175,10 @@ def test_unreadable_files(tmp_path):
         check_submission(write(path, bytes(encrypted)), IDS, 32)
 
 
-@pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_size_that_the_header_hides(tmp_path, method):
+def test_size_that_the_header_hides(tmp_path):
     """The header says 9 bytes, and 64 MiB follow: no more is read than the header says."""
     path = tmp_path / 'a.zip'
-    with zipfile.ZipFile(path, 'w', method) as archive:
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('prediction.csv', bytes(2**26))
     content = bytearray(path.read_bytes())
     for start in (content.index(b'PK\x03\x04') + 22, content.index(b'PK\x01\x02') + 24):
@@ -190,7 +189,7 @@ def test_size_that_the_header_hides(tmp_path, method):
         check_submission(str(path), IDS, 32)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 3 * MAX_BYTES
+    assert peak < MAX_BYTES
 
 
 def test_any_single_change_is_found(tmp_path):
