@@ -14,6 +14,7 @@ import types
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from typing import Any
 
 MMCV_PACKAGES = ('mmcv', 'mmcv-lite', 'onedl-mmcv')  # all of them install the module mmcv
@@ -37,7 +38,7 @@ def _installed_version(package: str) -> str | None:
 
 
 def require_mmcv() -> None:
-    """Check the one dependency that is the user's choice: which package provides ``mmcv``.
+    """Check the package that provides ``mmcv``, which is the user's choice.
 
     MMAction2 1.2.0 does not declare it (https://github.com/open-mmlab/mmaction2/issues/2852), and
     the packages of :data:`MMCV_PACKAGES` overwrite each other's files. Delete when MMAction2
@@ -64,12 +65,12 @@ def require_mmcv() -> None:
 
 
 def accept_newer_mmcv() -> None:
-    """Import MMAction2 beside mmcv 2.2 and newer, which it refuses by the number alone.
+    """Import MMAction2 beside mmcv 2.2 and newer, which it refuses by the version alone.
 
     MMAction2 1.2.0 asserts mmcv < 2.2.0 (https://github.com/open-mmlab/mmaction2/issues/2852). It
-    sees an older number while it is imported; nothing else does. A script that imports MMAction2
-    before this package still meets the assertion: ``tools/train.py`` and ``tools/test.py`` start
-    MMAction2's own scripts in the right order. Delete when MMAction2 takes mmcv 2.2.
+    sees an older version while it is imported; nothing else does. A script that imports MMAction2
+    first still fails, so ``tools/train.py`` and ``tools/test.py`` import this package before they
+    start MMAction2's own scripts. Delete when MMAction2 takes mmcv 2.2.
     """
     import mmcv
     from mmengine.utils import digit_version
@@ -86,10 +87,9 @@ def accept_newer_mmcv() -> None:
 def stub_missing_drn() -> None:
     """Stand in for ``mmaction.models.localizers.drn``, which the wheel of 1.2.0 lacks.
 
-    https://github.com/open-mmlab/mmaction2/issues/2714. Without it
-    ``import mmaction.models`` fails. The stub is only put where the real module
-    is missing; building a DRN then says what is the matter. Delete when a
-    release of MMAction2 holds the folder.
+    Without it ``import mmaction.models`` fails
+    (https://github.com/open-mmlab/mmaction2/issues/2714). Building a DRN then says what is
+    missing. Delete when a release of MMAction2 has the folder.
     """
     spec = importlib.util.find_spec('mmaction')
     assert spec is not None and spec.submodule_search_locations is not None  # a package
@@ -113,12 +113,12 @@ def stub_missing_drn() -> None:
 
 
 def leave_out_broken_vindlu() -> None:
-    """Leave out MMAction2's VindLU where what it imports from other packages is not there.
+    """Leave out MMAction2's VindLU where its own imports would fail.
 
-    It is imported wherever any transformers >= 4.28 is installed, and needs timm, einops and
-    functions that transformers 5 has no more; without them ``import mmaction.models``
-    fails. In its place stand MMAction2's placeholders, which say what is missing. No upstream
-    issue is known. Delete when ``import mmaction.models`` works beside transformers 5.
+    MMAction2 imports it beside any transformers >= 4.28, but it needs timm, einops and functions
+    that transformers 5 has removed; without them ``import mmaction.models`` fails. MMAction2's
+    placeholders then say what is missing. No upstream issue is known. Delete when
+    ``import mmaction.models`` works beside transformers 5.
     """
     from mmaction.utils import dependency
     if not dependency.WITH_MULTIMODAL or 'mmaction.models' in sys.modules:
@@ -131,16 +131,16 @@ def leave_out_broken_vindlu() -> None:
             find_pruneable_heads_and_indices,
         )
         from transformers.models.beit.modeling_beit import BeitRelativePositionBias  # noqa: F401
-    except (ImportError, RuntimeError):  # the latter of a torchvision that does not fit torch
+    except (ImportError, RuntimeError):  # the latter from a torchvision that does not fit torch
         dependency.WITH_MULTIMODAL = False
 
 
 def allow_checkpoint_classes() -> None:
     """Let ``torch.load(weights_only=True)`` read what mmengine itself writes.
 
-    PyTorch >= 2.6 reads only tensors and plain containers, while mmengine's checkpoints hold
+    PyTorch >= 2.6 reads only tensors and plain containers, but mmengine's checkpoints hold
     ``HistoryBuffer`` and NumPy numbers (https://github.com/open-mmlab/mmengine/issues/1655). Their
-    names lead to stand-ins that check what they are filled with, never to the classes themselves.
+    names lead to stand-ins that check their content, never to the classes themselves.
     Delete when mmengine reads its own checkpoints.
     """
     import numpy as np
@@ -153,7 +153,7 @@ def allow_checkpoint_classes() -> None:
         """Becomes a ``HistoryBuffer`` of two arrays of numbers and a length."""
 
         def __init__(self, *arguments: Any) -> None:
-            raise pickle.UnpicklingError('it calls HistoryBuffer')  # its state alone fills it
+            raise pickle.UnpicklingError('it calls HistoryBuffer')  # only its state fills it
 
         def __setstate__(self, state: dict) -> None:
             arrays: dict[str, Any] = {
@@ -170,7 +170,7 @@ def allow_checkpoint_classes() -> None:
             HistoryBuffer._set_default_statistics(self)
 
     def statistic(owner: type, name: str) -> str:
-        """mmengine pickles ``HistoryBuffer.mean`` and the like by ``getattr``."""
+        # mmengine pickles HistoryBuffer.mean and the like by getattr
         if owner is not CheckedHistory or name not in ('min', 'max', 'mean', 'current'):
             raise pickle.UnpicklingError(f'it calls getattr({owner!r:.80}, {name!r})')
         return name  # which the buffer knows by itself
@@ -183,19 +183,16 @@ def allow_checkpoint_classes() -> None:
 
 def _sdpa_macs(inputs: list, outputs: list) -> float:
     """Multiply-adds of ``softmax(q k^T) v``: ``2 * B * heads * M * N * d`` over 2 products."""
-    from math import prod
-
     from mmengine.analysis.jit_handles import get_shape
     query, key, value = (get_shape(tensor) for tensor in inputs[:3])
     return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def count_fused_attention() -> None:
-    """Teach mmengine's FLOP counter fused attention.
+    """Teach mmengine's FLOP counter fused attention, which it skips with all unknown operators.
 
-    The counter skips the operators that it does not know, and so leaves out
-    all of attention (https://github.com/open-mmlab/mmengine/issues/1556).
-    Delete when ``aten::scaled_dot_product_attention`` is in mmengine's own table.
+    https://github.com/open-mmlab/mmengine/issues/1556. Delete when
+    ``aten::scaled_dot_product_attention`` is in mmengine's own table.
     """
     from mmengine.analysis import complexity_analysis
     complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(
@@ -212,7 +209,7 @@ def accept_bfloat16_scores() -> None:
     import torch
     from mmaction.models.heads import BaseHead
     original = BaseHead.loss_by_feat
-    if getattr(original, 'accepts_bfloat16', False):
+    if hasattr(original, '__wrapped__'):
         return
 
     @functools.wraps(original)
@@ -221,14 +218,13 @@ def accept_bfloat16_scores() -> None:
             cls_scores = cls_scores.float()
         return original(self, cls_scores, data_samples)
 
-    loss_by_feat.__dict__.update(accepts_bfloat16=True)
     BaseHead.loss_by_feat = loss_by_feat
 
 
 def start_processes_without_gpu() -> None:
     """Let ``--launcher`` start processes on a machine without GPU, over gloo.
 
-    mmengine chooses a CUDA device for each process, whatever the backend, and tells
+    mmengine sets a CUDA device for each process, whatever the backend, and tells
     ``DistributedDataParallel`` that a model on the CPU has one. No upstream issue is
     known. Delete when mmengine does neither without CUDA.
     """
@@ -294,11 +290,10 @@ def allow_zero_workers() -> None:
 
 
 def import_mmcv_quietly() -> None:
-    """Import mmcv's transformer bricks without their complaint about mmcv-lite.
+    """Import mmcv's transformer bricks without their warning about mmcv-lite.
 
-    The bricks warn that ``MultiScaleDeformableAttention`` needs compiled
-    operators (https://github.com/open-mmlab/mmcv/issues/1975); nothing here uses
-    it. Delete when mmcv warns at use instead of at import.
+    They warn that ``MultiScaleDeformableAttention`` needs compiled operators, which nothing here
+    uses (https://github.com/open-mmlab/mmcv/issues/1975). Delete when mmcv warns at use instead.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings(

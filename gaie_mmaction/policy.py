@@ -41,14 +41,7 @@ or allow the class in a module of custom_imports: torch.serialization.add_safe_g
 
 
 def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
-    """Load a checkpoint file without running anything that it may hold.
-
-    Args:
-        filename (str): Path of a local file.
-        map_location: Same as in :func:`torch.load`. Defaults to None.
-
-    Returns:
-        dict: The checkpoint.
+    """Load a local checkpoint file without running anything that it may hold.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -89,14 +82,7 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
 
 
 def download(url: str, folder: str | None = None) -> str:
-    """Download a checkpoint once per node.
-
-    Args:
-        url (str): An http or https address.
-        folder (str, optional): Where to keep it. Defaults to None, PyTorch's hub folder.
-
-    Returns:
-        str: Path of the file.
+    """Download a checkpoint once per node, by default into PyTorch's hub folder.
 
     Raises:
         RuntimeError: If it cannot be downloaded.
@@ -118,9 +104,8 @@ def download(url: str, folder: str | None = None) -> str:
 def load_checkpoints_safely() -> None:
     """Make mmengine load local and downloaded checkpoints by :func:`load_checkpoint_safely`.
 
-    mmengine calls ``torch.load`` without ``weights_only``, and for a URL a helper of torch whose
-    default is ``weights_only=False``, which runs code from the file
-    (https://github.com/open-mmlab/mmengine/issues/1655).
+    mmengine leaves ``weights_only`` to torch, whose helper for URLs defaults to False and runs code
+    from the file (https://github.com/open-mmlab/mmengine/issues/1655).
     """
 
     def load_from_local(filename: str, map_location: Any = None) -> dict:
@@ -140,8 +125,7 @@ def load_checkpoints_safely() -> None:
 def write_files_atomically() -> None:
     """Make mmengine's local files appear only when they are complete.
 
-    mmengine writes a checkpoint straight to its final path, so a kill or a full disk leaves half
-    of one there.
+    mmengine writes to the final path: a kill or a full disk leaves half a checkpoint there.
     """
 
     def put(self: LocalBackend, obj: bytes, filepath: str) -> None:
@@ -178,14 +162,7 @@ def dump_scores_first() -> None:
 def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
     """List what would stop a run: missing annotation files and weights, ``--amp`` on a CPU.
 
-    Weights named by a URL are downloaded here.
-
-    Args:
-        cfg (ConfigDict): The whole config.
-        training (bool): Whether to train, else to test.
-
-    Returns:
-        list[str]: One line per problem.
+    Weights named by a URL are downloaded.
     """
     problems = []
     for part in ('train', 'val') if training else ('test', ):
@@ -245,9 +222,9 @@ def check_before_run() -> None:
 
 
 def log_tracebacks() -> None:
-    """In MMAction2's scripts, end an error with its message; the traceback goes to the log file.
+    """In MMAction2's scripts, print only the message of an error; the log has the traceback.
 
-    ``mim`` prints a traceback of its own after it.
+    ``mim`` still prints a traceback of its own after it.
     """
     script = Path(getattr(sys.modules['__main__'], '__file__', None) or '')
     if script.resolve().parts[-2:] not in (('tools', 'train.py'), ('tools', 'test.py')):

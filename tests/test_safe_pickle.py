@@ -1,36 +1,42 @@
-"""Pickles of strangers: arrays and tensors are read, code is not run."""
+"""Hostile pickles: arrays and tensors are read, code is not run."""
 import os
 import pickle
 import tracemalloc
+from random import Random
 
 import numpy as np
 import pytest
 import torch
+from hostile import Formed, attack, mutate
 
 from gaie_mmaction.utils.safe_pickle import load_pickle_safely
 
+STATE = np.zeros(1).__reduce__()[:2]  # how an array is pickled
 
-class Payload:
-    """Makes a folder when it is unpickled without care."""
 
-    def __init__(self, path, call=os.mkdir):
-        self.path, self.call = path, call
+@pytest.fixture
+def load(tmp_path):
+    """Pickle something, or write bytes, and load the file."""
+    path = tmp_path / 'a.pkl'
 
-    def __reduce__(self):
-        return self.call, (str(self.path), )
+    def write_and_load(content, **options):
+        path.write_bytes(content if isinstance(content, bytes) else
+                         pickle.dumps(content, **options))
+        return load_pickle_safely(str(path))
+
+    return write_and_load
 
 
 @pytest.mark.parametrize('protocol', range(2, 6))
-def test_arrays_and_tensors(tmp_path, protocol):
+def test_arrays_and_tensors(load, protocol):
     content = dict(
         array=np.arange(6, dtype=np.float32).reshape(2, 3), fortran=np.asfortranarray(np.eye(3)),
         number=np.float64(.5), names=['a', ('b', None, True)], empty=np.zeros((0, 22, 2)),
         big=np.arange(3, dtype='>i4'), flags=np.array([True, False]), texts=np.array(['a', 'bc']),
         tensor=torch.arange(3.) / 7, label=torch.tensor([4]), half=torch.ones(2).half(),
         view=torch.arange(12).reshape(3, 4)[1:, ::2])
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(pickle.dumps(content, protocol=protocol))
-    found, unchecked = load_pickle_safely(str(path)), pickle.loads(path.read_bytes())
+    found = load(content, protocol=protocol)
+    unchecked = pickle.loads(pickle.dumps(content, protocol=protocol))
     assert list(found) == list(content)
     for key, value in content.items():
         if isinstance(value, torch.Tensor):
@@ -43,98 +49,80 @@ def test_arrays_and_tensors(tmp_path, protocol):
 
 
 @pytest.mark.parametrize('call', [os.mkdir, os.system, eval, open, torch.load, np.load])
-def test_malicious(tmp_path, call):
+def test_malicious(tmp_path, load, call):
     victim = tmp_path / 'victim'
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(pickle.dumps(dict(split={}, annotations=[Payload(victim, call)])))
-    with pytest.raises(ValueError, match=rf'{path} is refused and nothing of it was run: it holds '
+    content = dict(split={}, annotations=[Formed(call, (str(victim), ))])
+    with pytest.raises(ValueError, match=r'a.pkl is refused and nothing of it was run: it holds '
                                          r'\w+\.'):
-        load_pickle_safely(str(path))
+        load(content)
     assert not victim.exists()
     if call is os.mkdir:
-        with open(path, 'rb') as file:
-            pickle.load(file)
-        assert victim.exists()  # so the payload would have worked
+        pickle.loads(pickle.dumps(content))
+        assert victim.exists()  # so the attack would have worked
 
 
-def test_malicious_inside_a_tensor(tmp_path):
+def test_malicious_inside_a_tensor(tmp_path, load):
     """The bytes of a storage are a pickle of their own."""
-    victim = tmp_path / 'victim'
-
-    class Tensor:
-        def __reduce__(self):
-            return torch.storage._load_from_bytes, (inner.read_bytes(), )
-
-    inner = tmp_path / 'inner.pt'
-    torch.save(Payload(victim), inner)
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(pickle.dumps([dict(pred_score=Tensor())]))
+    victim, inner = tmp_path / 'victim', tmp_path / 'inner.pt'
+    torch.save(attack(victim), inner)
     with pytest.raises(ValueError, match='is refused and nothing of it was run'):
-        load_pickle_safely(str(path))
+        load([dict(pred_score=Formed(torch.storage._load_from_bytes, (inner.read_bytes(), )))])
     assert not victim.exists()
 
 
-def test_attributes_of_allowed_modules(tmp_path):
-    for text in (b'cnumpy\nload\n.', b'ctorch._utils\n_import_dotted_name\n.',
-                 b'cbuiltins\ngetattr\n.', b'c_codecs\ndecode\n.',
-                 b'c_codecs\nencode\n(Vabc\nVidna\ntR.'):
-        path = tmp_path / 'a.pkl'
-        path.write_bytes(text)
-        with pytest.raises(ValueError, match='is refused'):
-            load_pickle_safely(str(path))
-
-
-class Odd:
-    """An array or dtype whose pickled form is given."""
-
-    def __init__(self, *form):
-        self.form = form
-
-    def __reduce__(self):
-        return self.form
+@pytest.mark.parametrize('text', [
+    b'cnumpy\nload\n.', b'ctorch._utils\n_import_dotted_name\n.', b'cbuiltins\ngetattr\n.',
+    b'c_codecs\ndecode\n.', b'c_codecs\nencode\n(Vabc\nVidna\ntR.'])
+def test_attributes_of_allowed_modules(load, text):
+    with pytest.raises(ValueError, match='is refused'):
+        load(text)
 
 
 @pytest.mark.parametrize('odd, said', [
-    (np.array([Payload('victim')], dtype=object), r"a NumPy array of dtype 'O8'"),
-    (np.zeros(2, dtype=[('a', 'O')]), r"a NumPy array of dtype 'V8'"),
+    (np.array([attack('victim')], dtype=object), "a NumPy array of dtype 'O8'"),
+    (np.zeros(2, dtype=[('a', 'O')]), "a NumPy array of dtype 'V8'"),
     # fields in the state of a number, so that eight bytes would become an address
-    (Odd(np.dtype, ('i8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8)),
+    (Formed(np.dtype, ('i8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8)),
      'a NumPy array with fields'),
-    (Odd(*np.zeros(1).__reduce__()[:2], (1, (1, ), np.dtype('f8'), False, [1])),
-     'a NumPy array of objects'),
-])
-def test_arrays_that_are_no_numbers(tmp_path, odd, said):
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(pickle.dumps(odd))
+    (Formed(*STATE, (1, (1, ), np.dtype('f8'), False, [1])), 'a NumPy array of objects'),
+    (Formed(*STATE, (1, (1000, ), np.dtype('f8'), False, bytes(8))),
+     r'a NumPy array of shape \(1000,\) and dtype float64, but with 8 bytes')])
+def test_arrays_that_are_not_numbers(load, odd, said):
     with pytest.raises(ValueError, match=f'is refused and nothing of it was run: it holds {said}'):
-        load_pickle_safely(str(path))
+        load(odd)
 
 
-def test_arrays_beyond_their_bytes(tmp_path):
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(pickle.dumps(
-        Odd(*np.zeros(1).__reduce__()[:2], (1, (1000, ), np.dtype('f8'), False, bytes(8)))))
-    with pytest.raises(ValueError, match=r'of shape \(1000,\) and dtype float64, but with 8 bytes'):
-        load_pickle_safely(str(path))
+def test_tensors_beyond_their_bytes(load):
+    storage = torch.ones(1).storage()
+    form = (torch._utils._rebuild_tensor_v2, (storage, 0, (10**12, ), (0, ), False, {}))
+    with pytest.raises(ValueError, match=r'tensor of shape \(1000000000000,\) with fewer values'):
+        load(Formed(*form))
 
 
-def test_shared_containers_are_read_once(tmp_path):
+@pytest.mark.parametrize('item', [
+    lambda content: Formed(*STATE, (1, (20_000, ), np.dtype('u1'), False, content)),
+    lambda content: Formed(torch.storage._load_from_bytes, (content, ))])
+@pytest.mark.parametrize('protocol', [2, 4])
+def test_bytes_that_are_named_a_thousand_times(tmp_path, load, protocol, item):
+    torch.save(torch.ones(4000), tmp_path / 'inner.pt')
+    content = bytes(20_000)
+    if item(content).form[0] is torch.storage._load_from_bytes:
+        content = (tmp_path / 'inner.pt').read_bytes()
+    with pytest.raises(ValueError, match='would take more than 4 times its size, the limit '):
+        load([item(content) for _ in range(1000)], protocol=protocol)
+    assert (tmp_path / 'a.pkl').stat().st_size < 120_000
+
+
+def test_shared_containers_are_read_once(load):
     """Ten lists, each ten times the one below: 231 bytes that stand for a billion items."""
     nested = [1]
     for _ in range(9):
         nested = [nested] * 10
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(pickle.dumps(nested, protocol=2))
-    found = load_pickle_safely(str(path))
-    assert path.stat().st_size < 300 and len(found) == 10
-    assert all(inner is found[0] for inner in found)
-
-
-def test_a_list_that_holds_itself(tmp_path):
+    found = load(nested, protocol=2)
+    assert len(found) == 10 and all(inner is found[0] for inner in found)
     loop = [np.zeros(1)]
     loop += [loop, dict(loop=loop)]
-    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(loop))
-    found = load_pickle_safely(str(tmp_path / 'a.pkl'))
+    found = load(loop)
     assert found[1] is found and found[2]['loop'] is found and type(found[0]) is np.ndarray
 
 
@@ -142,12 +130,10 @@ def test_a_list_that_holds_itself(tmp_path):
     b'\x80\x02]r\xff\xff\xff\x1f.',  # LONG_BINPUT: place 536,870,911 of the memo
     b'\x80\x04\x8e\xff\xff\xff\xff\x00\x00\x00\x00.',  # BINBYTES8 of 4 GiB
     b'\x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00.'])  # BYTEARRAY8 of 4 GiB
-def test_claimed_sizes_take_no_memory(tmp_path, claim):
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(claim)
+def test_claimed_sizes_take_no_memory(load, claim):
     tracemalloc.start()
     try:
-        found = load_pickle_safely(str(path))
+        found = load(claim)
     except ValueError as error:
         found = str(error)
     _, peak = tracemalloc.get_traced_memory()
@@ -161,21 +147,31 @@ def test_claimed_sizes_take_no_memory(tmp_path, claim):
     b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\x00\x00\x00__defaults__)s\x86b.',
     b'\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00aK\x01sb.',
     b'\x80\x02}}X\x01\x00\x00\x00aK\x01sb.'])
-def test_nothing_of_the_process_is_changed(tmp_path, text):
+def test_nothing_of_the_process_is_changed(load, text):
     before = torch._utils._rebuild_tensor_v2.__defaults__
-    path = tmp_path / 'a.pkl'
-    path.write_bytes(text)
     with pytest.raises(ValueError, match='is refused|cannot be read'):
-        load_pickle_safely(str(path))
+        load(text)
     assert torch._utils._rebuild_tensor_v2.__defaults__ == before
 
 
-def test_damaged(tmp_path):
-    path = tmp_path / 'a.pkl'
-    whole = pickle.dumps(dict(array=np.arange(100.)))
-    for content in (b'', whole[:50], whole[:-1], b'clip_id,video\n', b'\x80\x04' + os.urandom(99)):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=str(path)):
-            load_pickle_safely(str(path))
+@pytest.mark.parametrize('protocol', [2, 4])
+def test_mutated_pickles(load, protocol):
+    """Whatever was changed, the file is read or refused."""
+    whole = pickle.dumps([dict(clip_id='0054_0', pred_score=torch.ones(4), array=np.arange(9.),
+                               gt_label=torch.tensor([1]))], protocol=protocol)
+    refused = 0
+    for seed in range(500):
+        try:
+            load(mutate(whole, Random(seed)))
+        except ValueError as error:
+            assert 'a.pkl is refused' in str(error) or 'a.pkl (' in str(error)
+            refused += 1
+    assert 200 < refused < 500
+
+
+def test_files_that_are_not_pickles(tmp_path, load):
+    for content in (b'', b'clip_id,video\n'):
+        with pytest.raises(ValueError, match='a.pkl .*(cannot be read|is refused)'):
+            load(content)
     with pytest.raises(FileNotFoundError, match='no.pkl does not exist'):
         load_pickle_safely(str(tmp_path / 'no.pkl'))

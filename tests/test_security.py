@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hostile import attack
 from mmengine.runner import checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
-from test_safe_pickle import Payload
 
 from gaie_mmaction.datasets.video_file import VideoFile
+from gaie_mmaction.models.multimodal.text_features import read_text_features
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ('gaie_mmaction', 'tools')
@@ -63,7 +64,7 @@ def test_downloaded_checkpoint(tmp_path, monkeypatch, prefix):
     """Of an address that is named in some way; the file is as if it came from there."""
     marker, address = tmp_path / 'attacked', 'https://example.com/evil.pth'
     (tmp_path / 'checkpoints').mkdir()
-    torch.save(dict(state_dict=Payload(marker)), tmp_path / 'checkpoints' / 'evil.pth')
+    torch.save(dict(state_dict=attack(marker)), tmp_path / 'checkpoints' / 'evil.pth')
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     monkeypatch.setattr(checkpoint, 'get_torchvision_models', lambda: dict(evil=address))
     monkeypatch.setattr(checkpoint, 'get_external_models', lambda: dict(evil=address))
@@ -79,7 +80,7 @@ def test_checkpoint_to_resume_from(tmp_path):
     config, marker = write_config(tmp_path), tmp_path / 'attacked'
     work = tmp_path / 'work'
     work.mkdir()
-    torch.save(dict(state_dict={}, meta=Payload(marker)), work / 'epoch_1.pth')
+    torch.save(dict(state_dict={}, meta=attack(marker)), work / 'epoch_1.pth')
     (work / 'last_checkpoint').write_text(str(work / 'epoch_1.pth'))
     with pytest.raises(RuntimeError, match='epoch_1.pth is refused and nothing of it was run'):
         make_runner(config, resume=True).train()
@@ -89,10 +90,18 @@ def test_checkpoint_to_resume_from(tmp_path):
 def test_array_of_objects_in_a_cache(tmp_path):
     """The preparation reads its cache by numpy.load, whose default refuses pickles."""
     marker = tmp_path / 'attacked'
-    np.save(tmp_path / 'a.npy', np.array([Payload(marker)], dtype=object), allow_pickle=True)
+    np.save(tmp_path / 'a.npy', np.array([attack(marker)], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match='allow_pickle=False'):
         np.load(tmp_path / 'a.npy')
     assert not marker.exists()
+
+
+def test_compressed_features(tmp_path):
+    """An .npz of 4 KB that would take 4 MB."""
+    path = str(tmp_path / 'features.npz')
+    np.savez_compressed(path, classes=np.array(['a']), features=np.zeros((1, 10**6), np.float32))
+    with pytest.raises(ValueError, match='features.npz .* records would take 40.* bytes, but the '):
+        read_text_features(path, ['a'])
 
 
 @pytest.mark.parametrize('name', [

@@ -49,7 +49,7 @@ def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
 
 
 def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
-    """Draw a confusion matrix in percent of each row.
+    """Draw a confusion matrix in percent of each row; rows without clips are grey.
 
     Only the rows carry names; the columns carry the class ids that the rows end with.
     MMAction2's ``ConfusionMatrix.plot`` writes names at both, and 32 of them overlap.
@@ -57,9 +57,6 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure
     Args:
         matrix (np.ndarray): ``(classes, classes)`` numbers of clips, one row per true class.
         classes (Sequence[str]): Class names.
-
-    Returns:
-        matplotlib.figure.Figure: The picture. Rows without clips are grey.
     """
     from matplotlib.figure import Figure  # not pyplot: no screen, no state
     clips = matrix.sum(axis=1, keepdims=True)
@@ -85,15 +82,7 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure
 
 
 def draw_recall(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
-    """Draw the accuracy and the number of clips of each class.
-
-    Args:
-        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, one row per true class.
-        classes (Sequence[str]): Class names.
-
-    Returns:
-        matplotlib.figure.Figure: The picture. A class without clips has no bar.
-    """
+    """Draw the accuracy and the number of clips of each class; arguments as above."""
     from matplotlib.figure import Figure  # not pyplot: no screen, no state
     clips = matrix.sum(axis=1)
     hits = matrix.diagonal()
@@ -101,9 +90,8 @@ def draw_recall(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     figure = Figure(figsize=(12, CELL * len(classes) + 1.5), layout='constrained')
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
     recall = 100 * hits / np.maximum(clips, 1)
-    left.barh(ids, recall)
-    for label in ids[clips > 0]:
-        left.text(recall[label], label, f' {recall[label]:.0f} %', va='center', fontsize=7)
+    left.bar_label(left.barh(ids, recall), fontsize=7, padding=3, labels=[
+        f'{share:.0f} %' if number else '' for share, number in zip(recall, clips)])
     mean = recall[clips > 0].mean() if clips.any() else 0
     left.axvline(mean, color='C1', label=f'mean of the classes: {mean:.1f} %')
     top1 = 100 * hits.sum() / max(clips.sum(), 1)
@@ -113,10 +101,7 @@ def draw_recall(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     left.set_yticks(ids, [f'{name}  {label}' for label, name in enumerate(classes)], fontsize=8)
     left.invert_yaxis()
     left.margins(y=.01)
-    right.barh(ids, clips, color='0.6')
+    right.bar_label(right.barh(ids, clips, color='0.6'), fontsize=7, padding=3)
     right.margins(y=.01)
-    for label in ids:
-        right.text(max(clips[label], 1), label, f' {clips[label]}', va='center', fontsize=7)
-    right.set(xscale='log', xlabel='clips', title='Clips of each class')
-    right.set_xlim(.8, 3 * max(clips.max(), 1))
+    right.set(xlabel='clips', title='Clips of each class', xlim=(0, 1.2 * max(clips.max(), 1)))
     return figure

@@ -34,7 +34,7 @@ def get_kind(scores: np.ndarray) -> str:
 
 
 def to_probabilities(scores: np.ndarray, kind: str, temperature: float = 1.) -> np.ndarray:
-    """Probabilities of scores.
+    """Probabilities ``(N, C)`` of scores; those with temperature 1 as they are.
 
     Args:
         scores (np.ndarray): ``(N, C)``.
@@ -42,12 +42,8 @@ def to_probabilities(scores: np.ndarray, kind: str, temperature: float = 1.) -> 
         temperature (float): Divides logits, or the logarithms of probabilities, before
             the softmax; above 1 it flattens them. Defaults to 1.
 
-    Returns:
-        np.ndarray: ``(N, C)``; probabilities with temperature 1 as they are.
-
     Raises:
-        ValueError: If ``kind`` is neither, or if the scores are not probabilities although it
-            says so.
+        ValueError: If ``kind`` is neither, or wrongly claims probabilities.
     """
     if kind not in KINDS:
         raise ValueError(f'kind must be one of {KINDS}, but got {kind!r}')
@@ -96,18 +92,7 @@ def check_weights(weights: Sequence[float] | np.ndarray, streams: int) -> np.nda
 
 def fuse(probabilities: Sequence[np.ndarray],
          weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Weighted sum of the streams, same as MMAction2's ``get_weighted_score``.
-
-    Args:
-        probabilities (Sequence[np.ndarray]): S of ``(N, C)``.
-        weights (Sequence[float]): One per stream; their sum need not be 1.
-
-    Returns:
-        np.ndarray: ``(N, C)``.
-
-    Raises:
-        ValueError: See :func:`check_weights`.
-    """
+    """Weighted sum ``(N, C)`` of S streams, same as MMAction2's ``get_weighted_score``."""
     return np.tensordot(check_weights(weights, len(probabilities)), np.stack(probabilities), 1)
 
 
@@ -127,9 +112,6 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
 
     Returns:
         np.ndarray: ``(S,)``, their sum is 1.
-
-    Raises:
-        ValueError: If there is no such method.
     """
     if method not in METHODS:
         raise ValueError(f'method must be one of {METHODS}, but got {method!r}')
@@ -163,22 +145,13 @@ def _grid(streams: int, steps: int) -> list[np.ndarray]:
 
 @dataclass
 class Fusion:
-    """Result of :func:`fuse_dumps`.
-
-    Attributes:
-        kinds (list[str]): What each dump holds, one of :data:`KINDS`.
-        ids (list[str]): Clip ids, N of them.
-        scores (np.ndarray): ``(N, C)`` fused.
-        weights (np.ndarray): ``(S,)``.
-        table (pd.DataFrame): One row per labelled part and network, and one for the sum.
-        notes (list[str]): What to know about the table.
-    """
-    kinds: list[str]
-    ids: list[str]
-    scores: np.ndarray
-    weights: np.ndarray
-    table: 'pd.DataFrame'
-    notes: list[str]
+    """Result of :func:`fuse_dumps`."""
+    kinds: list[str]  # of the dumps, each one of KINDS
+    ids: list[str]  # N clip ids
+    scores: np.ndarray  # (N, C) fused
+    weights: np.ndarray  # (S,)
+    table: 'pd.DataFrame'  # accuracies, one row per labelled part and network, and their sum
+    notes: list[str]  # what to know about the table
 
 
 def fuse_dumps(preds: Sequence[str],
@@ -196,9 +169,6 @@ def fuse_dumps(preds: Sequence[str],
         search (str, optional): One of :data:`METHODS`: find the weights on ``val_preds``.
         calibrate (bool): Fit one temperature per network on ``val_preds``. Defaults to False.
         kind (str, optional): One of :data:`KINDS`. Defaults to None, see :func:`get_kind`.
-
-    Returns:
-        Fusion: Scores, weights, and accuracies of the labelled parts.
 
     Raises:
         OSError: If a dump cannot be read.
@@ -264,14 +234,7 @@ def _size_warning(fused: np.ndarray, labels: np.ndarray, streams: int) -> str:
 
 
 def write_fusion(fusion: Fusion, out: str, ann_file: str, num_classes: int, format: str) -> None:
-    """Write the leaderboard file of a whole part.
-
-    Args:
-        fusion (Fusion): Scores of the part.
-        out (str): Path, ``.csv`` or ``.zip``.
-        ann_file (str): Annotation file of the part.
-        num_classes (int): Number of classes of the leaderboard.
-        format (str): See :func:`.write_submission`.
+    """Write the leaderboard file of a whole part, see :func:`.write_submission`.
 
     Raises:
         OSError: If a file cannot be read or written.

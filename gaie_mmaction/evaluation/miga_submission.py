@@ -31,9 +31,9 @@ class MiGASubmission(BaseMetric):
     the mean over the classes that occur in the labels. An unlabelled part (label -1) has no
     accuracy. The leaderboard file has one row per clip, ordered by video id, then row number.
 
-    The file is written only if it is complete, with one prediction for each clip of the dataset's
-    annotation file, which is read again for it (for a dataset that does not name one in its
-    metainfo: as many clips as the dataset has). Otherwise an existing file stays as it is.
+    The file is written only if it has one prediction for each clip of the annotation file that the
+    dataset's metainfo names, or else as many as the dataset has clips. Otherwise an existing file
+    stays as it is.
 
     Args:
         out_file (str, optional): Path of the leaderboard file. Defaults to None: the work folder's
@@ -44,7 +44,7 @@ class MiGASubmission(BaseMetric):
             ``Submission.csv``, no header. Defaults to ``'2025'``.
         out_dir (str, optional): Folder for ``confusion_matrix.csv``, ``recall.csv`` and a
             picture of each, of a labelled part. Defaults to None, nothing is written.
-        collect_device (str): ``'cpu'`` or ``'gpu'``, for distributed runs. Defaults to ``'cpu'``.
+        collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): Replaces ``acc`` in the names. Defaults to None.
 
     Raises:
@@ -73,12 +73,7 @@ class MiGASubmission(BaseMetric):
             require_writable(os.path.join(out_dir, 'recall.csv'))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep the clip id, the scores and the label of each clip.
-
-        Args:
-            data_batch: Not used.
-            data_samples (Sequence[dict]): With ``pred_score`` ``(num_classes,)``,
-                ``gt_label`` ``(1,)`` and the meta key ``clip_id``.
+        """Keep the ``clip_id``, ``pred_score`` ``(num_classes,)`` and ``gt_label`` of each clip.
 
         Raises:
             KeyError: If the clips have no id.
@@ -98,26 +93,12 @@ class MiGASubmission(BaseMetric):
                 dict(clip_id=sample['clip_id'], scores=scores, label=int(sample['gt_label'])))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather the results of all processes, check and evaluate them.
-
-        Args:
-            size (int): Number of clips of the dataset. mmengine drops the results beyond it: the
-                clips that its sampler repeated so that each process has as many.
-
-        Returns:
-            dict[str, float]: Same as :meth:`compute_metrics`, names with the prefix.
-        """
-        self._size = size
+        """Evaluate the results of all processes; ``size`` is the number of clips."""
+        self._size = size  # mmengine drops the clips beyond it, which its sampler repeated
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Compute the accuracy and write the files.
-
-        Args:
-            results (list[dict]): What :meth:`process` kept, of all processes.
-
-        Returns:
-            dict[str, float]: ``top1``, ``top5`` and ``mean1``, or nothing if unlabelled.
+        """Compute ``top1``, ``top5`` and ``mean1``, if labelled, and write the files.
 
         Raises:
             ValueError: If a clip is missing or occurs twice, or is not in the annotation

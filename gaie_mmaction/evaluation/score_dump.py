@@ -16,29 +16,15 @@ FLOATS = (torch.float16, torch.float32, torch.float64)  # bfloat16 sums are too 
 
 @dataclass
 class Scores:
-    """Scores of one network.
-
-    Attributes:
-        path (str): The dump.
-        ids (list[str]): Clip ids, N of them.
-        scores (np.ndarray): ``(N, C)`` float64.
-        labels (np.ndarray): ``(N,)``, -1 where there is none.
-    """
+    """Scores of one network: N clips, C classes."""
     path: str
     ids: list[str]
-    scores: np.ndarray
-    labels: np.ndarray
+    scores: np.ndarray  # (N, C) float64
+    labels: np.ndarray  # (N,), -1 where there is none
 
 
 def read_dump(path: str) -> Scores:
-    """Read what ``mim test --dump`` wrote.
-
-    Args:
-        path (str): The pickle: a list with one dict per clip, with ``clip_id``, ``pred_score``
-            ``(C,)`` and ``gt_label`` ``(1,)``.
-
-    Returns:
-        Scores: Of its clips.
+    """Read a dump: a list with ``clip_id``, ``pred_score`` ``(C,)`` and ``gt_label`` per clip.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -103,23 +89,14 @@ def _scores(path: str, sample: dict) -> torch.Tensor:
 
 def _label(path: str, sample: dict) -> int:
     label = _tensor(path, sample, 'gt_label', (torch.Tensor, np.ndarray, np.integer, int))
-    if label.is_floating_point() or label.is_complex():
-        raise ValueError(f'{path}: gt_label of clip {sample["clip_id"]} is {label.dtype}, but must '
-                         'be an integer')
-    if label.numel() != 1:
-        raise ValueError(f'{path}: clip {sample["clip_id"]} has {label.numel()} labels instead of '
-                         'one')
+    if label.is_floating_point() or label.is_complex() or label.numel() != 1:
+        raise ValueError(f'{path}: gt_label of clip {sample["clip_id"]} is {label.dtype} of shape '
+                         f'{tuple(label.shape)}, but must be one integer')
     return int(label)
 
 
 def match(streams: Sequence[Scores]) -> list[Scores]:
     """Sort the clips of all streams like those of the first, by their ids.
-
-    Args:
-        streams (Sequence[Scores]): At least one.
-
-    Returns:
-        list[Scores]: All with the same ids.
 
     Raises:
         ValueError: If a clip is missing in one, or if their labels or numbers of

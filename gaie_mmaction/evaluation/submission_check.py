@@ -1,5 +1,6 @@
 """Checking a leaderboard file, whoever wrote it."""
 import csv
+import io
 import os
 import re
 import zipfile
@@ -13,6 +14,7 @@ from .submission_file import FORMATS, HEADER, examples, submission_order
 FORMAT_OF_MEMBER = {specification.member: name for name, specification in FORMATS.items()}
 MAX_BYTES = 4 * 2**20  # of the csv; iMiGUE's test part takes 45 KB
 MAX_RATIO = 100  # of its size to that of its zip; a real one has about 5
+INTEGER = re.compile('[0-9]{1,9}')
 LONGEST = 80  # characters of a faulty line that are shown
 SUSPICIOUS_SHARE = .9  # of one class; the most frequent one of the training part has 0.29
 
@@ -50,9 +52,7 @@ def check_submission(path: str,
                      num_classes: int,
                      max_bytes: int = MAX_BYTES,
                      max_ratio: int = MAX_RATIO) -> SubmissionReport:
-    """Check a leaderboard file of any format against the clips of the test part.
-
-    The format is recognised by the content.
+    """Check a leaderboard file of any format, recognised by its content.
 
     Args:
         path (str): The file.
@@ -62,22 +62,23 @@ def check_submission(path: str,
         max_ratio (int): Largest size of a csv relative to its zip. Defaults to 100.
 
     Returns:
-        SubmissionReport: The rows, and the faults of every kind; none if the file is right.
+        SubmissionReport: The rows and all faults.
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it has no rows to check: a damaged zip, a zip that does not hold
-            exactly the one file that it must, a file beyond a limit, or no text.
+        ValueError: If it has no rows to check: a damaged zip, a zip with other files, a file
+            beyond a limit, or no text.
     """
+    size = os.path.getsize(path)
+    if not os.path.isfile(path):
+        raise ValueError(f'{path} is not a regular file')
+    if size > max_bytes:
+        raise ValueError(f'{path} has {size} bytes, and the limit is {max_bytes} (--max-bytes)')
     with open(path, 'rb') as file:
-        zipped = file.read(2) == b'PK'
-        file.seek(0)
-        if zipped:
-            member, content = _unpack(path, max_bytes, max_ratio)
-        else:
-            member, content = FORMATS['2025'].member, file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ValueError(f'{path} has more than {max_bytes} bytes, the limit (--max-bytes)')
+        content = file.read()
+    zipped, member = content.startswith(b'PK'), FORMATS['2025'].member
+    if zipped:
+        member, content = _unpack(path, content, max_bytes, max_ratio)
     report = SubmissionReport(FORMAT_OF_MEMBER[member], 'zip' if zipped else 'csv')
     ending = os.path.splitext(path)[1]
     if ending != f'.{report.container}':
@@ -92,10 +93,10 @@ def check_submission(path: str,
     return report
 
 
-def _unpack(path: str, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
+def _unpack(path: str, content: bytes, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
     """Name and content of the only file in a zip."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
             if len(names) != 1 or names[0] not in FORMAT_OF_MEMBER:
                 raise ValueError(
@@ -111,8 +112,8 @@ def _unpack(path: str, max_bytes: int, max_ratio: int) -> tuple[str, bytes]:
                 # zipfile cannot bound the output of the others, whatever the header says
                 raise ValueError(f'{path}: {member.filename} is compressed by method '
                                  f'{member.compress_type}: write the zip with Deflate')
-            with archive.open(member) as file:
-                return member.filename, file.read(max_bytes + 1)
+            with archive.open(member) as file:  # read() without a size would inflate all of it
+                return member.filename, file.read(size + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is a damaged or incomplete zip: {error}') from error
     except (RuntimeError, NotImplementedError) as error:  # a password, an unknown version
@@ -147,17 +148,13 @@ def _split(line: str) -> list[str]:
         return [line]
 
 
-def _is_integer(text: str) -> bool:
-    return re.fullmatch('[0-9]{1,9}', text) is not None
-
-
 def _skip_header(lines: list[tuple[int, str]], known: set[str],
                  report: SubmissionReport) -> list[tuple[int, str]]:
     if not lines:
         return lines
     number, line = lines[0]
     fields = _split(line)
-    is_row = fields[0] in known or (len(fields) == 2 and _is_integer(fields[1]))
+    is_row = fields[0] in known or (len(fields) == 2 and INTEGER.fullmatch(fields[1]))
     wanted = ','.join(HEADER) if FORMATS[report.format].header else None
     found = None if is_row else line
     if found != wanted:
@@ -179,7 +176,7 @@ def _check_rows(lines: list[tuple[int, str]], known: set[str], num_classes: int,
                 f'line {number}: {line[:LONGEST]!r}')
             continue
         clip_id, target = fields
-        if not (_is_integer(target) and int(target) < num_classes):
+        if not (INTEGER.fullmatch(target) and int(target) < num_classes):
             report.faults[f'targets that are not integers in 0..{num_classes - 1}'].append(
                 f'line {number}: {target[:LONGEST]!r}')
         else:

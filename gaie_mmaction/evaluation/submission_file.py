@@ -41,12 +41,7 @@ def examples(entries: Sequence) -> str:
 
 
 def read_clip_ids(ann_file: str, num_classes: int) -> list[str]:
-    """Ids of all clips of an annotation file.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is not an annotation file.
-    """
+    """Ids of all clips of an annotation file; ``ValueError`` if it is not one."""
     try:
         return [clip['clip_id'] for clip in read_annotations(ann_file, num_classes)]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -54,11 +49,7 @@ def read_clip_ids(ann_file: str, num_classes: int) -> list[str]:
 
 
 def require_format(out_file: str | None, format: str) -> None:
-    """Check a format and the file name for it.
-
-    Raises:
-        ValueError: If there is no such format, or its files have another ending.
-    """
+    """Raise ``ValueError`` for an unknown format, or if its files have another ending."""
     if format not in FORMATS:
         raise ValueError(f'format must be one of {", ".join(FORMATS)}, but got {format!r}')
     endings = FORMATS[format].endings

@@ -1,4 +1,4 @@
-"""The end of a training whose loss is no number."""
+"""Stop training on a non-finite loss."""
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,16 +15,14 @@ from ..utils.files import atomic_file
 
 @HOOKS.register_module()
 class CheckInvalidLossHook(Hook):
-    """Stop at the first loss that is NaN or infinite, and keep the batch.
+    """Stop at the first loss that is NaN or infinite, and save the batch.
 
-    As MMDetection's hook of that name, but at every iteration: mmengine reads the loss for its
-    log at each one anyway, so that nothing waits for the device a second time. It comes
-    before any checkpoint of the spoilt weights; the last one is of before.
+    Same as MMDetection's hook of that name, but at every iteration: mmengine reads each loss for
+    its log anyway, so this adds no synchronisation. No checkpoint has the spoilt weights.
 
-    ``<work_dir>/invalid_loss_iter_<step>.pth`` (in distributed training ``_rank_<rank>`` at
-    the end of its name) holds ``inputs`` and ``labels`` as the data loader gave them, ``clip_ids``
-    in the same order, those of the step before (``previous_clip_ids``), ``losses``, ``epoch`` and
-    ``iter`` from 1. ``torch.load(path, weights_only=True)`` reads it.
+    ``<work_dir>/invalid_loss_iter_<step>.pth`` (``..._rank_<rank>.pth`` in distributed training)
+    holds ``inputs`` and ``labels`` of the batch, their ``clip_ids``, those of the previous step
+    (``previous_clip_ids``), ``losses``, and ``epoch`` and ``iter`` from 1.
     """
 
     def __init__(self) -> None:
@@ -35,11 +33,7 @@ class CheckInvalidLossHook(Hook):
                          batch_idx: int,
                          data_batch: dict,
                          outputs: dict) -> None:
-        """Look at the loss.
-
-        Raises:
-            FloatingPointError: If it is not finite.
-        """
+        """Raise ``FloatingPointError`` if the loss is not finite."""
         samples = list(_flatten(data_batch['data_samples']))
         previous, self.clip_ids = self.clip_ids, [_name(sample) for sample in samples]
         if math.isfinite(outputs['loss'].item()):
@@ -58,7 +52,7 @@ class CheckInvalidLossHook(Hook):
             f'clips {", ".join(self.clip_ids)}; {_save(content, path)}. If these clips are in '
             f'order, gradients may have overflowed at the step before (clips '
             f'{", ".join(previous) or "unknown"}): lower optim_wrapper.optimizer.lr, or limit '
-            'optim_wrapper.clip_grad. The checkpoints are of before: go on by --resume')
+            'optim_wrapper.clip_grad. The checkpoints are older: continue with --resume')
 
 
 def _flatten(samples: Iterable) -> Iterator[ActionDataSample]:
@@ -75,7 +69,7 @@ def _name(sample: ActionDataSample) -> str:
 
 
 def _save(content: dict, path: Path) -> str:
-    """What became of the file; a full disk must not hide the loss."""
+    """Save, and say what came of it: a full disk must not hide the loss."""
     try:
         with atomic_file(path) as partial:
             torch.save(content, partial)

@@ -1,4 +1,4 @@
-"""Checkpoints of which there is always a whole one."""
+"""Checkpoints in an order that survives a kill at any moment."""
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,38 +10,27 @@ from mmengine.runner import Runner
 
 from ..utils.files import atomic_file, locked_folder, remove_partial_files
 
-# workers of the data loaders look every 5 seconds whether they are still needed
+# seconds; workers of a killed run check every 5 whether they are still needed
 LOCK_TIMEOUT = 30
 
 
 def point_to_checkpoint(runner: Runner, path: str) -> None:
-    """Name the checkpoint that ``--resume`` takes.
-
-    Args:
-        runner (Runner): The runner.
-        path (str): The checkpoint.
-    """
+    """Name the checkpoint that ``--resume`` takes."""
     with atomic_file(Path(runner.work_dir) / 'last_checkpoint', durable=True) as partial:
         partial.write_text(path, encoding='utf-8')
 
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """mmengine's hook, in an order that a kill at any moment does no harm to.
+    """Write the new checkpoint, point ``last_checkpoint`` to it, then delete the outdated one.
 
-    The new checkpoint is written, then ``last_checkpoint`` names it, then the
-    outdated one is deleted: mmengine deletes first, so that with ``max_keep_ckpts=1``
-    nothing is left when it is killed while it writes, or when the disk is full. While a
-    checkpoint is written there is so one file more than ``max_keep_ckpts``. Arguments are
-    mmengine's.
+    mmengine deletes first, so that with ``max_keep_ckpts=1`` nothing is left after a kill or on a
+    full disk. While a checkpoint is written there is one file more than ``max_keep_ckpts``.
+    Arguments are those of mmengine's ``CheckpointHook``.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Keep a second training out of the work folder, and delete what killed ones left.
-
-        Raises:
-            FolderInUseError: If another process trains into the folder.
-        """
+        """Lock the work folder, and delete what killed runs left there."""
         super().before_train(runner)
         if is_main_process():
             self._lock = ExitStack()
@@ -50,7 +39,7 @@ class SafeCheckpointHook(CheckpointHook):
                 remove_partial_files(Path(self.out_dir))
 
     def after_train(self, runner: Runner) -> None:
-        """Let others into the work folder."""
+        """Release the work folder."""
         super().after_train(runner)
         if is_main_process():
             self._lock.close()

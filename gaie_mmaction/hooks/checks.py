@@ -33,11 +33,7 @@ class CheckpointFitHook(Hook):
     priority = 'LOWEST'  # EMAHook puts the averaged weights in place before
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare names and shapes, before the weights are loaded.
-
-        Raises:
-            ValueError: If a key is missing or left over, or a shape differs.
-        """
+        """Compare names and shapes, before the weights are loaded."""
         if isinstance(runner.optim_wrapper, (OptimWrapper, OptimWrapperDict)):
             return  # training: in a test it is still a config
         weights = {key.removeprefix('module.'): value
@@ -63,11 +59,7 @@ class NumClassCheckHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Compare.
-
-        Raises:
-            ValueError: If the numbers differ.
-        """
+        """Raise ``ValueError`` if the numbers differ."""
         outputs = getattr(getattr(unwrap(runner.model), 'cls_head', None), 'num_classes', None)
         loaders = dict(train_dataloader=runner.train_dataloader)
         if runner.val_loop is not None:
@@ -90,11 +82,7 @@ class TokenReducerCheckHook(Hook):
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Look for the reducer of ``model.backbone.neck``.
-
-        Raises:
-            ValueError: If the model has none.
-        """
+        """Look for the reducer of ``model.backbone.neck`` in the model."""
         backbone = runner.cfg.get('model', {}).get('backbone') or {}
         neck = backbone.get('neck') or {}
         kind = MODELS.get(neck['type']) if isinstance(neck.get('type'), str) else neck.get('type')
@@ -111,11 +99,7 @@ class SubmissionHook(Hook):
     """Tell ``MiGASubmission`` the work folder, and check that its clips have ids."""
 
     def before_run(self, runner: Runner) -> None:
-        """Look at the first clip of each part that the metric evaluates.
-
-        Raises:
-            ValueError: If it has no ``clip_id``.
-        """
+        """Look at the first clip of each part that the metric evaluates."""
         # the loops that this run does not use are still configs
         loops = dict(val=runner._val_loop, test=runner._test_loop)
         for part, loop in loops.items():

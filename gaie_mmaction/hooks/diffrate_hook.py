@@ -4,31 +4,30 @@ from typing import Any
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from ..models import DiffRateNeck
 from ..models.necks.diffrate_neck import cost_ratio
+from .checks import unwrap
 
 
 @HOOKS.register_module()
 class DiffRateHook(Hook):
     """Add the cost of the network to the loss while DiffRate learns its counts, then fix them.
 
-    ``loss_flops = loss_weight * (cost_ratio - target_ratio) ** 2`` joins the losses, and
-    the log, with the cost as a share of the plain backbone's multiply-adds
-    (DiffRate, section 3). The network's weights are trained along with the counts,
-    which need a larger learning rate, 0.01 in the paper:
-    ``optim_wrapper.paramwise_cfg.custom_keys``.
+    ``loss_flops = loss_weight * (cost_ratio - target_ratio) ** 2`` joins the losses and the log,
+    with the cost as a share of the plain backbone's multiply-adds (DiffRate, section 3). The
+    weights of the network are trained along with the counts, which need a larger learning rate,
+    0.01 in the paper: ``optim_wrapper.paramwise_cfg.custom_keys``.
 
     Args:
-        target_ratio (float): Wanted multiply-adds over the plain backbone's, in (0, 1].
+        target_ratio (float): Target share of the plain backbone's multiply-adds, in (0, 1].
         loss_weight (float): Positive. The paper's 5 per squared GFLOP comes to about
             100 for its ViT-S. Defaults to 100.
         search_epochs (int, optional): Epochs that learn the counts, from the first, at
-            least 1. Later ones train with tokens really removed. Defaults to None, all.
+            least 1. Later ones train with tokens actually removed. Defaults to None, all.
 
     Raises:
         ValueError: If a value is out of its range, or the model has no DiffRateNeck.
@@ -54,26 +53,26 @@ class DiffRateHook(Hook):
         self.search_epochs = search_epochs
 
     def before_train(self, runner: Runner) -> None:
-        """Find the neck and put the cost into what the model returns as its losses."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        """Find the neck and add the cost to the losses that the model returns."""
+        model = unwrap(runner.model)
         self.backbone = model.backbone
         neck = getattr(self.backbone, 'neck', None)
         if not isinstance(neck, DiffRateNeck):
             raise ValueError('DiffRateHook needs a DiffRateNeck in model.backbone.neck, but got '
                              f'{type(neck).__name__}: set it, or remove the hook from custom_hooks')
         self.neck = neck
-        # A forward hook is inside what a distributed wrapper calls, as its reducer needs.
+        # a forward hook runs inside the distributed wrapper, whose reducer must see the loss
         self.handle = model.register_forward_hook(self._add_loss, with_kwargs=True)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """End the search when its epochs are over."""
         if self.search_epochs is not None and runner.epoch >= self.search_epochs:
-            self._fix(runner)
+            self._fix()
 
     def after_train(self, runner: Runner) -> None:
         """Fix the counts and stop adding the cost."""
         self.handle.remove()
-        self._fix(runner)
+        self._fix()
 
     def _add_loss(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
         if kwargs.get('mode') != 'loss':
@@ -82,7 +81,7 @@ class DiffRateHook(Hook):
         loss = self.loss_weight * (cost - self.target_ratio)**2
         return dict(output, loss_flops=loss, cost_ratio=cost.detach())
 
-    def _fix(self, runner: Runner) -> None:
+    def _fix(self) -> None:
         if self.neck.is_fixed:
             return
         self.neck.fix_counts()

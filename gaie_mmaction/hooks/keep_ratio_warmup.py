@@ -1,8 +1,6 @@
 """Warm-up of the token keep ratio."""
-
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..models import TokenReducer
@@ -12,13 +10,12 @@ from ..models import TokenReducer
 class TokenKeepRatioWarmupHook(Hook):
     """Lower the token keep ratio linearly from 1.0 to the neck's own value.
 
-    The ratio is set before each training epoch and follows from the epoch
-    alone, so a resumed run continues where it was. Validation during the
-    warm-up uses the ratio of that epoch.
+    The ratio is set before each training epoch and depends on the epoch only, so that a resumed
+    run continues where it was. Validation uses the ratio of its epoch.
 
     Args:
-        begin (int): Last epoch, from 0, with ratio 1.0. Defaults to 0.
         end (int): First epoch, from 0, with the neck's own ratio; above ``begin``.
+        begin (int): Last epoch, from 0, with ratio 1.0. Defaults to 0.
 
     Raises:
         ValueError: If not ``0 <= begin < end``, or the model has no token reducer, or one
@@ -34,12 +31,9 @@ class TokenKeepRatioWarmupHook(Hook):
         self.targets: dict[TokenReducer, float] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Remember each reducer's own ratio, and set that of the epoch that was trained last.
-
-        A resumed run may begin with the validation of that epoch.
-        """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        reducers = [module for module in model.modules() if isinstance(module, TokenReducer)]
+        """Remember each reducer's own ratio."""
+        reducers = [module for module in runner.model.modules()
+                    if isinstance(module, TokenReducer)]
         if not reducers:
             raise ValueError('TokenKeepRatioWarmupHook found no token reducer in the model: set '
                              'model.backbone.neck, or take the hook out of custom_hooks')
@@ -49,6 +43,7 @@ class TokenKeepRatioWarmupHook(Hook):
                                  'token_keep_ratio to warm up: set it, or take '
                                  'TokenKeepRatioWarmupHook out of custom_hooks')
             self.targets[module] = module.token_keep_ratio
+        # a resumed run may begin with the validation of the epoch that was trained last
         self._set_ratios(runner.epoch - 1)
 
     def before_train_epoch(self, runner: Runner) -> None:

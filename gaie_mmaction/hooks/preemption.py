@@ -1,4 +1,4 @@
-"""Leaving when the scheduler asks for it, and going on within an epoch."""
+"""Save and exit on SIGTERM; resume mid-epoch."""
 import functools
 import os
 import signal
@@ -25,23 +25,22 @@ EXIT_CODE = 128 + signal.SIGTERM  # 143, as shells count
 class PreemptionHook(Hook):
     """On SIGTERM save ``<work_dir>/preempted.pth`` after the iteration, and exit with 143.
 
-    ``--resume`` then goes on with the next batch: mmengine's epoch loop would begin the
-    epoch anew and count its iterations twice, so the batches that were done are passed
-    over, unread. A validation that was left is run anew first. In distributed training a signal
-    to one process is one to all; if a validation has not as many batches for each (a sampler
-    without ``round_up``), it waits there for the next training iteration. The file is overwritten
-    by the next such signal.
+    ``--resume`` continues with the next batch: mmengine's epoch loop would restart the epoch and
+    count its iterations twice, so finished batches are skipped without being read. An interrupted
+    validation is repeated first. In distributed training a signal to one process counts for all;
+    where a validation has unequal numbers of batches (a sampler without ``round_up``), it waits
+    for the next training iteration. The next such signal overwrites the file.
 
-    Workers of the data loaders outlive the SIGTERM that schedulers send to every process, and
-    end when the process that they work for asks them to, or ends. This needs ``sigwaitinfo``, so
-    on Windows and macOS the hook heeds a SIGTERM to the main process alone.
+    Workers of the data loaders ignore the SIGTERM that schedulers send to every process, and end
+    with their parent. This needs ``sigwaitinfo``: on Windows and macOS only a SIGTERM to the main
+    process alone is handled.
     """
 
-    priority = 'LOWEST'  # parameters, averages and schedulers have made their step
+    priority = 'LOWEST'  # after parameters, averages and schedulers have made their step
 
     def __init__(self) -> None:
         self.signalled = False
-        self.handler: Callable | int | None = None  # of before
+        self.handler: Callable | int | None = None  # the previous one
         self.meta: dict = {}
         self.num_skipped = 0
 
@@ -50,7 +49,7 @@ class PreemptionHook(Hook):
         self.meta = checkpoint.get('meta', {})
 
     def before_train(self, runner: Runner) -> None:
-        """Listen, and pass over the batches of the epoch that were done."""
+        """Listen, and skip the batches of the epoch that are done."""
         if threading.current_thread() is threading.main_thread():  # nobody else may
             self.handler = signal.signal(signal.SIGTERM, self._remember)
         loaders = [runner.train_dataloader]
@@ -62,7 +61,7 @@ class PreemptionHook(Hook):
         if self.meta.get('iter') != runner.iter:  # nothing or weights alone were loaded
             return
         if self.meta.get('in_validation') and runner.val_loop is not None:
-            runner.logger.info('running the validation that was left')
+            runner.logger.info('repeating the interrupted validation')
             runner.val_loop.run()
         done = self.meta.get('batches_done', 0)
         if not done:
@@ -71,9 +70,9 @@ class PreemptionHook(Hook):
         if self.meta['batches_per_epoch'] != len(loader):
             runner.logger.warning(
                 f'The checkpoint is of batch {done} of {self.meta["batches_per_epoch"]} of an '
-                f'epoch, which has {len(loader)} batches now: the epoch begins anew.')
+                f'epoch, which has {len(loader)} batches now: the epoch starts again.')
             return
-        runner.logger.info(f'going on after batch {done} of {len(loader)} of epoch '
+        runner.logger.info(f'continuing after batch {done} of {len(loader)} of epoch '
                            f'{runner.epoch + 1}')
         self.num_skipped = done
         # DataLoader forbids a plain assignment, since it would not reach running workers
@@ -84,11 +83,7 @@ class PreemptionHook(Hook):
                          batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Save and leave, if a process was asked to.
-
-        Raises:
-            SystemExit: With code 143.
-        """
+        """Save and exit with code 143, if a process was asked to."""
         if not self._asked(runner):
             return
         meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
@@ -102,13 +97,9 @@ class PreemptionHook(Hook):
                        batch_idx: int,
                        data_batch: dict | None = None,
                        outputs: Sequence | None = None) -> None:
-        """Save the state of training and leave, if a process was asked to.
-
-        Raises:
-            SystemExit: With code 143.
-        """
+        """Save the state of training and exit with code 143, if a process was asked to."""
         if runner.distributed and not getattr(runner.val_dataloader.sampler, 'round_up', False):
-            return  # who has no more batches would not take part in the question
+            return  # a process without further batches would not take part in the all_reduce
         if not self._asked(runner):
             return
         for hook in runner.hooks:
@@ -117,7 +108,7 @@ class PreemptionHook(Hook):
         _save_and_leave(runner, dict(epoch=runner.epoch, iter=runner.iter, in_validation=True))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """The next epoch is a whole one."""
+        """The next epoch is a complete one."""
         self.num_skipped = 0
 
     def after_train(self, runner: Runner) -> None:
@@ -142,17 +133,18 @@ def _save_and_leave(runner: Runner, meta: dict) -> None:
     path = Path(runner.work_dir) / CHECKPOINT
     if is_main_process():
         point_to_checkpoint(runner, str(path))
-    runner.logger.warning(f'SIGTERM: step {meta["iter"]} is saved in {path}; go on by --resume')
-    barrier()  # launchers kill all processes once one has gone
+    runner.logger.warning(f'SIGTERM: step {meta["iter"]} is saved in {path}; continue '
+                          'with --resume')
+    barrier()  # launchers kill all processes once one has exited
     raise SystemExit(EXIT_CODE)
 
 
 class _RestOfEpoch:
-    """Batches of indices, the first time without those that were done."""
+    """Batches of indices, the first time without those that are done."""
 
     def __init__(self, batches: BatchSampler, num_done: int) -> None:
         self.batches = batches
-        self.sampler = batches.sampler  # gets the epoch's number from DistSamplerSeedHook
+        self.sampler = batches.sampler  # DistSamplerSeedHook sets its epoch
         self.num_done = num_done
 
     def __len__(self) -> int:
@@ -166,7 +158,7 @@ class _RestOfEpoch:
 
 
 def _outlive_sigterm(init: Callable | None, worker_id: int) -> None:
-    """Let a worker heed no SIGTERM but its parent's, by which multiprocessing ends it."""
+    """Let a worker obey only its parent's SIGTERM, by which multiprocessing ends it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     threading.Thread(target=_leave_when_asked_by, args=(os.getppid(), ), daemon=True).start()
     if init is not None:

@@ -1,4 +1,4 @@
-"""Pictures of kept and merged tokens during training."""
+"""Token maps during training."""
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
@@ -16,9 +16,9 @@ from ..models.necks import TokenState
 class TokenMapHook(Hook):
     """Send token maps of the first validation clips to the visualizer's backends.
 
-    They are TensorBoard, WandB or a folder, as ``visualizer.vis_backends`` says. The pictures
-    are those of ``tools/visualize/token_map.py``, and the clips are the same in each epoch. They
-    are recorded while the clips are validated anyway, in the main process alone.
+    ``visualizer.vis_backends`` may be TensorBoard, WandB or a folder. The pictures are those of
+    ``tools/visualize/token_map.py``, of the same clips in each epoch; they are recorded during the
+    validation, in the main process only.
 
     Args:
         num_clips (int): Clips to draw, at least 1. Defaults to 4.
@@ -45,7 +45,7 @@ class TokenMapHook(Hook):
                              'model.backbone.neck, or take the hook out of custom_hooks')
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begin with the first clip."""
+        """Start with the first clip."""
         # the epochs that are finished, also while the last of them is validated
         wanted = is_main_process() and runner.epoch % self.interval == 0
         self._drawn = 0 if wanted else self.num_clips

@@ -1,4 +1,4 @@
-"""Writing files that are either whole or not there."""
+"""Files that are either complete or not there, and folders that one process writes to."""
 import os
 import tempfile
 import warnings
@@ -16,15 +16,15 @@ PARTIAL = '.partial'
 
 @contextmanager
 def atomic_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
-    """Write under another name in the same folder, and rename when the block ends well.
+    """Write under a temporary name in the same folder, and rename when the block succeeds.
 
-    The other name is different each time: what is left of a process that was killed
-    may still be writing. Missing folders are made. After an error the file is as it was before.
+    The name differs each time, as the workers of a killed process may still be writing. Missing
+    folders are created. After an error the file is as it was before.
 
     Args:
         path (str or Path): The file.
-        durable (bool): Bring the content to the disk first, so that after a power failure
-            there is no name without content. Defaults to False.
+        durable (bool): Flush the content to the disk before renaming, against power failures.
+            Defaults to False.
 
     Yields:
         Path: Where to write.
@@ -45,11 +45,7 @@ def atomic_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Delete what killed runs left in a folder.
-
-    Args:
-        folder (Path): Not looked into below.
-    """
+    """Delete what killed runs left in a folder, not below it."""
     for path in folder.glob(f'.*{PARTIAL}'):
         path.unlink(missing_ok=True)
 
@@ -62,9 +58,8 @@ class FolderInUseError(RuntimeError):
 def locked_folder(folder: Path, timeout: float = 2) -> Iterator[None]:
     """Keep other processes out of a folder while the block runs.
 
-    The operating system holds the lock, on ``<folder>/.lock``, and releases it when the process
-    ends, however it ends. The file itself may stay behind and means nothing. A process may lock a
-    folder several times.
+    The operating system releases the lock, on ``<folder>/.lock``, however the process ends; the
+    file itself may stay behind. A process may lock a folder several times.
 
     Args:
         folder (Path): An existing folder.
@@ -92,16 +87,14 @@ def locked_folder(folder: Path, timeout: float = 2) -> Iterator[None]:
 
 
 def require_writable(path: str) -> None:
-    """Find out before long work whether a file could be written after it.
-
-    Nothing is written for it, so a disk that fills up later is not foreseen.
+    """Check before long work that a file can be written after it; nothing is written.
 
     Args:
         path (str): The file; it and its folders may be missing.
 
     Raises:
-        OSError: If ``path`` is a folder, if a file is in the place of one of its
-            folders, or if the folder, or the last one that there is, may not be written to.
+        OSError: If ``path`` is a folder, if one of its parents is a file, or if there is no
+            permission to write in its nearest existing parent.
     """
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.exists(folder):
@@ -109,6 +102,6 @@ def require_writable(path: str) -> None:
     if os.path.isdir(path):
         raise IsADirectoryError(f'{path} cannot be written: it is a folder')
     if not os.path.isdir(folder):
-        raise NotADirectoryError(f'{path} cannot be written: {folder} is no folder')
+        raise NotADirectoryError(f'{path} cannot be written: {folder} is not a folder')
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f'{path} cannot be written: no permission to write in {folder}')

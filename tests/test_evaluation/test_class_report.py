@@ -111,6 +111,6 @@ def test_picture_of_recall():
     left, right = draw_recall(matrix, ['a', 'b', 'c']).axes
     assert [bar.get_width() for bar in left.patches] == [75, 0, 90]
     assert [bar.get_width() for bar in right.patches] == [4, 0, 20]
-    assert [text.get_text().strip() for text in left.texts] == ['75 %', '90 %']
+    assert [text.get_text() for text in left.texts] == ['75 %', '', '90 %']
     labels = [text.get_text() for text in left.get_legend().get_texts()]
     assert labels == ['mean of the classes: 82.5 %', 'all clips: 87.5 %']

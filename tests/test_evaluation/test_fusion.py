@@ -37,7 +37,8 @@ def write_dump(path, ids, scores, labels):
     return str(path)
 
 
-def write_annotations(path, ids, labels=itertools.repeat(-1)):
+def write_annotations(path, ids, labels=None):
+    labels = [-1] * len(ids) if labels is None else labels
     rows = ''.join(f'{clip_id},0054.mp4,0,9,{label}\n' for clip_id, label in zip(ids, labels))
     path.write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
     return str(path)
@@ -320,16 +321,16 @@ SHARED = torch.ones(100_000)
     (lambda samples: samples[3].update(pred_score=torch.ones(2, 32)), 'one score per class'),
     (lambda samples: samples[3].update(pred_score='much'), 'must be a tensor, but is a str'),
     (lambda samples: samples[3].update(pred_score=np.array(['a'])), 'is not a number'),
-    (lambda samples: samples[3].update(gt_label=torch.tensor([1, 2])), '2 labels instead of one'),
+    (lambda samples: samples[3].update(gt_label=torch.tensor([1, 2])), r'shape \(2,\), but must b'),
     (lambda samples: samples[3].update(gt_label=torch.tensor([32])), 'labels up to 32'),
-    (lambda samples: samples[3].update(gt_label=10**30), 'gt_label of clip 0054_3 is not a number'),
+    (lambda samples: samples[3].update(gt_label=10**30), 'clip 0054_3 is not a number'),
     (lambda samples: samples[3].update(clip_id=7), '1 clips have an id that is not a text, e.g. 7'),
     (lambda samples: samples[3].update(clip_id=['a']), 'an id that is not a text'),
     (lambda samples: samples[3].update(pred_score=torch.ones(32).bfloat16()), 'is torch.bfloat16'),
     (lambda samples: samples[3].update(pred_score=torch.ones(32) * 1j), 'is torch.complex64, but'),
     (lambda samples: samples[3].update(pred_score=torch.ones(32).long()), 'is torch.int64, but'),
     (lambda samples: samples[3].update(gt_label=torch.tensor([1.7])), 'gt_label of clip 0054_3 is '
-     'torch.float32, but must be an integer'),
+     'torch.float32 of shape'),
     (lambda samples: samples[3].update(gt_label=None), 'must be a tensor, but is a NoneType'),
     (lambda samples: samples[3].update(gt_label='3'), 'must be a tensor, but is a str'),
     (lambda samples: samples.clear(), 'is not a list of clips'),

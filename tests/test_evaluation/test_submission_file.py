@@ -69,23 +69,19 @@ def test_written_files_pass(tmp_path, format, name):
     assert text == text_of(ROWS, 'Id,Target' if format == '2025' else None)
 
 
-def test_failed_write_keeps_the_old_file(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     out = tmp_path / 'prediction.csv'
     out.write_text('old')
-    for targets in ([3, 'no number'], [3]):
-        with pytest.raises(ValueError):
-            write_submission(str(out), ['1_0', '1_1'], targets)
-    assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 
-
-def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr('os.replace', interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_submission(str(tmp_path / 'new' / 'prediction.csv'), ['1_0'], [3])
-    assert list((tmp_path / 'new').iterdir()) == []
+    for targets, error in (([3, 'no number'], ValueError), ([3], ValueError),
+                           ([3, 4], KeyboardInterrupt)):
+        with pytest.raises(error):
+            write_submission(str(out), ['1_0', '1_1'], targets)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 
 
 @pytest.mark.parametrize('rows, expected', [
@@ -163,23 +159,15 @@ def test_all_faults_at_once(tmp_path):
 
 def test_unreadable_files(tmp_path):
     path = tmp_path / 'a.zip'
-    with pytest.raises(FileNotFoundError):
-        check_submission(str(path), IDS, 32)
     write(path, text_of(ROWS), ['prediction.csv'])
     whole = path.read_bytes()
-    for length in (4, len(whole) // 2, len(whole) - 1):
+    for length in (len(whole) // 2, len(whole) - 1):
         with pytest.raises(ValueError, match='a.zip is a damaged or incomplete zip'):
             check_submission(write(path, whole[:length]), IDS, 32)
-    damaged = bytearray(whole)
-    damaged[60] ^= 255
-    with pytest.raises(ValueError, match='a.zip is a damaged or incomplete zip'):
-        check_submission(write(path, bytes(damaged)), IDS, 32)
     for members in (['prediction.csv', 'Submission.csv'], ['folder/prediction.csv'], ['other.csv'],
                     ['prediction.csv', '__MACOSX/._prediction.csv'], []):
         with pytest.raises(ValueError, match=f'must hold one file.*but holds {len(members)}: '):
             check_submission(write(path, text_of(ROWS), members), IDS, 32)
-    with pytest.raises(ValueError, match='a.csv is not a csv in UTF-8'):
-        check_submission(write(tmp_path / 'a.csv', bytes(range(128, 256))), IDS, 32)
     encrypted = bytearray(whole)
     for start in (whole.index(b'PK\x03\x04') + 6, whole.index(b'PK\x01\x02') + 8):
         encrypted[start] |= 1
@@ -187,11 +175,10 @@ def test_unreadable_files(tmp_path):
         check_submission(write(path, bytes(encrypted)), IDS, 32)
 
 
-@pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_size_that_the_header_hides(tmp_path, method):
+def test_size_that_the_header_hides(tmp_path):
     """The header says 9 bytes, and 64 MiB follow: no more is read than the header says."""
     path = tmp_path / 'a.zip'
-    with zipfile.ZipFile(path, 'w', method) as archive:
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('prediction.csv', bytes(2**26))
     content = bytearray(path.read_bytes())
     for start in (content.index(b'PK\x03\x04') + 22, content.index(b'PK\x01\x02') + 24):
@@ -202,7 +189,7 @@ def test_size_that_the_header_hides(tmp_path, method):
         check_submission(str(path), IDS, 32)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 3 * MAX_BYTES
+    assert peak < MAX_BYTES
 
 
 def test_any_single_change_is_found(tmp_path):

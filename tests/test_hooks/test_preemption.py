@@ -176,7 +176,7 @@ def test_other_batch_size_begins_the_epoch_anew(tmp_path):
     runner = make_runner(config, resume=True, train_dataloader__batch_size=2)
     runner.train()
     text = ''.join(path.read_text() for path in (tmp_path / 'work').glob('*/*.log'))
-    assert 'of batch 2 of 4 of an epoch, which has 8 batches now: the epoch begins anew' in text
+    assert 'of batch 2 of 4 of an epoch, which has 8 batches now: the epoch starts again' in text
     assert runner.epoch == 3 and runner.iter == 6 + 2 * 8
 
 
@@ -229,5 +229,5 @@ def test_signal_to_the_whole_group(tmp_path):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 143, output[-3000:]
     step = max(read_losses(work))
-    assert f'SIGTERM: step {step} is saved in {work / "preempted.pth"}; go on by' in output
+    assert f'SIGTERM: step {step} is saved in {work / "preempted.pth"}; continue with' in output
     assert 'Traceback' not in output

@@ -268,7 +268,7 @@ def test_errors(folder, tmp_path, capsys):
                                                                        'mps')
     assert 'at least 1, but got 0' in fail(capsys, gaie, '--rounds', '0')
     (tmp_path / 'file').write_text('')
-    assert 'is no folder' in fail(capsys, gaie, '--out', tmp_path / 'file')
+    assert 'is not a folder' in fail(capsys, gaie, '--out', tmp_path / 'file')
     text = fail(capsys, f'{folder}/vivit_demo.py', f'{gaie}:{folder}/none.pth', '--out', tmp_path)
     assert text.endswith('none.pth does not exist')
     model = build_recognizer(Config.fromfile(ROOT / 'configs/demo/gaie_demo.py'))

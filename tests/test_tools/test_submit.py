@@ -1,4 +1,5 @@
 """tools/submit.py: what it prints and how it ends."""
+import os
 import runpy
 import sys
 import zipfile
@@ -84,7 +85,8 @@ def damaged(path, at, value=0):
     (lambda path: (write_zip(path, 'Id,Target\n'), damaged(path, 46)), 'damaged or incomplete'),
     (lambda path: path.write_bytes(b'\xff\xfe'), 'a.zip is not a csv in UTF-8'),
     (lambda path: write_zip(path, bytes(2**21)), 'the limits are 4194304 bytes'),
-], ids=['absent', 'cut', 'lzma', 'bzip2', 'damaged', 'utf-16', 'bomb'])
+    (os.mkfifo, 'a.zip is not a regular file'),
+], ids=['absent', 'cut', 'lzma', 'bzip2', 'damaged', 'utf-16', 'bomb', 'fifo'])
 def test_unreadable_files_are_one_line(submit, tmp_path, write, said):
     write(tmp_path / 'a.zip')
     message = submit('check', 'a.zip')
@@ -92,8 +94,8 @@ def test_unreadable_files_are_one_line(submit, tmp_path, write, said):
 
 
 @pytest.mark.parametrize('content, said', [
-    (None, 'no.csv does not exist'), (b'\xff\xfe', 'no.csv is not an annotation file'),
-    (b'clip_id,video,start_frame,end_frame,label\n' + b'a' * 200_000, 'field larger than')])
+    (None, 'no.csv does not exist'), (b'\xff\xfe', 'no.csv'),
+    (b'clip_id,video,start_frame,end_frame,label\n' + b'a' * 200_000, 'no.csv')])
 def test_unreadable_annotations_are_one_line(submit, tmp_path, content, said):
     write_submission('a.csv', IDS, TARGETS)
     if content:
@@ -108,7 +110,7 @@ def test_limits_can_be_raised(submit, tmp_path, capsys):
     assert '(--max-bytes) and 1 times (--max-ratio)' in submit('check', 'a.zip', '--max-ratio', '1')
     (tmp_path / 'a.csv').write_text(text)
     assert submit('check', 'a.csv', '--max-bytes', '99') == (
-        'a.csv has more than 99 bytes, the limit (--max-bytes)')
+        f'a.csv has {len(text)} bytes, and the limit is 99 (--max-bytes)')
     assert submit('check', 'a.csv', '--max-bytes', str(len(text))) is None
     assert submit('check', 'a.csv', '--max', '99') == 2  # no abbreviations
 

@@ -3,7 +3,7 @@
 Shapes: K classes, D channels.
 """
 import os
-import zipfile
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...utils.files import atomic_file
+from ...utils.safe_pickle import DAMAGE, require_uncompressed
 
 REMEDY = 'make it with tools/data/text_features.py'
 
@@ -73,13 +74,13 @@ def read_text_features(path: str, classes: Sequence[str]) -> np.ndarray:
         raise FileNotFoundError(f'text features {path} do not exist: {REMEDY}, and set '
                                 'model.cls_head.text_features')
     try:
-        with np.load(path, allow_pickle=False) as content:
-            names, features = content['classes'].tolist(), content['features']
-    # TypeError or AttributeError: a single array, which is not a context manager
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError,
-            zipfile.BadZipFile) as error:
-        raise ValueError(f'{path} is not a file of text features, an .npz of the arrays classes '
-                         f'(K,) and features (K, D) ({error}): {REMEDY}') from error
+        with open(path, 'rb') as file:
+            require_uncompressed(file)
+            with np.load(file, allow_pickle=False) as content:
+                names, features = content['classes'].tolist(), content['features']
+    except (pickle.UnpicklingError, *DAMAGE) as error:
+        raise ValueError(f'{path} is not a file of text features, an .npz of classes (K,) '
+                         f'and features (K, D) ({error}): {REMEDY}') from error
     if features.ndim != 2 or len(features) != len(names) or features.dtype.kind != 'f':
         raise ValueError(f'{path}: features must be (K, D) floats for its {len(names)} classes, '
                          f'but are {features.shape} {features.dtype}: {REMEDY}')
