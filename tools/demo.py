@@ -9,14 +9,7 @@ import torch
 from mmengine.config import DictAction
 from rich.console import Console
 
-from gaie_mmaction.apis import (
-    ClipRecognizer,
-    VideoResult,
-    find_footage,
-    load_config,
-    open_footage,
-    recognize_video,
-)
+from gaie_mmaction import apis
 from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.utils.files import atomic_file
@@ -49,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def print_result(name: str, result: VideoResult) -> None:
+def print_result(name: str, result: apis.VideoResult) -> None:
     found, console = result.to_dict(), Console()
     best = [(row['name'], f'{row["score"]:.3f}') for row in found['top5']]
     segments = [(f'{row["start_frame"]}-{row["end_frame"]}', row['name'], f'{row["score"]:.3f}')
@@ -66,22 +59,22 @@ def print_result(name: str, result: VideoResult) -> None:
 def main() -> None:
     args = parse_args()
     try:
-        recognizer = ClipRecognizer(
-            load_config(args.config, args.cfg_options), args.checkpoint, args.device)
+        recognizer = apis.ClipRecognizer(
+            apis.load_config(args.config, args.cfg_options), args.checkpoint, args.device)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     print(f'{len(recognizer.classes.names)} classes, named by {recognizer.classes.origin}')
     if recognizer.classes.caution:
         print(f'Caution: {recognizer.classes.caution}')
-    sources, skipped = find_footage(args.inputs)
+    sources, skipped = apis.find_footage(args.inputs)
     for path in skipped:
         print(f'Skipped, not a video: {path}')
     failed = []
     for name, source in sources.items():
         out = Path(args.out, f'{name}.json')
         try:
-            with open_footage(source, args.seconds) as footage:
-                result = recognize_video(
+            with apis.open_footage(source, args.seconds) as footage:
+                result = apis.recognize_video(
                     recognizer, footage, args.window, args.stride, args.threshold)
                 print_result(name, result)
                 with atomic_file(out) as partial:

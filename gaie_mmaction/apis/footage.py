@@ -19,14 +19,10 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wm
 
 
 class ImageFolder:
-    """Images of a folder as the frames of a video, sorted by name.
+    """Images of a folder, sorted by name, as the frames of a video with ``fps`` frames/s.
 
-    Args:
-        folder (str): Path.
-        fps (float): Frame rate in frames/s. Defaults to 25.
-
-    Raises:
-        VideoReadError: If the folder holds no image.
+    A folder without images, an image that cannot be read, or one of another size than the first
+    is a ``VideoReadError``.
     """
 
     def __init__(self, folder: str, fps: float = 25.) -> None:
@@ -47,11 +43,7 @@ class ImageFolder:
         pass
 
     def read(self, frame_inds: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """Read frames, each ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``.
-
-        Raises:
-            VideoReadError: If an image cannot be read, or differs in size from the first.
-        """
+        """Read frames, each ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``."""
         return [self._read(self._files[number]) for number in map(int, frame_inds)]
 
     def _read(self, path: Path) -> np.ndarray:
@@ -69,11 +61,7 @@ Footage = VideoFile | ImageFolder
 
 
 def find_footage(inputs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Find and name the videos of a command line.
-
-    Args:
-        inputs (Sequence[str]): Video files, folders of videos, folders of images (each the frames
-            of one video), or numbers of webcams.
+    """Find and name videos: files, folders of videos, folders of images, numbers of webcams.
 
     Returns:
         tuple: Path or webcam number by name; and what folders of videos hold besides videos.
@@ -100,14 +88,7 @@ def find_footage(inputs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 @contextmanager
 def open_footage(source: str, seconds: float = 10) -> Iterator[Footage]:
-    """Open a video file, a folder of images or the number of a webcam, which is recorded first.
-
-    Args:
-        source (str): Path or number.
-        seconds (float): Duration of the recording. Defaults to 10.
-
-    Yields:
-        VideoFile or ImageFolder: Both have ``len``, ``fps``, ``filename`` and ``read``.
+    """Open a video file, a folder of images, or a webcam, recorded first for ``seconds``.
 
     Raises:
         VideoReadError: If it cannot be read.

@@ -105,12 +105,8 @@ class ClipRecognizer:
 
     Args:
         cfg (Config): With ``model`` and ``test_dataloader``; it is not changed.
-        checkpoint (str): Path or URL.
+        checkpoint (str): Path or URL; see :func:`load_weights` for errors.
         device (str): Defaults to ``'cpu'``.
-
-    Raises:
-        ValueError: If the checkpoint does not fit the config, or the pipeline decodes no frames.
-        FileNotFoundError: If there is no such checkpoint.
     """
 
     def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu') -> None:
@@ -124,11 +120,7 @@ class ClipRecognizer:
 
     @torch.no_grad()
     def recognize(self, footage: Footage, ranges: Sequence[tuple[int, int]]) -> Iterator[Window]:
-        """Recognize frame ranges (first and last frame; -1 is the last one) in turn.
-
-        Raises:
-            VideoReadError: If a range is not inside the footage, or a frame cannot be read.
-        """
+        """Recognize frame ranges (first and last frame; -1 is the last one) in turn."""
         for start, end in ranges:
             packed, results = self.pipeline(footage, start, end)
             with record_tokens(self.model) as history:
@@ -147,9 +139,6 @@ class ClipRecognizer:
         """Recognize a clip; the second result is what the model saw, one frame per tubelet.
 
         These frames are ``(T', H, W, 3)`` uint8, RGB, cropped and resized but not normalised.
-
-        Raises:
-            VideoReadError: If the clip cannot be read.
         """
         with open_footage(clip.filename) as footage:
             window, = self.recognize(footage, [(clip.start, clip.end)])
@@ -167,12 +156,7 @@ class ClipRecognizer:
 
 
 def read_test_clips(cfg: Config) -> dict[str, Clip]:
-    """Clips of ``test_dataloader`` by their id; no video is opened.
-
-    Raises:
-        FileNotFoundError: If the annotation file does not exist.
-        ValueError: If it is wrong.
-    """
+    """Clips of ``test_dataloader`` by their id; no video is opened."""
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
     clips = (dataset.get_data_info(index) for index in range(len(dataset)))

@@ -72,8 +72,7 @@ def _overlap(low: float, high: float, start: float, length: float, cells: int) -
 def survival(kept: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Share of a region's tokens that are still in their own place, ``(M,)`` in [0, 1].
 
-    ``kept`` are M arrays ``(T', H', W')`` bool, ``weights`` ``(H', W')`` how much a place counts.
-    The result is nan if all weights are zero.
+    ``kept`` are M arrays ``(T', H', W')`` bool, ``weights`` ``(H', W')``; nan if all are zero.
     """
     total = weights.sum() or np.nan
     return np.array([(mask * weights).sum() / (len(mask) * total) for mask in kept])
@@ -101,7 +100,6 @@ def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips:
 
     Raises:
         ValueError: If there is no reducer, or none with a ``token_keep_ratio`` to compare with.
-        VideoReadError: If a clip cannot be read.
     """
     if cfg.model.backbone.get('neck') is None:
         raise ValueError(f'{cfg.filename} has no model.backbone.neck: it keeps all tokens')

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from .class_names import ClassNames
 from .footage import Footage
 from .recognition import ClipRecognizer, Window
 from .windows import Segment, frame_scores, merge_segments, window_ranges
@@ -23,9 +22,7 @@ class VideoResult:
         scores (np.ndarray): ``(F, classes)``, mean over the windows that a frame is in.
         segments (list[Segment]): Frames of one class with a score of at least ``threshold``.
         threshold (float): Of the segments.
-        classes (ClassNames): Of the model.
-        tubelet_size (int): Frames that a token stands for.
-        model (dict[str, str]): Its ``config`` and ``checkpoint``.
+        recognizer (ClipRecognizer): The model.
     """
     filename: str
     fps: float
@@ -33,28 +30,27 @@ class VideoResult:
     scores: np.ndarray
     segments: list[Segment]
     threshold: float
-    classes: ClassNames
-    tubelet_size: int
-    model: dict[str, str]
+    recognizer: ClipRecognizer
 
     def top5(self, scores: np.ndarray) -> list[dict[str, Any]]:
         """The five best classes, best first: ``label``, ``name`` and ``score``."""
         best = np.argsort(-scores, kind='stable')[:5].tolist()
-        return [dict(label=label, name=self.classes.names[label],
+        return [dict(label=label, name=self.recognizer.classes.names[label],
                      score=round(float(scores[label]), 6)) for label in best]
 
     def to_dict(self) -> dict[str, Any]:
         """All but frame scores and tokens, for JSON; ``view`` is the first window's ``box``."""
+        classes = self.recognizer.classes
         return dict(
             video=self.filename, frames=len(self.scores), fps=self.fps,
             view=self.windows[0].box, top5=self.top5(self.scores.mean(axis=0)),
             segments=[dict(start_frame=s.start, end_frame=s.end, label=s.label,
-                           name=self.classes.names[s.label], score=round(s.score, 6))
+                           name=classes.names[s.label], score=round(s.score, 6))
                       for s in self.segments],
             windows=[dict(start_frame=w.start, end_frame=w.end, top5=self.top5(w.scores))
                      for w in self.windows],
-            model=dict(self.model, classes_named_by=self.classes.origin,
-                       caution=self.classes.caution))
+            model=dict(config=self.recognizer.cfg.filename, checkpoint=self.recognizer.checkpoint,
+                       classes_named_by=classes.origin, caution=classes.caution))
 
 
 def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 64,
@@ -73,8 +69,6 @@ def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 
         recognizer.recognize(footage, ranges), f'{Path(footage.filename).name}, windows',
         len(ranges), transient=True, disable=len(ranges) == 1))
     scores = frame_scores(ranges, np.stack([window.scores for window in windows]))
+    segments = merge_segments(scores, threshold, max_gap=stride)
     return VideoResult(
-        footage.filename, footage.fps, windows, scores,
-        merge_segments(scores, threshold, max_gap=stride), threshold, recognizer.classes,
-        recognizer.tubelet_size,
-        dict(config=recognizer.cfg.filename, checkpoint=recognizer.checkpoint))
+        footage.filename, footage.fps, windows, scores, segments, threshold, recognizer)

@@ -18,13 +18,9 @@ class Segment:
 
 
 def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
-    """First and last frame of windows that cover F frames; the last one ends at frame F - 1.
+    """First and last frame of windows that cover F frames, ``stride`` in [1, window] apart.
 
-    ``stride``, in [1, window], is the distance of their starts. At most ``window`` frames give
-    one window.
-
-    Raises:
-        ValueError: If an argument is out of range.
+    The last one ends at frame F - 1. At most ``window`` frames give one window.
     """
     if num_frames < 1 or window < 1:
         raise ValueError(f'num_frames and window must be at least 1, but got {num_frames} and '

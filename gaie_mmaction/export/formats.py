@@ -33,7 +33,7 @@ class ExportError(RuntimeError):
 
 @dataclass(frozen=True)
 class Format:
-    """One way to store a recognizer.
+    """One file format.
 
     Attributes:
         ending (str): End of the file name.
@@ -160,8 +160,7 @@ def load_aotinductor(path: Path) -> Runner:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's FutureWarnings about itself."""
+def _quiet() -> Iterator[None]:  # torch's FutureWarnings are about its own code
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)
         yield
@@ -215,19 +214,14 @@ def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]
 
 def write_formats(model: nn.Module, shape: Sequence[int],
                   paths: dict[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Write a recognizer for inputs of one shape ``(B, 3, T, H, W)`` in several formats.
-
-    Args:
-        model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
-        shape (Sequence[int]): Input shape; the files accept no other.
-        paths (dict[str, Path]): File by key of :data:`FORMATS`.
+    """Write a recognizer in evaluation mode, for one input shape ``(B, 3, T, H, W)``.
 
     Yields:
-        tuple[str, Path]: Each item of ``paths``, once its file is written.
+        tuple[str, Path]: Each item of ``paths``, by format, once its file is written.
 
     Raises:
         ExportError: If modules or the compiler of a format are missing.
-        TypeError: If it is another kind of recognizer.
+        TypeError: If it is not a ``Recognizer3D``.
     """
     for name in paths:
         check_available(name)

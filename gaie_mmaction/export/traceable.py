@@ -72,10 +72,7 @@ def trace(model: nn.Module, shape: Sequence[int],
           dtype: torch.dtype = torch.float32) -> torch.export.ExportedProgram:
     """Trace a :class:`TraceableRecognizer` by ``torch.export``.
 
-    Args:
-        model (nn.Module): A ``Recognizer3D`` in evaluation mode, on the CPU.
-        shape (Sequence[int]): Input shape ``(B, 3, T, H, W)``; the program accepts no other.
-        dtype (torch.dtype): ``float32``, or autocast's dtype. Defaults to ``float32``.
+    The program accepts inputs of ``shape`` ``(B, 3, T, H, W)`` only.
     """
     graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
     graph(frames)  # VideoSwin caches masks in its first run: they must not be the tracer's
@@ -84,9 +81,6 @@ def trace(model: nn.Module, shape: Sequence[int],
 
 @torch.no_grad()
 def reference_outputs(model: nn.Module, frames: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Outputs for ``(B, 3, T, H, W)`` frames by the operators that the recognizer is tested with.
-
-    Same as :meth:`TraceableRecognizer.forward`.
-    """
+    """Outputs of :class:`TraceableRecognizer` by the operators that the model is tested with."""
     graph = TraceableRecognizer(model).eval()
     return tuple(out.numpy() for out in graph(torch.from_numpy(frames)))

@@ -1,4 +1,4 @@
-"""A video with the scores, the importance and the tokens of a model drawn on it.
+"""A video with what a model makes of it.
 
 Top row: the frame, the importance of its tokens, and which of them were kept. Below: the best
 classes of the moment, and the scores over time with the segments.
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
@@ -30,32 +30,24 @@ PANEL_HEIGHT = 400
 LIST_WIDTH, STRIP_HEIGHT = 440, 190
 CURVES = 6  # classes with a curve
 CHUNK = 32  # frames decoded at once
-BACKGROUND = (24, 24, 28)
-PLAIN, FAINT, WARNING, GREY = (235, 235, 235), (160, 160, 165), (255, 190, 80), (120, 120, 125)
-COLORS = [tuple(int(255 * part) for part in to_rgb(color))
-          for color in matplotlib.color_sequences['tab10']]
+BACKGROUND, PLOT = '#18181c', '#26262c'
+PLAIN, FAINT, GREY, WARNING = '#ebebeb', '#a0a0a5', '#78787d', '#ffbe50'
+COLORS = [to_hex(color) for color in matplotlib.color_sequences['tab10']]
 
 
 class AnnotatedVideo:
-    """Draws the frames of an annotated video.
-
-    Args:
-        result (VideoResult): What is drawn.
-        title (str): First line.
-        height, width (int): Size of the footage in pixels.
-    """
+    """Draws a result over the frames of a video of ``height`` x ``width`` pixels."""
 
     def __init__(self, result: 'VideoResult', title: str, height: int, width: int) -> None:
-        self.result, self.title = result, title
+        self.result, self.title, self.classes = result, title, result.recognizer.classes
         self.heads = self._panel_heads()
         scale = min(WIDTH / len(self.heads) / width, PANEL_HEIGHT / height)
         self.panel = int(width * scale), int(height * scale)
-        self.top = HEAD * (3 if result.classes.caution else 2)
+        self.top = HEAD * (3 if self.classes.caution else 2)
         self.centers = np.array([(w.start + w.end) / 2 for w in result.windows])
         peaks = result.scores.max(axis=0)
         self.curves = np.argsort(-peaks, kind='stable')[:CURVES].tolist()
-        letters = {*title, *result.classes.caution, *''.join(result.classes.names)}
-        path = find_font(''.join(sorted(letters)))
+        path = find_font(title + self.classes.caution + ''.join(self.classes.names))
         self.fonts = [ImageFont.truetype(path, size) for size in (13, 15)]
         self.canvas, self.plot = self._empty_canvas()
 
@@ -92,7 +84,7 @@ class AnnotatedVideo:
         if tokens is None:
             return []
         seen = int(np.abs(window.frame_inds - number).argmin())
-        t = min(seen // self.result.tubelet_size, len(tokens.kept[-1]) - 1)
+        t = min(seen // self.result.recognizer.tubelet_size, len(tokens.kept[-1]) - 1)
         panels = [paint_tokens(frame, tokens.kept[-1][t], tokens.owner[-1][t], window.box)]
         if tokens.importance[0] is not None:
             heat = tokens.importance[0]
@@ -107,30 +99,29 @@ class AnnotatedVideo:
     def _empty_canvas(self) -> tuple[np.ndarray, tuple[int, int, int, int]]:
         """All that stays the same, and left, right, top and bottom of the plot, pixels."""
         height = self.top + self.panel[1] + STRIP_HEIGHT
-        canvas = np.full((height, WIDTH, 3), BACKGROUND, np.uint8)
+        picture = Image.new('RGB', (WIDTH, height), BACKGROUND)
         strip, (left, right, low, high) = self._draw_strip(WIDTH - LIST_WIDTH, STRIP_HEIGHT)
-        canvas[-STRIP_HEIGHT:, LIST_WIDTH:] = strip
-        picture = Image.fromarray(canvas)
+        base = height - STRIP_HEIGHT
+        picture.paste(Image.fromarray(strip), (LIST_WIDTH, base))
         draw = ImageDraw.Draw(picture)
         _text(draw, (8, 4), self.title, self.fonts[1], PLAIN, WIDTH - 16)
-        _text(draw, (8, 4 + HEAD), self.result.classes.caution, self.fonts[0], WARNING, WIDTH - 16)
+        _text(draw, (8, 4 + HEAD), self.classes.caution, self.fonts[0], WARNING, WIDTH - 16)
         for place, head in enumerate(self.heads):
             _text(draw, (self._slot(place) + 4, self.top - HEAD + 5), head, self.fonts[0], FAINT,
                   self._slot(1) - 8)
-        base = height - STRIP_HEIGHT
         return np.asarray(picture), (LIST_WIDTH + left, LIST_WIDTH + right, base + low, base + high)
 
     def _draw_strip(self, width: int, height: int) -> tuple[np.ndarray, tuple[int, ...]]:
         """Curves and segments, and left, right, top and bottom of the axes, pixels."""
         result, dpi = self.result, 100
-        figure = Figure(figsize=(width / dpi, height / dpi), facecolor=_share(BACKGROUND))
-        axes = figure.add_axes((.06, .22, .92, .72), facecolor=_share((38, 38, 44)))
+        figure = Figure(figsize=(width / dpi, height / dpi), facecolor=BACKGROUND)
+        axes = figure.add_axes((.06, .22, .92, .72), facecolor=PLOT)
         for place, label in enumerate(self.curves):
-            axes.plot(result.scores[:, label], color=_share(COLORS[place]), linewidth=1.4)
+            axes.plot(result.scores[:, label], color=COLORS[place], linewidth=1.4)
         axes.axhline(result.threshold, color='0.6', linewidth=.8, linestyle=':')
         for segment in result.segments:
             axes.axvspan(segment.start, segment.end + 1, ymin=.93, ymax=1,
-                         color=_share(self._color(segment.label)))
+                         color=self._color(segment.label))
         axes.set(xlim=(0, max(len(result.scores) - 1, 1)), ylim=(0, 1.08))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel('frame', color='0.75', fontsize=8, labelpad=1)
@@ -142,7 +133,7 @@ class AnnotatedVideo:
         return cv2.resize(image, (width, height)), tuple(round(corner) for corner in corners)
 
     def _list_classes(self, draw: ImageDraw.ImageDraw, number: int) -> None:
-        names, y = self.result.classes.names, self.top + self.panel[1] + 8
+        names, y = self.classes.names, self.top + self.panel[1] + 8
         for row in self.result.top5(self.result.scores[number]):
             draw.rectangle((8, y + 17, 8 + round(row['score'] * (LIST_WIDTH - 16)), y + 21),
                            fill=self._color(row['label']))
@@ -154,7 +145,7 @@ class AnnotatedVideo:
             f'   segment {s.start}-{s.end}: {names[s.label]}' for s in inside)
         _text(draw, (8, y + 6), text, self.fonts[0], FAINT, LIST_WIDTH - 16)
 
-    def _color(self, label: int) -> tuple[int, ...]:
+    def _color(self, label: int) -> str:
         return COLORS[self.curves.index(label)] if label in self.curves else GREY
 
 
@@ -177,14 +168,10 @@ def write_annotated_video(footage: 'Footage', result: 'VideoResult', title: str,
 
 
 def _text(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str,
-          font: ImageFont.FreeTypeFont, color: tuple, width: int) -> None:
+          font: ImageFont.FreeTypeFont, color: str, width: int) -> None:
     """One line, cut with an ellipsis where it would be wider."""
     if draw.textlength(text, font=font) > width:
         while text and draw.textlength(text + '…', font=font) > width:
             text = text[:-1]
         text += '…'
     draw.text(place, text, font=font, fill=color)
-
-
-def _share(color: tuple) -> tuple:
-    return tuple(part / 255 for part in color)

@@ -17,15 +17,11 @@ REMEDY = 'make it with tools/data/text_features.py'
 
 
 def encode_texts(folder: str, texts: Sequence[str]) -> np.ndarray:
-    """Encode texts with a local CLIP; nothing is downloaded.
+    """Encode K texts with a local CLIP to ``(K, D)`` float32, each row of length 1.
 
     Args:
-        folder (str): A CLIP in the format of the transformers package: config.json, tokenizer
-            and weights of the text encoder.
+        folder (str): A CLIP in the format of the transformers package; nothing is downloaded.
         texts (Sequence[str]): K texts.
-
-    Returns:
-        np.ndarray: ``(K, D)`` float32, each row of length 1.
 
     Raises:
         ImportError: If the transformers package is missing.
@@ -56,14 +52,7 @@ def write_text_features(path: str, classes: Sequence[str], features: np.ndarray)
 
 
 def read_text_features(path: str, classes: Sequence[str]) -> np.ndarray:
-    """Read the features of the given classes.
-
-    Args:
-        path (str): The file.
-        classes (Sequence[str]): K names that it must have, in this order.
-
-    Returns:
-        np.ndarray: ``(K, D)`` float32, each row of length 1.
+    """Read the features of K classes, ``(K, D)`` float32, each row of length 1.
 
     Raises:
         FileNotFoundError: If the file does not exist.
