@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from mmaction.registry import DATASETS
 from mmengine.config import Config
@@ -15,18 +16,12 @@ from torch import nn
 
 @dataclass(frozen=True)
 class TestPart:
-    """The clips that a config is tested on.
-
-    Attributes:
-        ann_file (str): Path of the annotation file.
-        num_clips (int): Number of clips.
-        is_labelled (bool): Whether any clip has a label.
-    """
+    """The clips that a config is tested on."""
     __test__ = False  # not pytest's
 
     ann_file: str
     num_clips: int
-    is_labelled: bool
+    is_labelled: bool  # whether any clip has a label
 
 
 def read_test_part(cfg: Config) -> TestPart:
@@ -42,12 +37,7 @@ def read_test_part(cfg: Config) -> TestPart:
 
 
 def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
-    """Load a checkpoint that must fit the model exactly.
-
-    Args:
-        model (nn.Module): Built from the config.
-        checkpoint (str): Path or URL.
-        config (str): Path of the config, for the error.
+    """Load a checkpoint (path or URL) that must fit the config's model exactly.
 
     Returns:
         dict: The checkpoint's ``meta``; empty if it has none.
@@ -65,8 +55,7 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
             raise ValueError(str(error)) from error
         # mmengine's first line says that something did not match, each further one what
         reasons = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
-        shown = '\n  '.join(reason if len(reason) < 300 else reason[:300] + ' ...'
-                            for reason in reasons[:4])
+        shown = '\n  '.join(shorten(reason, 300, placeholder=' ...') for reason in reasons[:4])
         more = f'\n  and {len(reasons) - 4} more' if len(reasons) > 4 else ''
         raise ValueError(f'checkpoint {checkpoint} does not fit {config}:\n  {shown}{more}\n'
                          'give the config that it was trained with') from error
@@ -77,16 +66,9 @@ def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str,
                      metric: str = 'MiGASubmission') -> dict[str, float] | None:
     """Test as ``mim test`` does, without writing a leaderboard file.
 
-    Args:
-        cfg (Config): A whole config; it is not changed.
-        checkpoint (str): Path or URL.
-        work_dir (str): Folder of the log.
-        metric (str): Registered metric. Defaults to ``'MiGASubmission'``, which skips clips
-            without labels.
-
     Returns:
         dict[str, float], optional: ``acc/top1``, ``acc/top5`` and ``acc/mean1`` in [0, 1];
-        None if no clip has a label.
+        None if no clip has a label, which ``MiGASubmission`` allows.
     """
     cfg = copy.deepcopy(cfg)
     cfg.load_from, cfg.resume, cfg.work_dir = checkpoint, False, work_dir

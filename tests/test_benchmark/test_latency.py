@@ -1,9 +1,9 @@
-"""Times in turn: what is run, in which order, and the arithmetic, on a clock of our own."""
+"""Interleaved times: what is run, in which order, and the arithmetic, on a clock of our own."""
 import numpy as np
 import pytest
 import torch
 
-from gaie_mmaction.benchmark import Timing, time_in_turn
+from gaie_mmaction.benchmark import Timing, time_interleaved
 
 CPU = torch.device('cpu')
 
@@ -31,7 +31,7 @@ def run(durations, rounds, **options):
 
         return step
 
-    timings = time_in_turn({name: step_of(name) for name in durations}, CPU, rounds, clock=clock,
+    timings = time_interleaved({name: step_of(name) for name in durations}, CPU, rounds, clock=clock,
                            **options)
     return calls, timings
 
