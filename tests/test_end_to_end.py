@@ -2,20 +2,19 @@
 import csv
 import json
 import os
+import runpy
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-import importance_cam
-import prepare_imigue
 import pytest
-import region_survival
-import token_map
 from launching import launch, test_command, train_command
 
-from gaie_mmaction.synthetic import release as make_demo_release
+from gaie_mmaction.synthetic.release import make_release
 
+ROOT = Path(__file__).parents[1]
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'
 # nothing random but the order of the clips, which depends on seed and epoch alone
@@ -37,14 +36,14 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_ke
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory, request):
+def data(tmp_path_factory):
     """A tiny release, prepared, and a config over it."""
-    root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp('end_to_end')
-    make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
-    prepare_imigue.prepare(folder / 'release', folder,
-                           test_labels=folder / 'release/test_answers.csv', workers=2)
-    (folder / 'config.py').write_text(CONFIG.format(root=root, data=folder))
+    release = folder / 'release'
+    make_release(release, 0, dict(train=2, validate=1, test=1), 1, 2)
+    subprocess.run([sys.executable, ROOT / 'tools/data/prepare_imigue.py', release, '--out', folder,
+                    '--test-labels', release / 'test_answers.csv'], check=True)
+    (folder / 'config.py').write_text(CONFIG.format(root=ROOT, data=folder))
     return folder
 
 
@@ -114,31 +113,30 @@ def run(data, unbroken, monkeypatch, capsys):
 
     def run(tool, *arguments):
         monkeypatch.chdir(data)
-        monkeypatch.setattr('sys.argv', [tool.__name__, 'config.py', 'unbroken/epoch_4.pth',
-                                         *arguments])
-        tool.main()
+        monkeypatch.setattr('sys.argv', [tool, 'config.py', 'unbroken/epoch_4.pth', *arguments])
+        runpy.run_path(str(ROOT / f'tools/visualize/{tool}.py'), run_name='__main__')
         return capsys.readouterr().out
 
     return run
 
 
 def test_picture(data, run):
-    output = run(token_map, '--clip-id', '0004_3', '--out', 'map.png')
+    output = run('token_map', '--clip-id', '0004_3', '--out', 'map.png')
     assert output.startswith('0004_3: predicted ')
     assert (data / 'map.png').stat().st_size > 20000
     with pytest.raises(SystemExit, match='clip nothing is not in test.csv'):
-        run(token_map, '--clip-id', 'nothing', '--out', 'no.png')
+        run('token_map', '--clip-id', 'nothing', '--out', 'no.png')
 
 
 def test_importance_beside_grad_cam(data, run):
-    output = run(importance_cam, '--clip-id', '0004_3', '--out', 'cam.png')
+    output = run('importance_cam', '--clip-id', '0004_3', '--out', 'cam.png')
     ranks = [float(line.split()[-1]) for line in output.splitlines() if line.startswith('rank')]
     assert len(ranks) == 2 and all(-1 <= rank <= 1 for rank in ranks)
     assert (data / 'cam.png').stat().st_size > 20000
 
 
 def test_region_survival(data, run):
-    output = run(region_survival, '--regions', 'release/regions.csv', '--max-clips', '4',
+    output = run('region_survival', '--regions', 'release/regions.csv', '--max-clips', '4',
                  '--rivals', 'ToMeNeck', 'KeepFirstNeck', '--out', 'region.png')
     assert 'kept, 4 clips' in output
     rows = list(csv.DictReader(open(data / 'region.csv')))

@@ -31,8 +31,8 @@ def run(durations, rounds, **options):
 
         return step
 
-    timings = time_interleaved({name: step_of(name) for name in durations}, CPU, rounds, clock=clock,
-                           **options)
+    timings = time_interleaved({name: step_of(name) for name in durations}, CPU, rounds,
+                               clock=clock, **options)
     return calls, timings
 
 
