@@ -12,8 +12,9 @@ from launching import launch, test_command, train_command
 from running import run_tool
 
 from gaie_mmaction.release import prepare
-from gaie_mmaction.synthetic import release as make_demo_release
+from gaie_mmaction.synthetic.release import make_release
 
+ROOT = Path(__file__).parents[1]
 CONFIG = """
 _base_ = '{root}/configs/demo/gaie_demo.py'
 # nothing random but the order of the clips, which depends on seed and epoch alone
@@ -35,14 +36,13 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_ke
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory, request):
+def data(tmp_path_factory):
     """A tiny release, prepared, and a config over it."""
-    root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp('end_to_end')
-    make_demo_release.make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
+    make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
     prepare(folder / 'release', folder, test_labels=folder / 'release/test_answers.csv',
             workers=2)
-    (folder / 'config.py').write_text(CONFIG.format(root=root, data=folder))
+    (folder / 'config.py').write_text(CONFIG.format(root=ROOT, data=folder))
     return folder
 
 

@@ -2,6 +2,7 @@
 
 The dataset and the RGB network are those of `make demo`; they are made if they are missing.
 """
+import argparse
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ console = Console()
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, allow_abbrev=False).parse_args()
     os.chdir(Path(__file__).resolve().parents[1])  # paths in the configs are relative to it
     draw_dataset(DATA, redraw=not Path(DATA, 'skeleton.pkl').exists())
     dumps: dict[str, list[str]] = dict(val=[], test=[])

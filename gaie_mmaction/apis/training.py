@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 console = Console()
-LAST_LINES = 12  # of a log, quoted in the error
 
 
 def last_checkpoint(work_dir: str | Path) -> Path | None:
@@ -20,7 +19,7 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
 def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', resume: bool = False,
           options: Sequence[str] = (), threads: int | None = None,
           log: Path | None = None) -> Path:
-    """Train a config in a process of its own.
+    """Train a config in a process of its own; returns the last checkpoint.
 
     Args:
         config (str or Path): Path of the config.
@@ -31,9 +30,6 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', resu
         options (Sequence[str]): ``KEY=VALUE`` changes of the config. Defaults to ().
         threads (int, optional): CPU threads. Defaults to half of the cores.
         log (Path, optional): File for the output. Defaults to None, the terminal.
-
-    Returns:
-        Path: The last checkpoint.
 
     Raises:
         ChildProcessError: If the training fails.
@@ -52,18 +48,9 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', resu
 
 def test(config: str | Path, checkpoint: str | Path, work_dir: str | Path, *, device: str = 'cpu',
          options: Sequence[str] = (), dump: str | Path | None = None) -> None:
-    """Test a checkpoint in a process of its own; arguments as for :func:`train`.
+    """Test a checkpoint in a process of its own; arguments and errors as for :func:`train`.
 
-    Args:
-        config (str or Path): Path of the config.
-        checkpoint (str or Path): Path or URL.
-        work_dir (str or Path): Folder of the log.
-        device (str): Defaults to ``'cpu'``.
-        options (Sequence[str]): Defaults to ().
-        dump (str or Path, optional): Pickle of the scores. Defaults to None.
-
-    Raises:
-        ChildProcessError: If the test fails.
+    ``dump`` is the path of a pickle for the scores.
     """
     arguments = ['--checkpoint', str(checkpoint), '--work-dir', str(work_dir)]
     _run_mim('test', config, arguments + (['--dump', str(dump)] if dump else []), device, options)
@@ -103,6 +90,6 @@ def _run_mim(script: str, config: str | Path, arguments: list[str], device: str,
             status = subprocess.run([sys.executable, '-m', *command], env=environment,
                                     stdout=file, stderr=subprocess.STDOUT).returncode
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-        where = '\n'.join([f'the end of {log}:', *lines[-LAST_LINES:]])
+        where = '\n'.join([f'the end of {log}:', *lines[-12:]])
     if status:
         raise ChildProcessError(f'mim {script} failed for {config}; {where}')

@@ -14,18 +14,12 @@ from mmengine.runner import Runner
 
 @dataclass(frozen=True)
 class TestPart:
-    """The clips that a config is tested on.
-
-    Attributes:
-        ann_file (str): Path of the annotation file.
-        num_clips (int): Number of clips.
-        is_labelled (bool): Whether any clip has a label.
-    """
+    """The clips that a config is tested on."""
     __test__ = False  # not pytest's
 
     ann_file: str
     num_clips: int
-    is_labelled: bool
+    is_labelled: bool  # whether any clip has a label
 
 
 def read_test_part(cfg: Config) -> TestPart:
@@ -44,16 +38,9 @@ def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str,
                      metric: str = 'MiGASubmission') -> dict[str, float] | None:
     """Test as ``mim test`` does, without writing a leaderboard file.
 
-    Args:
-        cfg (Config): A whole config; it is not changed.
-        checkpoint (str): Path or URL.
-        work_dir (str): Folder of the log.
-        metric (str): Registered metric. Defaults to ``'MiGASubmission'``, which skips clips
-            without labels.
-
     Returns:
         dict[str, float], optional: ``acc/top1``, ``acc/top5`` and ``acc/mean1`` in [0, 1];
-        None if no clip has a label.
+        None if no clip has a label, which ``MiGASubmission`` allows.
     """
     cfg = copy.deepcopy(cfg)
     cfg.load_from, cfg.resume, cfg.work_dir = checkpoint, False, work_dir

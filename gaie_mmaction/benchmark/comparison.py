@@ -117,7 +117,8 @@ def build_model(model: Model, point: Point, cfg_options: dict | None = None
     if point.ratio and neck is not None and neck.get('token_keep_ratio') is not None:
         neck.token_keep_ratio = point.ratio
     recognizer = build_recognizer(cfg)
-    if checkpoint is not None:
+    # times do not depend on the weights, whose position table is of the config's own view
+    if checkpoint is not None and not any(point.view):
         load_weights(recognizer, checkpoint, config)
     return cfg, recognizer, shape
 

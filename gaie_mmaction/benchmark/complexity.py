@@ -1,10 +1,9 @@
-"""Multiply-adds of a recognizer, counted once each, in two conventions.
+"""Multiply-adds of a recognizer in two conventions.
 
-*True* counts every product: convolutions, linear layers, both attention products
-(also of fused attention) and the matching of a token reducer.
-*Paper* is what the counter ``thop`` sees, with which the paper's Table 3 agrees:
-convolutions, linear layers that are called as modules, and norms. The qkv
-product, a functional call, and both attention products are left out.
+*True* counts every product once: convolutions, linear layers, attention (also fused) and the
+matching of a token reducer. *Paper* is what the counter ``thop`` sees, and agrees with the paper's
+Table 3: convolutions, linear layers that are called as modules, and norms, but neither the qkv
+product, a functional call, nor the attention products.
 """
 import copy
 from collections import defaultdict
@@ -29,16 +28,8 @@ NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.Instance
 
 @dataclass(frozen=True)
 class Complexity:
-    """Cost of one view ``(C, T, H, W)``.
-
-    Attributes:
-        true_macs (float): Multiply-adds, each counted once.
-        paper_macs (float): Multiply-adds as ``thop`` counts them.
-        parameters (int): Number of parameters.
-        true_groups (dict[str, float]): ``true_macs`` by module group.
-        parameter_groups (dict[str, int]): ``parameters`` by module group.
-    """
-    shape: Sequence[int]
+    """Cost of one view, in total and by module group."""
+    shape: Sequence[int]  # (C, T, H, W)
     true_macs: float
     paper_macs: float
     parameters: int

@@ -47,12 +47,9 @@ def time_interleaved(steps: dict[str, Callable[[], object]],
         steps (dict[str, Callable]): What is timed, by name.
         device (torch.device): Where the steps run; a GPU is synchronized.
         rounds (int): Counted rounds, at least 1. Defaults to 15.
-        warmup (int): Rounds before them. Defaults to 2.
+        warmup (int): Rounds that are not counted. Defaults to 2.
         seed (int): Seed of the orders. Defaults to 0.
         clock (Callable): Returns seconds. Defaults to ``time.perf_counter``.
-
-    Returns:
-        dict[str, Timing]: By name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     order, draw = list(steps), random.Random(seed)

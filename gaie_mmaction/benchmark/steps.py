@@ -13,16 +13,13 @@ from .complexity import input_shape
 
 def inference_step(model: nn.Module, shape: Sequence[int], batch_size: int,
                    dtype: torch.dtype) -> Callable[[], torch.Tensor]:
-    """Forward pass from normalised input to scores, in evaluation mode.
+    """A forward pass from normalised input to scores, in evaluation mode.
 
     Args:
         model (nn.Module): A recognizer.
         shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
         batch_size (int): Clips, of one view each.
         dtype (torch.dtype): ``float32``, or what autocast computes in.
-
-    Returns:
-        Callable: Runs the step.
     """
     device = next(model.parameters()).device
     inputs = torch.randn(input_shape(model, shape, batch_size), device=device)
@@ -43,17 +40,8 @@ def training_step(model: BaseRecognizer, cfg: Config, shape: Sequence[int], batc
     That is the data preprocessor, the config's loss, its gradients and a step of the config's
     optimizer. It changes the weights.
 
-    Args:
-        model (BaseRecognizer): A recognizer.
-        cfg (Config): With ``optim_wrapper``; its own mixed precision is replaced by ``dtype``.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
-        batch_size (int): Clips, of one view each.
-        dtype (torch.dtype): ``float32``, or what autocast computes in.
-        update (bool): Whether the optimizer steps; if not, it has no state and gradients are
-            dropped. Defaults to True.
-
-    Returns:
-        Callable: Runs the step.
+    Arguments as for :func:`inference_step`; ``dtype`` replaces the mixed precision of the config.
+    Without ``update`` the optimizer has no state, and gradients are dropped.
     """
     device = next(model.parameters()).device
     settings = {key: value for key, value in cfg.optim_wrapper.items()

@@ -13,6 +13,7 @@ from ..utils.files import atomic_file
 from .study import FINETUNED, FULL, START
 
 OURS, CONFIDENCE = 'GAIE', .95
+TITLES = {FINETUNED: 'finetuned with the reducer', START: 'reducer put in without finetuning'}
 
 
 def scores_of(rows: pd.DataFrame, budget: str, arm: str, training: str) -> pd.Series:
@@ -27,15 +28,12 @@ def by_unit(scores: pd.Series) -> pd.Series:
 
     Runs of one fold share its test clips, so they are not independent draws.
     """
-    folds = scores.index.get_level_values('fold').nunique()
-    return scores.groupby('fold' if folds > 1 else 'seed').mean()
+    return scores.groupby('fold' if scores.index.unique('fold').size > 1 else 'seed').mean()
 
 
 def mean_interval(values: pd.Series) -> tuple[float, float]:
     """Mean and half of its 95 % interval by Student's t; the half is nan for a single value."""
-    if len(values) < 2:
-        return float(values.mean()), float('nan')
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.sem()
     return float(values.mean()), float(half)
 
 
@@ -52,31 +50,27 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
     With ``unseen`` folds there is a column of the mean over these alone.
     """
     names = ['cost of GAIE with keep ratio', 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
-             'GAIE minus this one, paired']
-    if unseen:
-        names.append(f'Top-1 %, folds {" and ".join(map(str, unseen))} alone')
-    lines = [_line([*names, 'seeds']), '|--:|---|' + '--:|' * (len(names) - 1)]
+             'GAIE minus this one, paired',
+             *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
+             'seeds']
+    lines = [names, ['--:', '---', *['--:'] * (len(names) - 2)]]
     for budget, arms in budgets.items():
         scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
         scores = {arm: found for arm, found in scores.items() if len(found)}
         for arm, found in sorted(scores.items(), key=lambda item: -by_unit(item[1]).mean()):
             costs = rows[(rows.budget == budget) & (rows.arm == arm)
                          & (rows.training == training)].gmacs
-            low, high = f'{costs.min():.4f}', f'{costs.max():.4f}'
-            cells = [budget, f'**{arm}**' if arm == OURS else arm,
-                     low if low == high else f'{low} to {high}',
-                     _with_interval(mean_interval(by_unit(found))),
-                     '' if arm == OURS or OURS not in scores else _with_interval(
-                         paired_difference(scores[OURS], found), '+')]
-            if unseen:
-                alone = found[found.index.get_level_values('fold').isin(unseen)]
-                cells.append(f'{by_unit(alone).mean():.1f}')
-            lines.append(_line([*cells, str(found.index.get_level_values('seed').nunique())]))
-    return lines
-
-
-def _line(cells: list[str]) -> str:
-    return f'| {" | ".join(cells)} |'
+            alone = found[found.index.isin(unseen, level='fold')]
+            lines.append([
+                budget, f'**{arm}**' if arm == OURS else arm,
+                ' to '.join(dict.fromkeys(f'{cost:.4f}' for cost in (costs.min(), costs.max()))),
+                _with_interval(mean_interval(by_unit(found))),
+                '' if arm == OURS or OURS not in scores else _with_interval(
+                    paired_difference(scores[OURS], found), '+'),
+                *([f'{by_unit(alone).mean():.1f}'] if unseen else []),
+                str(found.index.unique('seed').size)])
+    return [f'|{"|".join(cells)}|' if cells[1] == '---' else f'| {" | ".join(cells)} |'
+            for cells in lines]
 
 
 def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
@@ -89,13 +83,12 @@ def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
 
 def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path) -> None:
     """Draw all means with their intervals, one panel with finetuning and one without."""
-    titles = {FINETUNED: 'finetuned with the reducer', START: 'reducer put in without finetuning'}
-    trainings = [training for training in titles if training in set(rows.training)]
+    trainings = [training for training in TITLES if training in set(rows.training)]
     figure = Figure((5.5 * len(trainings), 4.6), layout='constrained')
     panels = figure.subplots(1, len(trainings), squeeze=False, sharex=True, sharey=True)[0]
     for panel, training in zip(panels, trainings):
         _draw_panel(panel, rows, budgets, training)
-        panel.set(title=titles[training], xlabel='Top-1 and its 95 % interval, %')
+        panel.set(title=TITLES[training], xlabel='Top-1 and its 95 % interval, %')
     legend = {label: handle for panel in panels
               for handle, label in zip(*panel.get_legend_handles_labels())}
     figure.legend(legend.values(), legend.keys(), fontsize='small', loc='outside lower center',
@@ -108,14 +101,13 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], traini
     reduced = [budget for budget in budgets if budget != FULL[0]]
     names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
     for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
-        color = f'C{number}'
-        panel.plot([], [], 'o', color=color, label=f'cost of GAIE, keep ratio {budget}')
-        for k, arm in enumerate(names):
+        panel.plot([], [], 'o', color=f'C{number}', label=f'cost of GAIE, keep ratio {budget}')
+        for place, arm in enumerate(names):
             found = by_unit(scores_of(rows, budget, arm, training))
             if len(found):
                 mean, half = mean_interval(found)
-                panel.errorbar(mean, k + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
-                               markersize=5, color=color)
+                panel.errorbar(mean, place + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
+                               markersize=5, color=f'C{number}')
     full = by_unit(scores_of(rows, *FULL, training))
     if len(full):
         mean, half = mean_interval(full)
@@ -126,23 +118,12 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], traini
     panel.grid(axis='x', alpha=.3)
 
 
-def replace_between(text: str, name: str, lines: list[str]) -> str:
-    """Put lines between ``<!-- begin name -->`` and ``<!-- end name -->``.
-
-    A text without the two marks gets them, and a heading, at its end.
-    """
-    begin, end = f'<!-- begin {name} -->\n', f'<!-- end {name} -->'
-    if begin not in text or end not in text:
-        text = f'{text.rstrip()}\n\n## {name.capitalize()}\n\n{begin}{end}\n'
-    head, rest = text.split(begin)
-    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
-
-
 def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document: Path) -> None:
     """Write a study's tables into the document, and its picture beside the csv.
 
     Args:
-        name (str): The study's name.
+        name (str): The study's name. Its tables stand between ``<!-- begin name -->`` and
+            ``<!-- end name -->``; where these are missing, they are added with a heading.
         study (dict): Its config: ``budgets``, and ``chosen_on`` if the recipe was chosen on some
             folds; the others are then reported alone too.
         rows (pd.DataFrame): Rows of its csv.
@@ -153,7 +134,12 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
     unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if (rows.training == training).any():
-            text = replace_between(text, mark, make_table(rows, budgets, training, unseen))
+            begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
+            if begin not in text or end not in text:
+                text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
+            head, rest = text.split(begin)
+            lines = make_table(rows, budgets, training, unseen)
+            text = head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
     draw(rows, budgets, document.parent / 'study' / f'{name}.png')
     with atomic_file(document) as partial:
         partial.write_text(text, encoding='utf-8')
@@ -162,7 +148,7 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
 def print_choice(rows: list[dict[str, Any]]) -> None:
     """Print what :func:`.study.choose_fold` found, and the mean over all clips."""
     frame = pd.DataFrame(rows).pivot(index='fold', columns='training', values=['top1', 'clips'])
-    for fold, top1 in frame.top1.iterrows():
-        print(f'fold {fold}: start {top1[START]:.1%}, finetuned {top1[FINETUNED]:.1%}')
-    top1 = (frame.top1 * frame.clips).sum() / frame.clips.sum()
-    print(f'together: start {top1[START]:.1%}, finetuned {top1[FINETUNED]:.1%}')
+    together = (frame.top1 * frame.clips).sum() / frame.clips.sum()
+    for name, top1 in [*((f'fold {k}', v) for k, v in frame.top1.iterrows()),
+                       ('together', together)]:
+        print(f'{name}: start {top1[START]:.1%}, finetuned {top1[FINETUNED]:.1%}')

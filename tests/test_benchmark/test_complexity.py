@@ -1,9 +1,9 @@
 """Costs against the paper, thop, formulas and MMAction2's own tool."""
 import re
+import runpy
 import subprocess
 import sys
 
-import get_flops
 import pytest
 import torch
 from launching import needs_mim
@@ -23,7 +23,7 @@ from gaie_mmaction.benchmark import (
 def test_published_figures(root, monkeypatch, capsys, config, paper, true):
     """The paper's Table 3 (published), and the true cost of the same networks."""
     monkeypatch.setattr(sys, 'argv', ['get_flops.py', str(root / f'configs/{config}.py')])
-    get_flops.main()
+    runpy.run_path(str(root / 'tools/analysis/get_flops.py'), run_name='__main__')
     output = capsys.readouterr().out
     assert f'true:               {true} GMACs' in output
     assert f'convention: {paper} GMACs' in output
@@ -69,7 +69,7 @@ def test_paper_convention_is_thops():
 @needs_mim
 @pytest.mark.slow
 @pytest.mark.parametrize('config', ['gaie_demo', 'vivit_demo'])
-def test_hosts_tool_does_not_leave_out_attention(root, config, tmp_path):
+def test_upstreams_tool_does_not_leave_out_attention(root, config, tmp_path):
     """MMAction2's get_flops agrees but for the norms that it counts besides."""
     path = root / f'configs/demo/{config}.py'
     result = subprocess.run(
@@ -100,6 +100,7 @@ def test_view_shape(root, config, shape):
     cfg = Config.fromfile(root / f'configs/{config}.py')
     assert view_shape(cfg) == shape
     model = build_recognizer(cfg, 'meta')
+    assert view_shape(cfg, (4, 32, 64)) == (shape[0], 4, 32, 64)
     expected = (2, 8, 3, 224, 224) if 'tsm' in config else (2, 1, *shape)
     assert input_shape(model, shape, 2) == expected
     for step in cfg.test_dataloader.dataset.pipeline:
@@ -114,3 +115,5 @@ def test_view_shape_of_a_graph_network(root):
     assert view_shape(cfg) == (1, 100, 22, 3)
     cost = measure_complexity(build_recognizer(cfg, 'meta'), view_shape(cfg))
     assert cost.parameters == 3_087_388 and cost.true_macs > 1e9
+    with pytest.raises(ValueError, match='stgcn_imigue_joint.py is a graph network'):
+        view_shape(cfg, (16, 96, 96))

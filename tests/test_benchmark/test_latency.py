@@ -1,4 +1,4 @@
-"""Times in turn: what is run, in which order, and the arithmetic, on a clock of our own."""
+"""Interleaved times: what is run, in which order, and the arithmetic, on a clock of our own."""
 import numpy as np
 import pytest
 import torch
@@ -31,8 +31,8 @@ def run(durations, rounds, **options):
 
         return step
 
-    timings = time_interleaved({name: step_of(name) for name in durations}, CPU, rounds, clock=clock,
-                           **options)
+    timings = time_interleaved({name: step_of(name) for name in durations}, CPU, rounds,
+                               clock=clock, **options)
     return calls, timings
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from launching import needs_mim
 from mmengine.config import Config
 from mmengine.runner import Runner
 from numbered_video import write_video
@@ -292,6 +293,27 @@ def test_a_choice_reads_no_clip_of_the_folds_it_may_not_see(footage, tmp_path, t
     assert capsys.readouterr().out == ('fold 0: start 50.0%, finetuned 60.0%\n'
                                        'fold 2: start 10.0%, finetuned 20.0%\n'
                                        'together: start 20.0%, finetuned 30.0%\n')
+
+
+@needs_mim
+@pytest.mark.slow
+def test_a_whole_study_runs_once(footage, tmp_path):
+    """In processes, two at a time; the second time nothing is trained or tested."""
+    own = small_study(footage, tmp_path, seeds=1, budgets={
+        'full': {'plain ViT': {}}, '0.7': {'GAIE': REAL.study.budgets['0.7']['GAIE']}})
+    table = tmp_path / 'study.csv'
+    study.run_study(own, table, workers=2)
+    rows = study.read_rows(table)
+    assert len(rows) == 3 * 4  # in each fold two arms, put in and finetuned
+    files = [table, *own.work_dir.glob('*/*.pth'), *own.work_dir.glob('*/test/*/*.log')]
+    assert len(files) == 1 + 9 + 12
+    before = [file.stat().st_mtime_ns for file in files]
+    study.run_study(own, table, workers=2)
+    assert [file.stat().st_mtime_ns for file in files] == before
+    assert len(list(own.work_dir.glob('*/test/*/*.log'))) == 12
+    assert set(rows.fold) == {0, 1, 2} and set(rows.training) == {'start', 'finetuned'}
+    for log in own.work_dir.glob('0.7-GAIE-*/train.log'):
+        assert f'Load checkpoint from {own.work_dir}/start-fold' in log.read_text()
 
 
 # --- the csv ----------------------------------------------------------------------------------

@@ -14,13 +14,6 @@ HEAD = ('# FLOPs are multiply-adds of one view, each once; they and the paramete
         '# python tools/analysis/model_index.py --write\n')
 
 
-def measured(config: Path) -> dict:
-    """The index's metadata of a config: multiply-adds of one view, and parameters."""
-    cfg = Config.fromfile(config)
-    cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
-    return {'FLOPs': int(cost.true_macs), 'Parameters': cost.parameters}
-
-
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--write', action='store_true', help='update the file')
@@ -32,7 +25,9 @@ def main() -> None:
     index = yaml.safe_load(INDEX.read_text(encoding='utf-8'))
     different = []
     for model in index['Models']:
-        metadata = measured(INDEX.parent / model['Config'])
+        cfg = Config.fromfile(INDEX.parent / model['Config'])
+        cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
+        metadata = {'FLOPs': int(cost.true_macs), 'Parameters': cost.parameters}
         print(f'{model["Name"]}: {metadata["FLOPs"] / 1e9:.3f} GMACs, '
               f'{metadata["Parameters"] / 1e6:.3f} M parameters', flush=True)
         if model.get('Metadata') != metadata:
