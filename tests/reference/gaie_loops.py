@@ -57,20 +57,14 @@ def match(metric, kept: list[int], background: list[int]) -> list[int]:
             for i in background]
 
 
-def merge(x, kept: list[int], background: list[int], places: list[int]) -> np.ndarray:
-    """Plain mean of each kept token and what joined it, ``(K, C)``."""
-    merged = []
-    for place, j in enumerate(kept):
-        group = [x[j]] + [x[i] for i, where in zip(background, places) if where == place]
-        merged.append(sum(group) / len(group))
-    return np.array(merged)
-
-
 def gaie(x, importance, keep_ratio: str, metric=None) -> np.ndarray:
     """All of it for a batch: ``(B, N, C)`` and ``(B, N)`` to ``(B, K, C)``."""
     results = []
     for b in range(len(x)):
         kept, background = select(list(importance[b]), num_kept(len(x[b]), keep_ratio))
         places = match((x if metric is None else metric)[b], kept, background)
-        results.append(merge(x[b], kept, background, places))
+        # the plain mean of each kept token and what joined it
+        groups = [[x[b][j], *(x[b][i] for i, where in zip(background, places) if where == place)]
+                  for place, j in enumerate(kept)]
+        results.append([sum(group) / len(group) for group in groups])
     return np.array(results)

@@ -12,6 +12,22 @@ import numpy as np
 from reference.gaie_loops import cosine, match, select, softmax
 
 
+def clips_of(state, *names: str) -> list:
+    """Arrays of each clip of a state: features, sizes, and the named fields."""
+    fields = [getattr(state, name).double().numpy() for name in ('x', 'size', *names)]
+    return list(zip(*fields))
+
+
+def assert_equals_loops(before, after, clips: Sequence[tuple], rtol: float = 1e-12) -> None:
+    """Compare a reducer's new state with what a function below made of each clip."""
+    assert after.x.dtype == before.x.dtype and len(clips) == len(after.x)
+    for b, (x, size, where) in enumerate(clips):
+        np.testing.assert_allclose(after.x[b], np.array(x), rtol=rtol, atol=1e-12)
+        np.testing.assert_allclose(after.size[b], np.array(size, dtype=float), rtol=1e-6)
+        for n, owner in enumerate(before.source[b].tolist()):
+            assert after.source[b, n] == (-1 if owner < 0 else where[owner])
+
+
 def sharpness(q, k, scale: float) -> np.ndarray:
     """log N minus the entropy of each token's attention, averaged over heads: ``(B, N)``."""
     batch, heads, num_tokens, _ = q.shape
