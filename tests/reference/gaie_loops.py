@@ -35,14 +35,8 @@ def num_kept(num_tokens: int, keep_ratio: str) -> int:
 
 def select(importance: list[float], num_keep: int) -> tuple[list[int], list[int]]:
     """Kept and background tokens of one clip, ascending; ties: the earlier token is kept."""
-    kept = []
-    for _ in range(num_keep):
-        best = None
-        for j in range(len(importance)):
-            if j not in kept and (best is None or importance[j] > importance[best]):
-                best = j
-        kept.append(best)
-    return sorted(kept), [j for j in range(len(importance)) if j not in kept]
+    ranked = sorted(range(len(importance)), key=lambda j: (-importance[j], j))
+    return sorted(ranked[:num_keep]), sorted(ranked[num_keep:])
 
 
 def cosine(a, b) -> float:

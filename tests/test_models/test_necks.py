@@ -40,8 +40,7 @@ STEPS = {
 
 def draw(field, shape, ties):
     """A random field of the state; with ties, many values or cosines are exactly equal."""
-    if field == 'keys':
-        # norm 2 each, so that a cosine is an exact quarter
+    if field == 'keys':  # with ties of norm 2 each, so that a cosine is an exact quarter
         keys = torch.randn(*shape, 4, dtype=torch.float64)
         return torch.randint(2, keys.shape).double() * 2 - 1 if ties else keys
     return torch.randint(1, 4, shape) / 4 if ties else torch.rand(shape, dtype=torch.float64)
@@ -202,10 +201,14 @@ def test_wrong_ratio(name, ratio, error, message):
 
 
 @every_reducer
-def test_outside_a_backbone(name):
-    neck = MODELS.build(dict(type=name, token_keep_ratio=.7))
-    with pytest.raises(TypeError, match=f'{name} reduces.*model.backbone.neck'):
-        neck(torch.zeros(1, 4, 3))
+def test_neck_of_the_recognizer(name):
+    """Which calls its neck with other arguments than a block does."""
+    model = MODELS.build(dict(
+        type='mmaction.Recognizer3D', backbone=dict(type='GAIEVisionTransformer', **SIZE),
+        neck=dict(type=name, token_keep_ratio=.7),
+        cls_head=dict(type='mmaction.TimeSformerHead', num_classes=2, in_channels=24)))
+    with pytest.raises(TypeError, match=f'{name} reduces.*put it in model.backbone.neck instead'):
+        model.extract_feat(torch.zeros(1, 1, 3, 8, 32, 32), stage='neck')
 
 
 @every_reducer

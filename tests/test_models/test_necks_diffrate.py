@@ -93,8 +93,7 @@ def test_starts_with_as_many_tokens_as_gaie():
 @pytest.mark.parametrize('counts', [
     [(50, 40), (40, 40), (30, 22), (22, 9)],
     [(64, 64), (30, 30), (30, 30), (30, 29)],
-    [(64, 20), (64, 20), (20, 19), (1, 1)],
-])
+    [(64, 20), (64, 20), (20, 19), (1, 1)]])
 def test_masks_are_removal(prop_attn, counts):
     """Training with masks and testing with removal compute the same."""
     model = randomize(make_model(range(4), prop_attn=prop_attn))
@@ -157,7 +156,6 @@ def test_fixed_counts_remove_in_training():
     assert not isinstance(history[-1], MaskedState)
     cost_ratio(model).backward()
     assert not model.neck.merge_logits.grad.any()  # takes part, without an effect
-
 
 
 @pytest.mark.parametrize('fixed', [False, True])
@@ -227,8 +225,8 @@ def test_training_reaches_the_target(tmp_path, target, start):
     assert {'train/loss_flops', 'train/cost_ratio', 'train/loss_cls'} <= set(logged)
     losses = logged['train/loss_cls'].data[0]
     assert np.mean(losses[-10:]) < .5 * np.mean(losses[:10])
-    total = (logged['train/loss_cls'].data[0] + logged['train/loss_flops'].data[0])
-    np.testing.assert_allclose(logged['train/loss'].data[0], total, rtol=1e-5)
+    np.testing.assert_allclose(
+        logged['train/loss'].data[0], losses + logged['train/loss_flops'].data[0], rtol=1e-5)
     model = MODELS.build(make_cfg())
     load_checkpoint(model, str(tmp_path / 'epoch_11.pth'), map_location='cpu', strict=True)
     assert model.backbone.neck.is_fixed and model.backbone.neck.counts == neck.counts
@@ -238,8 +236,7 @@ def test_training_reaches_the_target(tmp_path, target, start):
     (dict(target_ratio=0), r'\(0, 1\], but got 0'),
     (dict(target_ratio=1.1), r'\(0, 1\], but got 1.1'),
     (dict(target_ratio=.6, loss_weight=0), 'above 0, but got 0'),
-    (dict(target_ratio=.6, search_epochs=0), 'at least 1, but got 0'),
-])
+    (dict(target_ratio=.6, search_epochs=0), 'at least 1, but got 0')])
 def test_wrong_hook(arguments, message):
     with pytest.raises(ValueError, match=message):
         HOOKS.build(dict(type='DiffRateHook', **arguments))
@@ -256,8 +253,7 @@ def test_hook_needs_the_neck(tmp_path):
     (dict(granularity=0), ValueError, 'at least 1, but got 0'),
     (dict(granularity=64), ValueError, r'\[1, 64\).*got 64'),
     (dict(granularity=2.), TypeError, 'an integer, but got 2.0'),
-    (dict(merge_layers=()), ValueError, 'at least one block.*got none'),
-])
+    (dict(merge_layers=()), ValueError, 'at least one block.*got none')])
 def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         make_model(**arguments)
@@ -266,3 +262,5 @@ def test_wrong_arguments(arguments, error, message):
 def test_another_number_of_tokens():
     with pytest.raises(ValueError, match='for 64 tokens.*got 32'):
         make_model()(torch.randn(1, 3, 4, 32, 32))
+    with pytest.raises(ValueError, match='got 3'):
+        DiffRateNeck()(TokenState.start(torch.zeros(1, 3, 2)))
