@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = sorted((ROOT / 'gaie_mmaction').rglob('*.py'))
 TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
+# upstream's constructors, and those that a pickle calls with whatever it holds
+FOREIGN_CALLS = ('compat.py', 'utils/safe_pickle.py')
 MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Call)
 
 
@@ -35,7 +37,8 @@ def count_comments(path):
 
 def test_constructors_name_their_arguments():
     """A misspelled config key is an error instead of being swallowed."""
-    open_ended = [place for place, node in list_functions(PACKAGE)
+    paths = [path for path in PACKAGE if not path.as_posix().endswith(FOREIGN_CALLS)]
+    open_ended = [place for place, node in list_functions(paths)
                   if node.name == '__init__' and (node.args.vararg or node.args.kwarg)]
     assert open_ended == []
 
