@@ -35,14 +35,8 @@ def num_kept(num_tokens: int, keep_ratio: str) -> int:
 
 def select(importance: list[float], num_keep: int) -> tuple[list[int], list[int]]:
     """Kept and background tokens of one clip, ascending; ties: the earlier token is kept."""
-    kept = []
-    for _ in range(num_keep):
-        best = None
-        for j in range(len(importance)):
-            if j not in kept and (best is None or importance[j] > importance[best]):
-                best = j
-        kept.append(best)
-    return sorted(kept), [j for j in range(len(importance)) if j not in kept]
+    ranked = sorted(range(len(importance)), key=lambda j: (-importance[j], j))
+    return sorted(ranked[:num_keep]), sorted(ranked[num_keep:])
 
 
 def cosine(a, b) -> float:
@@ -57,20 +51,14 @@ def match(metric, kept: list[int], background: list[int]) -> list[int]:
             for i in background]
 
 
-def merge(x, kept: list[int], background: list[int], places: list[int]) -> np.ndarray:
-    """Plain mean of each kept token and what joined it, ``(K, C)``."""
-    merged = []
-    for place, j in enumerate(kept):
-        group = [x[j]] + [x[i] for i, where in zip(background, places) if where == place]
-        merged.append(sum(group) / len(group))
-    return np.array(merged)
-
-
 def gaie(x, importance, keep_ratio: str, metric=None) -> np.ndarray:
     """All of it for a batch: ``(B, N, C)`` and ``(B, N)`` to ``(B, K, C)``."""
     results = []
     for b in range(len(x)):
         kept, background = select(list(importance[b]), num_kept(len(x[b]), keep_ratio))
         places = match((x if metric is None else metric)[b], kept, background)
-        results.append(merge(x[b], kept, background, places))
+        # the plain mean of each kept token and what joined it
+        groups = [[x[b][j], *(x[b][i] for i, where in zip(background, places) if where == place)]
+                  for place, j in enumerate(kept)]
+        results.append([sum(group) / len(group) for group in groups])
     return np.array(results)

@@ -1,15 +1,30 @@
 """The token reducers in plain loops over single numbers, straight from their descriptions.
 
-Slow on purpose and free of the package: what the fast code is compared with.
-A clip is a list of feature vectors ``x`` of float64, with a list of sizes. Each
-function returns the features, the sizes and ``where``: for each of the N tokens
-its place in the result, or -1 if it was dropped.
+Slow on purpose and free of the package. A clip is a list of float64 features ``x`` with a list of
+sizes. Each step returns the features, the sizes and ``where``: for each of the N tokens its place
+in the result, or -1 if it was dropped.
 """
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from reference.gaie_loops import cosine, match, select, softmax
+
+
+def clips_of(state, *names: str) -> list:
+    """Arrays of each clip of a state: features, sizes, and the named fields."""
+    fields = [getattr(state, name).double().numpy() for name in ('x', 'size', *names)]
+    return list(zip(*fields))
+
+
+def assert_equals_loops(before, after, clips: Sequence[tuple], rtol: float = 1e-12) -> None:
+    """Compare a reducer's new state with what a function below made of each clip."""
+    assert after.x.dtype == before.x.dtype and len(clips) == len(after.x)
+    for b, (x, size, where) in enumerate(clips):
+        np.testing.assert_allclose(after.x[b], np.array(x), rtol=rtol, atol=1e-12)
+        np.testing.assert_allclose(after.size[b], np.array(size, dtype=float), rtol=1e-6)
+        for n, owner in enumerate(before.source[b].tolist()):
+            assert after.source[b, n] == (-1 if owner < 0 else where[owner])
 
 
 def sharpness(q, k, scale: float) -> np.ndarray:
@@ -52,9 +67,11 @@ def pair(metric, num_merge: int):
 def merge_pairs(x, size, pairs, share=None):
     """Weighted means: what is left of the even tokens, then the odd ones.
 
-    ``share`` is the part of its size that a merged token brings in, for vid-TLDR; one of
-    0 is dropped.
+    ``share`` is the part of its size that a merged token brings in, for vid-TLDR; one of 0 is
+    dropped. To merge none leaves the order alone.
     """
+    if not pairs:
+        return x, size, list(range(len(x)))
     partner = dict(pairs)
     left = [i for i in range(0, len(x), 2) if i not in partner]
     left += list(range(1, len(x), 2))
@@ -73,9 +90,7 @@ def merge_pairs(x, size, pairs, share=None):
 
 
 def tome(x, size, keys, num_merge: int):
-    """One step of ToMe; to merge none leaves the order alone."""
-    if num_merge == 0:
-        return x, size, list(range(len(x)))
+    """One step of ToMe."""
     return merge_pairs(x, size, pair(keys, num_merge))
 
 
@@ -88,9 +103,7 @@ def evit(x, size, importance, num_keep: int):
     total = math.fsum(importance[i] for i in rest)
     new_x.append(sum(importance[i] / total * x[i] for i in rest))
     new_size.append(sum(size[i] for i in rest))
-    for i in rest:
-        where[i] = num_keep
-    return new_x, new_size, where
+    return new_x, new_size, [num_keep if place < 0 else place for place in where]
 
 
 def saliency(sharp) -> list[float]:
@@ -104,10 +117,8 @@ def saliency(sharp) -> list[float]:
 
 
 def vidtldr(x, size, sharp, num_merge: int):
-    """One step of vid-TLDR; to merge none leaves the order alone."""
-    if num_merge == 0:
-        return x, size, list(range(len(x)))
-    return merge_pairs(x, size, pair(x, num_merge), saliency(sharp))
+    """One step of vid-TLDR."""
+    return merge_pairs(x, size, pair(x, num_merge), saliency(sharp) if num_merge else None)
 
 
 def diffrate(x, size, importance, num_pruned: int, num_left: int):

@@ -8,9 +8,8 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
-from reference import gaie_loops
 from reference import reducer_loops as loops
-from reference.neck_checks import assert_equals_loops, clips_of
+from reference.reducer_loops import assert_equals_loops, clips_of
 from small_model import SIZE, make_clips, make_vit, randomize
 from test_registry import REDUCERS
 
@@ -28,29 +27,20 @@ COST_OVER_GAIE = {
     'VidTLDRNeck': 1.0012,  # matches half of the tokens with the other half
     'ToMeNeck': .9946,  # matches keys of 64 channels, not features of 768
 }
-# the step of a reducer on a clip (features, sizes, field of the state) that leaves K tokens
+# one step of each reducer on a clip: x features, s sizes, v the named field, k tokens left
 STEPS = {
-    'GAIENeck': ('importance', lambda x, size, importance, num_left: loops.diffrate(
-        x, size, importance, len(x), num_left)),
-    'PruneNeck': ('importance', lambda x, size, importance, num_left: loops.drop(
-        x, size, gaie_loops.select(importance.tolist(), num_left)[0])),
-    'KeepFirstNeck': ('position', lambda x, size, _, num_left: loops.drop(
-        x, size, range(num_left))),
-    'UniformDropNeck': ('position', lambda x, size, position, num_left: loops.drop(
-        x, size, loops.evenly(position, num_left))),
-    'EViTNeck': ('importance', lambda x, size, importance, num_left: loops.evit(
-        x, size, importance, num_left - 1)),
-    'ToMeNeck': ('keys', lambda x, size, keys, num_left: loops.tome(
-        x, size, keys, len(x) - num_left)),
-    'VidTLDRNeck': ('importance', lambda x, size, importance, num_left: loops.vidtldr(
-        x, size, importance, len(x) - num_left)),
-}
+    'GAIENeck': ('importance', lambda x, s, v, k: loops.diffrate(x, s, v, len(x), k)),
+    'PruneNeck': ('importance', lambda x, s, v, k: loops.drop(x, s, loops.select(v, k)[0])),
+    'KeepFirstNeck': ('position', lambda x, s, v, k: loops.drop(x, s, range(k))),
+    'UniformDropNeck': ('position', lambda x, s, v, k: loops.drop(x, s, loops.evenly(v, k))),
+    'EViTNeck': ('importance', lambda x, s, v, k: loops.evit(x, s, v, k - 1)),
+    'ToMeNeck': ('keys', lambda x, s, v, k: loops.tome(x, s, v, len(x) - k)),
+    'VidTLDRNeck': ('importance', lambda x, s, v, k: loops.vidtldr(x, s, v, len(x) - k))}
 
 
 def draw(field, shape, ties):
     """A random field of the state; with ties, many values or cosines are exactly equal."""
-    if field == 'keys':
-        # norm 2 each, so that a cosine is an exact quarter
+    if field == 'keys':  # with ties of norm 2 each, so that a cosine is an exact quarter
         keys = torch.randn(*shape, 4, dtype=torch.float64)
         return torch.randint(2, keys.shape).double() * 2 - 1 if ties else keys
     return torch.randint(1, 4, shape) / 4 if ties else torch.rand(shape, dtype=torch.float64)
@@ -66,7 +56,7 @@ def test_equals_plain_loops(name, options, ties, ratio):
     """Three steps, with tokens of unequal size and, for some reducers, tokens already dropped."""
     field, step_by_loops = STEPS[name]
     neck = MODELS.build(dict(type=name, token_keep_ratio=ratio, **options))
-    for num_tokens in (2, 3, 8, 21, 40):
+    for num_tokens in (1, 2, 3, 8, 21, 40):
         state = TokenState.start(torch.randn(3, num_tokens, 5, dtype=torch.float64))
         for step in range(3):
             if options and state.num_tokens * ratio <= 1:
@@ -211,10 +201,14 @@ def test_wrong_ratio(name, ratio, error, message):
 
 
 @every_reducer
-def test_outside_a_backbone(name):
-    neck = MODELS.build(dict(type=name, token_keep_ratio=.7))
-    with pytest.raises(TypeError, match=f'{name} reduces.*model.backbone.neck'):
-        neck(torch.zeros(1, 4, 3))
+def test_neck_of_the_recognizer(name):
+    """Which calls its neck with other arguments than a block does."""
+    model = MODELS.build(dict(
+        type='mmaction.Recognizer3D', backbone=dict(type='GAIEVisionTransformer', **SIZE),
+        neck=dict(type=name, token_keep_ratio=.7),
+        cls_head=dict(type='mmaction.TimeSformerHead', num_classes=2, in_channels=24)))
+    with pytest.raises(TypeError, match=f'{name} reduces.*put it in model.backbone.neck instead'):
+        model.extract_feat(torch.zeros(1, 1, 3, 8, 32, 32), stage='neck')
 
 
 @every_reducer

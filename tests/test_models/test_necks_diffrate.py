@@ -10,11 +10,10 @@ from mmaction.structures import ActionDataSample
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from reference import reducer_loops
-from reference.neck_checks import assert_equals_loops, clips_of
-from torch import nn
+from small_model import SIZE, make_clips, make_vit, randomize
 
 from gaie_mmaction.benchmark import measure_complexity
-from gaie_mmaction.models import DiffRateNeck, GAIEVisionTransformer, TokenState
+from gaie_mmaction.models import DiffRateNeck, TokenState
 from gaie_mmaction.models.necks.diffrate_neck import MaskedState, cost_ratio
 from gaie_mmaction.ops.discrete_rate import (
     expected_count,
@@ -23,16 +22,13 @@ from gaie_mmaction.ops.discrete_rate import (
     straight_through,
 )
 
-SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
-
 
 def make_model(merge_layers=(1, 2), **neck):
-    return GAIEVisionTransformer(
-        neck=dict(type='DiffRateNeck', **neck), merge_layers=merge_layers, **SIZE)
+    return make_vit(dict(type='DiffRateNeck', **neck), merge_layers)
 
 
 def set_counts(neck, counts):
-    """Learnt probabilities whose means are these counts."""
+    """Set learned probabilities whose means are these counts."""
     with torch.no_grad():
         for step, pair in enumerate(counts):
             for logits, count in zip((neck.prune_logits, neck.merge_logits), pair):
@@ -51,8 +47,9 @@ def test_equals_plain_loops(counts):
     for step, pair in enumerate(counts):
         before = replace(state, importance=torch.rand(state.x.shape[:2]), step=step)
         state = neck(before)
-        assert_equals_loops(before, state, [
-            reducer_loops.diffrate(*clip, *pair) for clip in clips_of(before, 'importance')])
+        reducer_loops.assert_equals_loops(before, state, [
+            reducer_loops.diffrate(*clip, *pair)
+            for clip in reducer_loops.clips_of(before, 'importance')])
 
 
 @pytest.mark.parametrize('granularity', [1, 3, 10])
@@ -87,8 +84,8 @@ def test_straight_through():
 
 
 def test_starts_with_as_many_tokens_as_gaie():
-    neck = GAIEVisionTransformer(neck=dict(type='DiffRateNeck', granularity=8), embed_dims=12,
-                                 num_heads=1, depth=12, merge_layers=(3, 6, 9)).neck
+    neck = DiffRateNeck(granularity=8)
+    neck.setup(1568, 3)
     assert neck.counts == [(1333, 1098), (934, 769), (654, 539)]
 
 
@@ -96,17 +93,12 @@ def test_starts_with_as_many_tokens_as_gaie():
 @pytest.mark.parametrize('counts', [
     [(50, 40), (40, 40), (30, 22), (22, 9)],
     [(64, 64), (30, 30), (30, 30), (30, 29)],
-    [(64, 20), (64, 20), (20, 19), (1, 1)],
-])
+    [(64, 20), (64, 20), (20, 19), (1, 1)]])
 def test_masks_are_removal(prop_attn, counts):
     """Training with masks and testing with removal compute the same."""
-    model = make_model(range(4), prop_attn=prop_attn)
-    with torch.no_grad():
-        for key, parameter in model.named_parameters():
-            if 'neck' not in key:
-                parameter.normal_(std=.3)
+    model = randomize(make_model(range(4), prop_attn=prop_attn))
     set_counts(model.neck, counts)
-    clips, hidden, removed = torch.randn(2, 3, 8, 32, 32), [], []
+    clips, hidden, removed = make_clips(), [], []
     with torch.no_grad():
         training = model.train()(clips)
         testing = model.eval()(clips)
@@ -127,22 +119,15 @@ def test_masks_are_removal(prop_attn, counts):
 @pytest.mark.parametrize('merge_layers', [(1, 2), (0, 1, 2, 3), (3, )])
 def test_cost_is_what_is_counted(merge_layers):
     """cost_ratio against the counter of operators, for the counts of the moment."""
-    class Bare(nn.Module):
 
-        def __init__(self, backbone):
-            super().__init__()
-            self.backbone = backbone
-
-        def forward(self, x, stage):
-            return self.backbone(x[0])
-
-    def on_meta(backbone):
-        return Bare(copy.deepcopy(backbone)).eval().to('meta')
+    def count(backbone):
+        # what the counter calls of a recognizer: a batch of views, and the stage
+        network = copy.deepcopy(backbone).eval().to('meta')
+        network.forward = lambda x, stage: type(backbone).forward(network, x[0])
+        return measure_complexity(network, (3, 8, 32, 32)).true_macs
 
     model = make_model(merge_layers, token_keep_ratio=.6)
-    plain = GAIEVisionTransformer(**SIZE)
-    cost = measure_complexity(on_meta(model), (3, 8, 32, 32)).true_macs
-    expected = cost / measure_complexity(on_meta(plain), (3, 8, 32, 32)).true_macs
+    expected = count(model) / count(make_vit())
     assert cost_ratio(model).item() == pytest.approx(expected, rel=1e-6)
     model.neck.fix_counts()
     assert cost_ratio(model).item() == pytest.approx(expected, rel=1e-6)
@@ -159,7 +144,7 @@ def test_gradient_of_the_cost_lowers_it():
 
 
 def test_fixed_counts_remove_in_training():
-    model, clips = make_model(), torch.randn(2, 3, 8, 32, 32)
+    model, clips = make_model(), make_clips()
     expected = model(clips)
     model.neck.fix_counts()
     counts, history = list(model.neck.counts), []
@@ -172,16 +157,16 @@ def test_fixed_counts_remove_in_training():
     cost_ratio(model).backward()
     assert not model.neck.merge_logits.grad.any()  # takes part, without an effect
 
-    other = make_model(token_keep_ratio=.9)
-    other.load_state_dict(copy.deepcopy(model.state_dict()))
-    assert other.neck.is_fixed and other.neck.counts == counts
 
-
-def test_state_dict_carries_the_learned_counts():
+@pytest.mark.parametrize('fixed', [False, True])
+def test_state_dict_carries_the_counts(fixed):
     model, other = make_model(token_keep_ratio=.5), make_model(token_keep_ratio=.9)
     assert model.neck.counts != other.neck.counts
-    other.load_state_dict(model.state_dict())
-    assert other.neck.counts == model.neck.counts and not other.neck.is_fixed
+    if fixed:
+        model.neck.fix_counts()
+        torch.nn.init.normal_(model.neck.merge_logits)
+    other.load_state_dict(copy.deepcopy(model.state_dict()))
+    assert other.neck.counts == model.neck.counts and other.neck.is_fixed == fixed
 
 
 class Clips(torch.utils.data.Dataset):
@@ -240,8 +225,8 @@ def test_training_reaches_the_target(tmp_path, target, start):
     assert {'train/loss_flops', 'train/cost_ratio', 'train/loss_cls'} <= set(logged)
     losses = logged['train/loss_cls'].data[0]
     assert np.mean(losses[-10:]) < .5 * np.mean(losses[:10])
-    total = (logged['train/loss_cls'].data[0] + logged['train/loss_flops'].data[0])
-    np.testing.assert_allclose(logged['train/loss'].data[0], total, rtol=1e-5)
+    np.testing.assert_allclose(
+        logged['train/loss'].data[0], losses + logged['train/loss_flops'].data[0], rtol=1e-5)
     model = MODELS.build(make_cfg())
     load_checkpoint(model, str(tmp_path / 'epoch_11.pth'), map_location='cpu', strict=True)
     assert model.backbone.neck.is_fixed and model.backbone.neck.counts == neck.counts
@@ -251,8 +236,7 @@ def test_training_reaches_the_target(tmp_path, target, start):
     (dict(target_ratio=0), r'\(0, 1\], but got 0'),
     (dict(target_ratio=1.1), r'\(0, 1\], but got 1.1'),
     (dict(target_ratio=.6, loss_weight=0), 'above 0, but got 0'),
-    (dict(target_ratio=.6, search_epochs=0), 'at least 1, but got 0'),
-])
+    (dict(target_ratio=.6, search_epochs=0), 'at least 1, but got 0')])
 def test_wrong_hook(arguments, message):
     with pytest.raises(ValueError, match=message):
         HOOKS.build(dict(type='DiffRateHook', **arguments))
@@ -269,9 +253,8 @@ def test_hook_needs_the_neck(tmp_path):
     (dict(granularity=0), ValueError, 'at least 1, but got 0'),
     (dict(granularity=64), ValueError, r'\[1, 64\).*got 64'),
     (dict(granularity=2.), TypeError, 'an integer, but got 2.0'),
-    (dict(merge_layers=()), ValueError, 'at least one block.*got none'),
-])
-def test_wrong_values_at_building(arguments, error, message):
+    (dict(merge_layers=()), ValueError, 'at least one block.*got none')])
+def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         make_model(**arguments)
 
@@ -279,10 +262,5 @@ def test_wrong_values_at_building(arguments, error, message):
 def test_another_number_of_tokens():
     with pytest.raises(ValueError, match='for 64 tokens.*got 32'):
         make_model()(torch.randn(1, 3, 4, 32, 32))
-    neck, state = DiffRateNeck(), TokenState.start(torch.zeros(1, 3, 2))
     with pytest.raises(ValueError, match='got 3'):
-        neck(state)
-
-
-def test_registered():
-    assert MODELS.get('DiffRateNeck') is DiffRateNeck
+        DiffRateNeck()(TokenState.start(torch.zeros(1, 3, 2)))

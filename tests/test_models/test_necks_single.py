@@ -1,0 +1,187 @@
+"""What single reducers promise beyond test_necks.py."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from mmaction.models.backbones.vit_mae import VisionTransformer
+from reference import reducer_loops
+from small_model import SIZE, make_clips, make_vit, queries_and_keys, randomize
+
+from gaie_mmaction.models import (
+    EViTNeck,
+    GAIENeck,
+    PruneNeck,
+    RandomDropNeck,
+    TokenState,
+    ToMeNeck,
+    UniformDropNeck,
+    VidTLDRNeck,
+)
+from gaie_mmaction.models.necks.vidtldr_neck import saliency_score
+
+
+def test_random_in_training_fixed_in_testing():
+    neck, state = RandomDropNeck(.5), TokenState.start(torch.zeros(4, 40, 1))
+    first, second = neck(state).position, neck(state).position
+    assert not torch.equal(first, second) and not torch.equal(first[0], first[1])
+    assert first.shape == (4, 20) and (first.diff(dim=1) > 0).all()
+    torch.manual_seed(1)
+    first = neck(state).position
+    torch.manual_seed(1)
+    assert torch.equal(neck(state).position, first)
+    neck.eval()
+    first = neck(state).position
+    torch.manual_seed(2)
+    assert torch.equal(neck(state).position, first)
+    assert torch.equal(first[0].expand_as(first), first)
+    assert not torch.equal(RandomDropNeck(.5, seed=1).eval()(state).position, first)
+
+
+def test_random_is_uniform():
+    """Each of 20 tokens stays in half of 4000 draws: 4 standard deviations are 0.032."""
+    neck, state = RandomDropNeck(.5), TokenState.start(torch.zeros(4000, 20, 1))
+    share = neck(state).position.flatten().bincount(minlength=20) / 4000
+    assert (share - .5).abs().max() < .04
+
+
+@pytest.mark.parametrize('steps', [1, 2, 3])
+def test_uniform_is_even_in_space_and_time(steps):
+    """Each frame, row and column of the 8x14x14 grid keeps the share of the whole, within 3.5 %."""
+    neck, state = UniformDropNeck(.7), TokenState.start(torch.zeros(1, 1568, 1))
+    for _ in range(steps):
+        state = neck(state)
+    grid = torch.zeros(1568)
+    grid[state.position[0]] = 1
+    grid = grid.view(8, 14, 14)
+    for axes in ((1, 2), (0, 2), (0, 1)):
+        assert (grid.mean(axes) - grid.mean()).abs().max() < .035
+
+
+def test_pruning_keeps_what_gaie_keeps():
+    """The same tokens at the same places, untouched."""
+    state = replace(TokenState.start(torch.randn(2, 30, 4)), importance=torch.rand(2, 30))
+    pruned, merged = PruneNeck(.7)(state), GAIENeck(.7)(state)
+    assert torch.equal(pruned.position, merged.position)
+    assert torch.equal(pruned.x, state.x.gather(1, pruned.position[..., None].expand(-1, -1, 4)))
+    assert (pruned.size == 1).all() and not torch.equal(pruned.x, merged.x)
+
+
+@pytest.mark.parametrize('ratio', [.5, .7])
+def test_evits_fused_token_comes_last_and_can_be_kept_or_fused_again(ratio):
+    neck, fates = EViTNeck(ratio), set()
+    for _ in range(5):
+        state = TokenState.start(torch.randn(3, 60, 5))
+        for _ in range(3):
+            state = neck(replace(state, importance=torch.rand(state.x.shape[:2])))
+            assert (state.position[:, -1] == -1).all()
+            fates |= set((state.position == -1).sum(1).tolist())
+    assert {1, 2} <= fates
+
+
+def test_evit_weights_have_no_gradient_but_tokens_do():
+    x = torch.randn(1, 6, 3, dtype=torch.float64, requires_grad=True)
+    importance = torch.tensor([[.3, .1, .2, .25, .1, .05]])
+    state = EViTNeck(.5)(replace(TokenState.start(x), importance=importance))
+    weights = torch.randn_like(state.x)
+    (state.x * weights).sum().backward()
+    share = torch.tensor([0, .4, 0, 0, .4, .2], dtype=torch.float64)
+    expected = share[:, None] * weights[0, 3]
+    expected[[0, 2, 3]] = weights[0, :3]
+    torch.testing.assert_close(x.grad[0], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_evit_without_any_attention_is_the_plain_mean():
+    x = torch.randn(1, 5, 3)
+    state = EViTNeck(.4)(replace(TokenState.start(x), importance=torch.zeros(1, 5)))
+    torch.testing.assert_close(state.x[0, 2], x[0, 2:].mean(0))
+
+
+@pytest.mark.parametrize('neck, num_tokens, expected', [
+    (GAIENeck(.7), 1568, [1098, 769, 539]),
+    (ToMeNeck(.7), 1568, [1098, 769, 539]),
+    (EViTNeck(.7), 1568, [1099, 771, 541]),
+    (EViTNeck(.7, count_fused=True), 1568, [1098, 769, 539]),
+    (ToMeNeck(r=65), 1568, [1568 - 65 * block for block in range(1, 13)]),
+    # 10 to 0 in steps of 2.5, rounded down
+    (ToMeNeck(r=5, schedule='decreasing'), 100, [90, 83, 78, 76, 76]),
+    (ToMeNeck(r=6, schedule='decreasing'), 30, [24]),
+    (ToMeNeck(r=[3, 0, 9]), 30, [27, 27, 18])])
+def test_token_numbers(neck, num_tokens, expected):
+    neck.setup(num_tokens, len(expected))
+    left = [num_tokens]
+    for step in range(len(expected)):
+        left.append(neck.num_left(left[-1], step))
+    assert left[1:] == expected
+
+
+@pytest.mark.parametrize('name, arguments, error, message', [
+    ('RandomDropNeck', dict(seed=-1), ValueError, 'at least 0, but got -1'),
+    ('RandomDropNeck', dict(seed=.5), TypeError, 'an integer, but got 0.5'),
+    ('EViTNeck', dict(token_keep_ratio=.01, count_fused=True), ValueError,
+     '0.01, which leaves 1 of 64 tokens with count_fused=True'),
+    *(('ToMeNeck', *case) for case in (
+        (dict(), ValueError, 'exactly one.*token_keep_ratio=None and r=None'),
+        (dict(r=2, token_keep_ratio=.7), ValueError, 'exactly one.*token_keep_ratio=0.7 and r=2'),
+        (dict(token_keep_ratio=.49), ValueError, r'\[0.5, 1\].*got 0.49'),
+        (dict(r=-1), ValueError, 'at least 0, but got -1'),
+        (dict(r=1.5), TypeError, 'got 1.5'),
+        (dict(r='all'), TypeError, "got 'a'"),
+        (dict(r=[1, 2, 3]), ValueError, r'2 blocks.*got 3: \(1, 2, 3\)'),
+        (dict(r=33), ValueError, 'half of the tokens, 32 of the 64 in the merging block 1.*33'),
+        (dict(r=25), ValueError, 'half of the tokens, 19 of the 39 in the merging block 2.*25'),
+        (dict(r=2, schedule='rising'), ValueError, "got 'rising'"),
+        (dict(r=[1, 2], schedule='decreasing'), ValueError, r'single r, but got r=\[1, 2\]'),
+        (dict(token_keep_ratio=.7, schedule='decreasing'), ValueError, 'but got r=None')))])
+def test_wrong_arguments(name, arguments, error, message):
+    with pytest.raises(error, match=message):
+        make_vit(dict(type=name, **arguments))
+
+
+def test_smaller_input_than_built_for():
+    with pytest.raises(ValueError, match='16 of the 32.*got 30'):
+        make_vit(dict(type='ToMeNeck', r=30), (1, ))(torch.randn(1, 3, 4, 32, 32))
+
+
+def test_r_needs_a_backbone():
+    state = replace(TokenState.start(torch.randn(1, 8, 2)), keys=torch.randn(1, 8, 2))
+    with pytest.raises(RuntimeError, match='built as the neck of a backbone'):
+        ToMeNeck(r=2)(state)
+
+
+def test_vidtldrs_score_is_the_papers_two_scalings():
+    sharpness = torch.rand(4, 50, dtype=torch.float64) * 3 + 1
+    expected = [reducer_loops.saliency(clip) for clip in sharpness.tolist()]
+    np.testing.assert_allclose(saliency_score(sharpness), expected, rtol=1e-12, atol=1e-14)
+    score = saliency_score(sharpness)
+    assert torch.equal(score == 0, sharpness < sharpness.mean(1, keepdim=True))
+    assert torch.equal(score.amax(1), torch.ones(4, dtype=torch.float64))
+    assert not saliency_score(torch.ones(2, 7)).any()
+
+
+def test_vidtldrs_background_leaves_no_trace():
+    """Two equal pairs: the sharp token is averaged in, the blunt one is gone."""
+    x = torch.tensor([[[1., 0.], [3., 0.], [0., 1.], [0., 5.]]])
+    state = VidTLDRNeck(.5)(replace(
+        TokenState.start(x), importance=torch.tensor([[4., 1., 0., 1.]])))
+    assert state.x.tolist() == [[[2, 0], [0, 5]]]
+    assert state.size.tolist() == [[2, 1]] and state.source.tolist() == [[0, 0, -1, 1]]
+
+
+def test_sharpness_is_of_the_blocks_own_attention():
+    """The first reduction of the whole network, from upstream's modules and loops."""
+    upstream = randomize(VisionTransformer(**SIZE)).double().eval()
+    model = make_vit(dict(type='VidTLDRNeck', r=[20, 3]), (0, 1)).double().eval()
+    model.load_state_dict(upstream.state_dict())
+    clips, history = make_clips().double(), []
+    with torch.no_grad():
+        model.forward_tokens(clips, history)
+        x = upstream.patch_embed(clips)[0] + upstream.pos_embed
+        block, normed = upstream.blocks[0], upstream.blocks[0].norm1(x)
+        q, k = queries_and_keys(block.attn, normed)
+        sharp = reducer_loops.sharpness(q.numpy(), k.numpy(), 12**-.5)
+        np.testing.assert_allclose(history[0].importance, sharp, rtol=1e-5)
+        x = x + block.attn(normed)
+        reducer_loops.assert_equals_loops(history[0], history[1], [
+            reducer_loops.vidtldr(x[b].numpy(), np.ones(64), sharp[b], 20) for b in range(2)
+        ], rtol=1e-4)
