@@ -21,6 +21,10 @@ from ..utils.positions import resize_positions, token_grid
 from ..utils.weights import load_backbone_weights, load_strictly
 from .vit_block import NORM_CFG, Block
 
+# MMAction2's
+INIT_CFG = (dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
+            dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
+
 
 @MODELS.register_module()
 class GAIEVisionTransformer(BaseModule):
@@ -72,35 +76,17 @@ class GAIEVisionTransformer(BaseModule):
             neck cannot reduce that many tokens.
     """
 
-    def __init__(self,
-                 *,
-                 img_size: int = 224,
-                 patch_size: int = 16,
-                 in_channels: int = 3,
-                 embed_dims: int = 768,
-                 depth: int = 12,
-                 num_heads: int = 12,
-                 mlp_ratio: float = 4.,
-                 qkv_bias: bool = True,
-                 qk_scale: float | None = None,
-                 drop_rate: float = 0.,
-                 attn_drop_rate: float = 0.,
-                 drop_path_rate: float = 0.,
-                 norm_cfg: OptConfigType = None,
-                 init_values: float = 0.,
-                 use_learnable_pos_emb: bool = False,
-                 num_frames: int = 16,
-                 tubelet_size: int = 2,
-                 use_mean_pooling: bool = True,
-                 pretrained: str | None = None,
-                 return_feat_map: bool = False,
-                 neck: OptConfigType = None,
-                 merge_layers: Sequence[int] = (3, 6, 9),
+    def __init__(self, *, img_size: int = 224, patch_size: int = 16, in_channels: int = 3,
+                 embed_dims: int = 768, depth: int = 12, num_heads: int = 12,
+                 mlp_ratio: float = 4., qkv_bias: bool = True, qk_scale: float | None = None,
+                 drop_rate: float = 0., attn_drop_rate: float = 0., drop_path_rate: float = 0.,
+                 norm_cfg: OptConfigType = None, init_values: float = 0.,
+                 use_learnable_pos_emb: bool = False, num_frames: int = 16,
+                 tubelet_size: int = 2, use_mean_pooling: bool = True,
+                 pretrained: str | None = None, return_feat_map: bool = False,
+                 neck: OptConfigType = None, merge_layers: Sequence[int] = (3, 6, 9),
                  with_cp: bool = False,
-                 init_cfg: dict | Sequence[dict] | None = (
-                     dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
-                     dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
-                 ) -> None:
+                 init_cfg: dict | Sequence[dict] | None = INIT_CFG) -> None:
         super().__init__(init_cfg=list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
         check_divides('embed_dims', embed_dims, 'num_heads', num_heads)
         check_divides('img_size', img_size, 'patch_size', patch_size)
@@ -113,13 +99,8 @@ class GAIEVisionTransformer(BaseModule):
 
         tubelet = (tubelet_size, patch_size, patch_size)
         self.patch_embed = PatchEmbed(
-            in_channels=in_channels,
-            embed_dims=embed_dims,
-            conv_type='Conv3d',
-            kernel_size=tubelet,
-            stride=tubelet,
-            padding=(0, 0, 0),
-            dilation=(1, 1, 1))
+            in_channels=in_channels, embed_dims=embed_dims, conv_type='Conv3d',
+            kernel_size=tubelet, stride=tubelet, padding=(0, 0, 0), dilation=(1, 1, 1))
         side = img_size // patch_size
         self.grid_size = (num_frames // tubelet_size, side, side)
         num_tokens = self.grid_size[0] * side * side
@@ -131,18 +112,11 @@ class GAIEVisionTransformer(BaseModule):
         self.pos_drop = nn.Dropout(drop_rate)
 
         self.blocks = ModuleList(
-            Block(
-                embed_dims=embed_dims,
-                num_heads=num_heads,
-                mlp_ratio=mlp_ratio,
-                qkv_bias=qkv_bias,
-                qk_scale=qk_scale,
-                drop_rate=drop_rate,
-                attn_drop_rate=attn_drop_rate,
-                drop_path_rate=rate,
-                init_values=init_values,
-                norm_cfg=norm_cfg,
-                with_cp=with_cp) for rate in torch.linspace(0, drop_path_rate, depth).tolist())
+            Block(embed_dims=embed_dims, num_heads=num_heads, mlp_ratio=mlp_ratio,
+                  qkv_bias=qkv_bias, qk_scale=qk_scale, drop_rate=drop_rate,
+                  attn_drop_rate=attn_drop_rate, drop_path_rate=rate, init_values=init_values,
+                  norm_cfg=norm_cfg, with_cp=with_cp)
+            for rate in torch.linspace(0, drop_path_rate, depth).tolist())
 
         self.neck = None if neck is None else MODELS.build(neck)
         if not isinstance(self.neck, (TokenReducer, type(None))):

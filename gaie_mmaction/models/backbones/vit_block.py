@@ -37,13 +37,8 @@ class Attention(BaseModule):
         drop_rate (float): Dropout of the output. Defaults to 0.
     """
 
-    def __init__(self,
-                 *,
-                 embed_dims: int,
-                 num_heads: int,
-                 qkv_bias: bool = True,
-                 qk_scale: float | None = None,
-                 attn_drop_rate: float = 0.,
+    def __init__(self, *, embed_dims: int, num_heads: int, qkv_bias: bool = True,
+                 qk_scale: float | None = None, attn_drop_rate: float = 0.,
                  drop_rate: float = 0.) -> None:
         super().__init__()
         self.num_heads = num_heads
@@ -114,46 +109,29 @@ class Block(BaseModule):
             False.
     """
 
-    def __init__(self,
-                 *,
-                 embed_dims: int,
-                 num_heads: int,
-                 mlp_ratio: float = 4.,
-                 qkv_bias: bool = True,
-                 qk_scale: float | None = None,
-                 drop_rate: float = 0.,
-                 attn_drop_rate: float = 0.,
-                 drop_path_rate: float = 0.,
-                 init_values: float = 0.,
-                 norm_cfg: OptConfigType = None,
-                 with_cp: bool = False) -> None:
+    def __init__(self, *, embed_dims: int, num_heads: int, mlp_ratio: float = 4.,
+                 qkv_bias: bool = True, qk_scale: float | None = None, drop_rate: float = 0.,
+                 attn_drop_rate: float = 0., drop_path_rate: float = 0., init_values: float = 0.,
+                 norm_cfg: OptConfigType = None, with_cp: bool = False) -> None:
         super().__init__()
         self.with_cp = with_cp
         norm_cfg = norm_cfg or NORM_CFG
         self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
         self.attn = Attention(
-            embed_dims=embed_dims,
-            num_heads=num_heads,
-            qkv_bias=qkv_bias,
-            qk_scale=qk_scale,
-            attn_drop_rate=attn_drop_rate,
-            drop_rate=drop_rate)
+            embed_dims=embed_dims, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
+            attn_drop_rate=attn_drop_rate, drop_rate=drop_rate)
         self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
         self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
         self.mlp = FFN(
-            embed_dims=embed_dims,
-            feedforward_channels=int(embed_dims * mlp_ratio),
-            act_cfg=dict(type='GELU'),
-            ffn_drop=drop_rate,
+            embed_dims=embed_dims, feedforward_channels=int(embed_dims * mlp_ratio),
+            act_cfg=dict(type='GELU'), ffn_drop=drop_rate,
             add_identity=False)  # forward() adds it, after LayerScale and drop path
         self.gamma_1 = self.gamma_2 = None
         if init_values > 0:
             self.gamma_1 = nn.Parameter(init_values * torch.ones(embed_dims))
             self.gamma_2 = nn.Parameter(init_values * torch.ones(embed_dims))
 
-    def forward(self,
-                state: TokenState,
-                reducer: TokenReducer | None = None,
+    def forward(self, state: TokenState, reducer: TokenReducer | None = None,
                 reduces: bool = False,
                 history: list[TokenState] | None = None) -> TokenState:
         """Run the block.

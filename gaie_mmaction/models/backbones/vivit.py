@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from ..utils.image_weights import TUBELET_INITS, convert_image_vit
 from ..utils.positions import resize_positions, token_grid
 from ..utils.weights import load_backbone_weights, load_strictly
-from .gaie_vit import check_divides
+from .gaie_vit import INIT_CFG, check_divides
 from .vit_block import NORM_CFG, Attention
 
 
@@ -82,33 +82,17 @@ class SpaceTimeBlock(BaseModule):
     """Attention, in factorised self-attention a second one over time, then the MLP.
 
     Args:
-        embed_dims (int): Number of channels C.
-        num_heads (int): Number of heads.
         attend (callable): What tokens attend to in the (first) attention.
         temporal (bool): Whether a temporal attention follows (equations 4 to 6 of the paper).
             Defaults to False.
-        mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
-        qkv_bias, qk_scale, attn_drop_rate: See :class:`Attention`.
-        drop_rate (float): Dropout of the attention's output and in the MLP. Defaults to 0.
-        drop_path_rate (float): Stochastic depth of all branches. Defaults to 0.
-        norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        with_cp (bool): Recompute the block in the backward pass to save memory. Defaults to
-            False.
+
+    The others are those of :class:`~.vit_block.Block`; ``with_cp`` recomputes the whole block.
     """
 
-    def __init__(self,
-                 *,
-                 embed_dims: int,
-                 num_heads: int,
-                 attend: Callable[..., Tensor],
-                 temporal: bool = False,
-                 mlp_ratio: float = 4.,
-                 qkv_bias: bool = True,
-                 qk_scale: float | None = None,
-                 drop_rate: float = 0.,
-                 attn_drop_rate: float = 0.,
-                 drop_path_rate: float = 0.,
-                 norm_cfg: OptConfigType = None,
+    def __init__(self, *, embed_dims: int, num_heads: int, attend: Callable[..., Tensor],
+                 temporal: bool = False, mlp_ratio: float = 4., qkv_bias: bool = True,
+                 qk_scale: float | None = None, drop_rate: float = 0., attn_drop_rate: float = 0.,
+                 drop_path_rate: float = 0., norm_cfg: OptConfigType = None,
                  with_cp: bool = False) -> None:
         super().__init__()
         self.attend = attend
@@ -127,11 +111,8 @@ class SpaceTimeBlock(BaseModule):
         self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
         self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
         self.mlp = FFN(
-            embed_dims=embed_dims,
-            feedforward_channels=int(embed_dims * mlp_ratio),
-            act_cfg=dict(type='GELU'),
-            ffn_drop=drop_rate,
-            add_identity=False)
+            embed_dims=embed_dims, feedforward_channels=int(embed_dims * mlp_ratio),
+            act_cfg=dict(type='GELU'), ffn_drop=drop_rate, add_identity=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the block; ``(B, T', S, C)`` in and out."""
@@ -169,25 +150,10 @@ class ViViT(BaseModule):
 
     Args:
         variant (str): One of the table's.
-        img_size (int): Height and width in pixels that the position table is made for. Defaults
-            to 224.
-        patch_size (int): Height and width of a tubelet in pixels. Defaults to 16.
-        in_channels (int): Number of input channels. Defaults to 3.
-        embed_dims (int): Number of channels C of a token. Defaults to 768.
         depth (int): Number of blocks; of the spatial encoder in the factorised encoder. Defaults
             to 12.
         temporal_depth (int): Blocks of the factorised encoder's temporal encoder. Defaults to 4.
         num_heads (int): Number of heads; even in the factorised dot product. Defaults to 12.
-        mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
-        qkv_bias (bool): Whether queries and values have a bias. Defaults to True.
-        qk_scale (float, optional): Factor of the attention logits. Defaults to ``d ** -0.5``.
-        drop_rate (float): Dropout of embeddings, attention outputs and MLPs. Defaults to 0.
-        attn_drop_rate (float): Dropout of the attention maps. Defaults to 0.
-        drop_path_rate (float): Stochastic depth of an encoder's last block, growing linearly
-            from 0 in its first. Defaults to 0.
-        norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        num_frames (int): Number of frames that the position table is made for. Defaults to 16.
-        tubelet_size (int): Frames of a tubelet. Defaults to 2.
         pretrained (str, optional): Path or URL of weights. Defaults to None.
         pretrained2d (bool): Whether these are an image ViT's, with the names of timm or
             MMPretrain (section 3.4 of the paper); otherwise an MMAction2 recognizer's, whose
@@ -196,43 +162,23 @@ class ViViT(BaseModule):
         tubelet_init (str): How the image ViT's patch embedding becomes a tubelet's:
             ``'central_frame'`` or ``'filter_inflation'``. Defaults to ``'central_frame'``, the
             better one in the paper.
-        with_cp (bool): Recompute the blocks in the backward pass to save memory. Defaults to
-            False.
-        init_cfg (dict or list[dict], optional): Weight initialization. Defaults to truncated
-            normal Linear layers and unit LayerNorms.
+
+    The others are those of :class:`GAIEVisionTransformer`.
 
     Raises:
         TypeError: If a keyword is unknown.
         ValueError: If ``variant`` or ``tubelet_init`` is unknown, or sizes do not divide.
     """
 
-    def __init__(self,
-                 *,
-                 variant: str,
-                 img_size: int = 224,
-                 patch_size: int = 16,
-                 in_channels: int = 3,
-                 embed_dims: int = 768,
-                 depth: int = 12,
-                 temporal_depth: int = 4,
-                 num_heads: int = 12,
-                 mlp_ratio: float = 4.,
-                 qkv_bias: bool = True,
-                 qk_scale: float | None = None,
-                 drop_rate: float = 0.,
-                 attn_drop_rate: float = 0.,
-                 drop_path_rate: float = 0.,
-                 norm_cfg: OptConfigType = None,
-                 num_frames: int = 16,
-                 tubelet_size: int = 2,
-                 pretrained: str | None = None,
-                 pretrained2d: bool = True,
-                 tubelet_init: str = 'central_frame',
-                 with_cp: bool = False,
-                 init_cfg: dict | Sequence[dict] | None = (
-                     dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
-                     dict(type='Constant', layer='LayerNorm', val=1., bias=0.))
-                 ) -> None:
+    def __init__(self, *, variant: str, img_size: int = 224, patch_size: int = 16,
+                 in_channels: int = 3, embed_dims: int = 768, depth: int = 12,
+                 temporal_depth: int = 4, num_heads: int = 12, mlp_ratio: float = 4.,
+                 qkv_bias: bool = True, qk_scale: float | None = None, drop_rate: float = 0.,
+                 attn_drop_rate: float = 0., drop_path_rate: float = 0.,
+                 norm_cfg: OptConfigType = None, num_frames: int = 16, tubelet_size: int = 2,
+                 pretrained: str | None = None, pretrained2d: bool = True,
+                 tubelet_init: str = 'central_frame', with_cp: bool = False,
+                 init_cfg: dict | Sequence[dict] | None = INIT_CFG) -> None:
         super().__init__(init_cfg=list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
         if variant not in VARIANTS:
             raise ValueError(f'variant must be one of {list(VARIANTS)}, but got {variant!r}')
@@ -251,13 +197,8 @@ class ViViT(BaseModule):
 
         self.tubelet = (tubelet_size, patch_size, patch_size)
         self.patch_embed = PatchEmbed(
-            in_channels=in_channels,
-            embed_dims=embed_dims,
-            conv_type='Conv3d',
-            kernel_size=self.tubelet,
-            stride=self.tubelet,
-            padding=(0, 0, 0),
-            dilation=(1, 1, 1))
+            in_channels=in_channels, embed_dims=embed_dims, conv_type='Conv3d',
+            kernel_size=self.tubelet, stride=self.tubelet, padding=(0, 0, 0), dilation=(1, 1, 1))
         side = img_size // patch_size
         frames = num_frames // tubelet_size
         encodes_frames = variant == 'factorised_encoder'
@@ -269,17 +210,11 @@ class ViViT(BaseModule):
         def make_blocks(depth: int, **cfg: Any) -> ModuleList:
             return ModuleList(
                 SpaceTimeBlock(
-                    embed_dims=embed_dims,
-                    num_heads=num_heads,
-                    mlp_ratio=mlp_ratio,
-                    qkv_bias=qkv_bias,
-                    qk_scale=qk_scale,
-                    drop_rate=drop_rate,
-                    attn_drop_rate=attn_drop_rate,
-                    drop_path_rate=rate,
-                    norm_cfg=norm_cfg,
-                    with_cp=with_cp,
-                    **cfg) for rate in torch.linspace(0, drop_path_rate, depth).tolist())
+                    embed_dims=embed_dims, num_heads=num_heads, mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias, qk_scale=qk_scale, drop_rate=drop_rate,
+                    attn_drop_rate=attn_drop_rate, drop_path_rate=rate, norm_cfg=norm_cfg,
+                    with_cp=with_cp, **cfg)
+                for rate in torch.linspace(0, drop_path_rate, depth).tolist())
 
         self.blocks = make_blocks(
             depth, attend=VARIANTS[variant], temporal=variant == 'factorised_self_attention')

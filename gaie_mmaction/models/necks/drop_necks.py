@@ -36,9 +36,6 @@ class DropNeck(TokenReducer):
 @MODELS.register_module()
 class KeepFirstNeck(DropNeck):
     """Keep the first K tokens: a free reducer, the upper bound in studies of speed.
-
-    Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]. Defaults to 0.7.
     """
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
@@ -89,9 +86,6 @@ class UniformDropNeck(DropNeck):
     counts the grid row by row and frame by frame. Such a sequence fills every interval evenly,
     so that frames, rows and columns keep nearly equal shares, and a further reduction thins out
     the same pattern.
-
-    Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]. Defaults to 0.7.
     """
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:

@@ -19,19 +19,9 @@ class ToMeNeck(BipartiteNeck):
     The authors use it in every block (``merge_layers=range(depth)``) with the same r.
 
     Args:
-        token_keep_ratio (float, optional): Share of the tokens that stay, in [0.5, 1]; 1 is the
-            identity. Either this or ``r``. Defaults to None.
-        r (int or Sequence[int], optional): Tokens merged per block, or one number per block; at
-            most half of a block's tokens. Defaults to None.
-        schedule (str): ``'constant'``, or ``'decreasing'`` from ``2 r`` to 0. Defaults to
-            ``'constant'``.
+        token_keep_ratio, r, schedule: See :class:`BipartiteNeck`.
         prop_attn (bool): Proportional attention in all later blocks. The authors leave it out
             for models pretrained as masked autoencoders. Defaults to True, as in the paper.
-
-    Raises:
-        TypeError: If ``r`` holds anything but integers.
-        ValueError: If not exactly one of ``token_keep_ratio`` and ``r`` is given, a value is out
-            of range, or the backbone has too few tokens.
     """
 
     needs_keys = True

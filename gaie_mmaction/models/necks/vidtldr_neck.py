@@ -38,19 +38,9 @@ class VidTLDRNeck(BipartiteNeck):
     background; the next block's sets follow the order of :class:`ToMeNeck`.
 
     Args:
-        token_keep_ratio (float, optional): Share of the tokens that stay, in [0.5, 1]; 1 is the
-            identity. Either this or ``r``. Defaults to None.
-        r (int or Sequence[int], optional): Tokens merged per block, or one number per block; at
-            most half of a block's tokens. Defaults to None.
-        schedule (str): For a single ``r``: ``'constant'``, or ``'decreasing'`` from ``2 r`` to
-            0. Defaults to ``'constant'``.
+        token_keep_ratio, r, schedule: See :class:`BipartiteNeck`.
         prop_attn (bool): Attention in all later blocks weighted by mass. Defaults to True, as in
             the paper.
-
-    Raises:
-        TypeError: If ``r`` holds anything but integers.
-        ValueError: If not exactly one of ``token_keep_ratio`` and ``r`` is given, a value is out
-            of range, or the backbone has too few tokens.
     """
 
     needs_importance = True
