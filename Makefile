@@ -9,11 +9,14 @@ DEV := $(VENV)/.installed-dev
 PYTEST := $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help demo demo-skeleton test test-slow test-all test-triton check-install lint docs clean
+MINUTES ?= 5
+
+.PHONY: help demo demo-skeleton test test-slow test-all test-triton fuzz check-install lint docs clean
 help:
 	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
+	@echo 'make fuzz  mutated files through every reader, MINUTES=5'
 	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
 	@echo 'make docs  the documentation, into site/; warnings are errors'
@@ -38,6 +41,9 @@ test-triton: $(STAMP)
 	$(PIP) install --progress-bar off -q -c constraints.txt triton
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
 		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
+
+fuzz: $(STAMP)
+	$(VENV)/bin/python tests/fuzzing.py --minutes $(MINUTES)
 
 check-install: $(DEV)
 	.ci/check_install.sh
