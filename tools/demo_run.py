@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gaie_mmaction.synthetic import CAUTION
+
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE, DATA, WORK = 'data/demo_release', 'data/demo', 'work_dirs/demo'
 MODELS = {'plain ViT': 'vivit_demo', 'GAIE': 'gaie_demo'}  # ratios are to the first
 ROUNDS = 31
-# beside the annotation files: goes into the checkpoints, and tools/demo.py repeats it
-CAUTION = 'trained on drawings: of real people its answers mean nothing'
 console = Console()
 
 

@@ -26,7 +26,7 @@ class WorkerError(RuntimeError):
 def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, ...]], workers: int,
                 title: str, unit: str = 'item', weight: Callable[[Key], int] = lambda key: 1
                 ) -> Iterator[tuple[Key, Result]]:
-    """Run jobs in worker processes, with a progress bar on stderr. Main thread only.
+    """Run jobs in worker processes, with a progress bar on stderr. For the main thread only.
 
     Args:
         function (Callable): Called with the arguments of each job; picklable.
@@ -41,16 +41,14 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
 
     Raises:
         WorkerError: If a worker dies, for example because memory runs out.
-        KeyboardInterrupt: After Ctrl-C, once running jobs have stopped.
     """
-    # Without a refresh thread, and with stderr as it is: a worker must not be forked while
-    # another thread holds the console's lock.
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-               TextColumn(f'{unit}s'), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False,
-                        redirect_stdout=False, redirect_stderr=False)
-    with _deferred_interrupt() as interrupts, progress, \
-            ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
+    # no thread that refreshes the bar: a worker must not be forked while one holds a lock
+    progress = Progress(
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+        TextColumn(f'{unit}s'), TimeRemainingColumn(), console=Console(stderr=True),
+        auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+    with (_deferred_interrupt() as interrupts, progress,
+          ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool):
         bar = progress.add_task(title, total=sum(map(weight, jobs)))
         try:
             keys = {pool.submit(function, *job): key for key, job in jobs.items()}
