@@ -1,4 +1,4 @@
 """A synthetic dataset in iMiGUE's layout: drawn people who make small gestures."""
-from .release import make_release
+from .release import CAUTION, make_release
 
-__all__ = ['make_release']
+__all__ = ['CAUTION', 'make_release']

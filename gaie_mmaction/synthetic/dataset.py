@@ -4,10 +4,8 @@ from pathlib import Path
 
 from ..release import prepare
 from ..utils.files import atomic_file
-from .release import make_release
+from .release import CAUTION, make_release
 
-# goes into the checkpoints; tools/demo.py repeats it
-CAUTION = 'trained on drawings: of real people its answers mean nothing'
 SUBJECTS = dict(train=24, validate=2, test=8)
 
 

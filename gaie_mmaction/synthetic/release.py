@@ -36,6 +36,8 @@ CLIP_FRAMES = (20, 40)  # one distribution of lengths for all classes
 GAP_FRAMES = (3, 8)
 PLACEHOLDER = 1  # class in the label files of the test part, as meaningless as the challenge's
 MARKER = '.demo_release'
+# written as caution.txt beside annotation files, it goes into the checkpoints trained on them
+CAUTION = 'trained on drawings: of real people its answers mean nothing'
 # x264's macroblock tree reads memory that it has not written: other bytes for the same frames
 ENCODER = {'preset': 'veryfast', 'tune': 'fastdecode', 'crf': '26', 'g': str(KEY_FRAMES),
            'threads': '1', 'x264-params': 'mbtree=0'}

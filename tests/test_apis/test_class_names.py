@@ -6,6 +6,7 @@ from mmengine.registry import init_default_scope
 
 from gaie_mmaction.apis import find_class_names
 from gaie_mmaction.datasets import IMIGUE_CLASSES
+from gaie_mmaction.synthetic import CAUTION
 
 
 @pytest.fixture
@@ -35,9 +36,11 @@ def test_numbers_where_nobody_knows(cfg):
     assert (classes.names, classes.origin) == (('class 0', 'class 1', 'class 2'), 'nobody')
 
 
-def test_checkpoints_of_the_demo_warn(root):
+def test_checkpoints_of_the_demo_warn(root, tmp_path):
     init_default_scope('mmaction')
+    (tmp_path / 'caution.txt').write_text(CAUTION)  # as the demo puts it beside its data
     cfg = Config.fromfile(root / 'configs/demo/gaie_demo.py')
-    dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True))
+    dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, data_root=str(tmp_path),
+                                  lazy_init=True))
     classes = find_class_names(dict(dataset_meta=dataset.metainfo), cfg, 32)
     assert classes.names == IMIGUE_CLASSES and 'drawings' in classes.caution
