@@ -1,5 +1,6 @@
 """Check a leaderboard file against the release, or convert it to another year's format."""
 import argparse
+import os
 import sys
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
@@ -14,7 +15,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, dest='command')
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    common.add_argument('file', help='csv or zip; the format is recognised by the content')
+    common.add_argument('file', help='csv or zip, recognised by the content, or the work folder '
+                        'of a test with prediction.csv')
     common.add_argument('--ann-file', default='data/imigue/test.csv',
                         help='annotation file of the test part (default: %(default)s)')
     common.add_argument('--max-bytes', type=int, default=MAX_BYTES,
@@ -28,7 +30,10 @@ def parse_args() -> argparse.Namespace:
     convert.add_argument('out', help='.csv or .zip')
     convert.add_argument('--format', choices=FORMATS, default='2025',
                          help='year of the challenge (default: %(default)s)')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if os.path.isdir(args.file):
+        args.file = os.path.join(args.file, 'prediction.csv')
+    return args
 
 
 def main() -> None:

@@ -44,6 +44,9 @@ def test_ok(submit, capsys, name, format):
     assert lines[2].split(maxsplit=2) == ['0', '3', IMIGUE_CLASSES[0]]
     assert lines[33].split(maxsplit=2) == ['31', '21', IMIGUE_CLASSES[31]]
     assert sum(int(line.split()[1]) for line in lines[2:]) == 24
+    if name == 'prediction.csv':
+        submit('check', '.')  # the folder with it
+        assert capsys.readouterr().out.splitlines()[1:] == lines[1:]
 
 
 def test_one_class_takes_nearly_all(submit, capsys):
