@@ -1,5 +1,6 @@
 """Small networks for tests, and their inputs."""
 import torch
+from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -53,6 +54,19 @@ def queries_and_keys(attn, x):
 def without_gradient(model):
     """Names of the parameters whose gradient is missing or all zeros."""
     return [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def small_recognizer(neck, kind='GAIEVisionTransformer', num_classes=3):
+    """A ``Recognizer3D`` of 8 frames of 32x32, 64 tokens, in evaluation mode."""
+    init_default_scope('mmaction')
+    return MODELS.build(dict(
+        type='Recognizer3D',
+        backbone=dict(type=kind, img_size=32, patch_size=8, embed_dims=24, depth=3, num_heads=2,
+                      num_frames=8, merge_layers=(0, 1), neck=neck),
+        cls_head=dict(type='TimeSformerHead', num_classes=num_classes, in_channels=24,
+                      average_clips='prob'),
+        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128.] * 3, std=[60.] * 3,
+                               format_shape='NCTHW'))).eval()
 
 
 def write_small_model(folder, root, **meta):

@@ -17,26 +17,16 @@ TOKENS = FRAMES // 2 * (SIZE // 16)**2
 
 def official_weights():
     """Random weights under the official names."""
-    weights = {
-        'patch_embed.proj.weight': torch.randn(DIMS, 3, 2, 16, 16) * .05,
-        'patch_embed.proj.bias': torch.randn(DIMS),
-        'fc_norm.weight': torch.randn(DIMS),
-        'fc_norm.bias': torch.randn(DIMS),
-        'head.weight': torch.randn(5, DIMS),
-        'head.bias': torch.randn(5),
-    }
-    shapes = {
-        'norm1.weight': (DIMS, ), 'norm1.bias': (DIMS, ), 'attn.q_bias': (DIMS, ),
-        'attn.v_bias': (DIMS, ), 'attn.qkv.weight': (3 * DIMS, DIMS),
-        'attn.proj.weight': (DIMS, DIMS),
-        'attn.proj.bias': (DIMS, ), 'norm2.weight': (DIMS, ), 'norm2.bias': (DIMS, ),
-        'mlp.fc1.weight': (4 * DIMS, DIMS), 'mlp.fc1.bias': (4 * DIMS, ),
-        'mlp.fc2.weight': (DIMS, 4 * DIMS), 'mlp.fc2.bias': (DIMS, )
-    }
-    for block in range(DEPTH):
-        for name, shape in shapes.items():
-            weights[f'blocks.{block}.{name}'] = torch.randn(shape) * .3
-    return weights
+    layers = {'fc_norm.weight': (DIMS, ), 'fc_norm.bias': (DIMS, ), 'head.weight': (5, DIMS),
+              'head.bias': (5, ), 'patch_embed.proj.bias': (DIMS, )}
+    block = dict.fromkeys(('norm1.weight', 'norm1.bias', 'attn.q_bias', 'attn.v_bias', 'norm2.bias',
+                           'norm2.weight', 'attn.proj.bias', 'mlp.fc2.bias'), (DIMS, ))
+    block |= {'attn.qkv.weight': (3 * DIMS, DIMS), 'attn.proj.weight': (DIMS, DIMS),
+              'mlp.fc1.weight': (4 * DIMS, DIMS), 'mlp.fc1.bias': (4 * DIMS, ),
+              'mlp.fc2.weight': (DIMS, 4 * DIMS)}
+    layers |= {f'blocks.{i}.{name}': shape for i in range(DEPTH) for name, shape in block.items()}
+    weights = {name: torch.randn(shape) * .3 for name, shape in layers.items()}
+    return weights | {'patch_embed.proj.weight': torch.randn(DIMS, 3, 2, 16, 16) * .05}
 
 
 def official_forward(w, clips):
@@ -101,12 +91,9 @@ def test_left_over_and_missing_are_listed():
         assert part in str(caught.value)
 
 
-def test_pretraining_checkpoint_is_refused():
+def test_other_files_and_code_are_refused(tmp_path):
     with pytest.raises(ValueError, match='pre-training checkpoint.*finetuned'):
         convert_videomae({'encoder.blocks.0.norm1.weight': torch.zeros(1)})
-
-
-def test_other_layouts_and_code_are_refused(tmp_path):
     path = tmp_path / 'weights.pth'
     torch.save(dict(state_dict={}), path)
     with pytest.raises(ValueError, match='neither module nor model'):

@@ -2,33 +2,24 @@
 import numpy as np
 import pytest
 import torch
-from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
-from mmengine.registry import init_default_scope
+from small_model import small_recognizer
 
 from gaie_mmaction.ops import unmerge_tokens
 from gaie_mmaction.visualization import TokenMap, draw_heat_maps, grad_cam, record_tokens
 
-SIZES = dict(img_size=32, patch_size=8, embed_dims=24, depth=3, num_heads=2, num_frames=8,
-             merge_layers=(0, 1))
 NECKS = [dict(type='GAIENeck'), dict(type='GAIENeck', prop_attn=True),
          dict(type='EViTNeck', token_keep_ratio=.7), dict(type='ToMeNeck', token_keep_ratio=.7),
          dict(type='RandomDropNeck', token_keep_ratio=.7), None]
 
 
 def make(kind, neck):
-    init_default_scope('mmaction')
     torch.manual_seed(0)
-    model = MODELS.build(dict(
-        type='Recognizer3D', backbone=dict(type=kind, neck=neck, **SIZES),
-        cls_head=dict(type='TimeSformerHead', num_classes=5, in_channels=24,
-                      average_clips='prob'),
-        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128.] * 3, std=[60.] * 3,
-                               format_shape='NCTHW')))
+    model = small_recognizer(neck, kind, num_classes=5)
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=.3, generator=generator)
-    return model.eval()
+    return model
 
 
 def packed():

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmaction.registry import HOOKS, MODELS, VISUALIZERS
+from mmaction.registry import HOOKS, VISUALIZERS
 from mmaction.structures import ActionDataSample
 from mmengine.registry import init_default_scope
+from small_model import small_recognizer
 
 from gaie_mmaction.visualization import TokenMap
 
@@ -18,17 +19,9 @@ class Images(list):
         self.append((name, image, step))
 
 
-def make_runner(visualizer, neck=dict(type='GAIENeck')):  # noqa: B006
-    init_default_scope('mmaction')
-    model = MODELS.build(dict(
-        type='Recognizer3D',
-        backbone=dict(type='GAIEVisionTransformer', img_size=32, patch_size=8, embed_dims=24,
-                      depth=3, num_heads=2, num_frames=8, merge_layers=(0, 1), neck=neck),
-        cls_head=dict(type='TimeSformerHead', num_classes=3, in_channels=24,
-                      average_clips='prob'),
-        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128.] * 3, std=[60.] * 3,
-                               format_shape='NCTHW')))
-    return SimpleNamespace(model=model.eval(), visualizer=visualizer, epoch=0)
+def make_runner(visualizer, neck='GAIENeck'):
+    model = small_recognizer(neck and dict(type=neck))
+    return SimpleNamespace(model=model, visualizer=visualizer, epoch=0)
 
 
 def batch(first, views=1):
