@@ -235,7 +235,7 @@ def test_a_start_and_an_arm_of_it(footage, tmp_path, trainings):
     assert all((row['seed'], row['fold'], row['clips']) == (3, 1, 2) for row in rows)
     assert rows[1]['gmacs'] == pytest.approx(cost('egogestar', '0.4', 'GAIE'), abs=1e-6)
     assert rows[1]['gmacs'] < .7 * rows[0]['gmacs']
-    assert study.train_start(own, 3, 1) == rows and len(trainings) == 1
+    assert study.train_start(own, 3, 1, put_in=False) == rows[:1] and len(trainings) == 1
     row, = study.finetune(own, '0.4', 'GAIE', 3, 1)
     assert row['training'] == 'finetuned' and row['gmacs'] == rows[1]['gmacs']
     assert row['top1'] in (0, .5, 1)
