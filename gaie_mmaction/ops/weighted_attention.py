@@ -45,7 +45,7 @@ def weighted_attention(q: Tensor,
         scale (float, optional): Factor of the logits. Defaults to ``d ** -0.5``.
         size (Tensor, optional): ``(B, N)``, positive: proportional attention, as a
             bias ``log(size)``. Defaults to None, all ones.
-        mask (Tensor, optional): ``(B, N)`` of zeros and ones, at least one a row.
+        mask (Tensor, optional): ``(B, N)`` of zeros and ones, at least one 1 per row.
             Its gradient is that of the weight, for zeros too: what the output would
             gain from a hidden token. Defaults to None, all ones.
         score (str): ``'column_mean'``: mean of ``p_ij`` over heads and visible
