@@ -50,7 +50,9 @@ def unpack_archives(root: Path, skip: Path, report: Report,
         try:
             entries = [entry for entry in _wanted_entries(archive, name, report)
                        if (PurePosixPath(entry.filename).name, entry.file_size) not in present]
-            _check_ratio(entries, archive.stat().st_size, max_ratio)
+            excess = find_excess(entries, archive.stat().st_size, max_ratio)
+            if excess:
+                raise _Refused(f'{excess}: if you trust it, raise --max-unpacked-ratio')
             jobs[archive] = entries
         except (*DAMAGE, OSError) as error:
             report.add(REFUSED, name, f'cannot be read ({error}), nothing of it is used: an '
@@ -79,15 +81,16 @@ def _target(archive: Path, entry: zipfile.ZipInfo) -> Path:
     return archive.with_suffix('') / entry.filename
 
 
-def _check_ratio(entries: list[zipfile.ZipInfo], zip_size: int, max_ratio: float) -> None:
+def find_excess(entries: list[zipfile.ZipInfo], zip_size: int,
+                max_ratio: float = MAX_UNPACKED_RATIO) -> str:
+    """Why a zip would unpack to too much, by the sizes that it declares; empty if it would not."""
     # by archive, not by entry: a skeleton of zeros is legitimate, and overlapping entries are
     # suspicious only together
     unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > max(SMALL, max_ratio * zip_size):
-        raise _Refused(
-            f'it would unpack to {unpacked:,} bytes, {unpacked / max(zip_size, 1):,.0f} times its '
-            f'own {zip_size:,}, and at most {max_ratio:g} times or {SMALL:,} bytes are allowed: '
-            'if you trust it, raise --max-unpacked-ratio')
+    if unpacked <= max(SMALL, max_ratio * zip_size):
+        return ''
+    return (f'it would unpack to {unpacked:,} bytes, {unpacked / max(zip_size, 1):,.0f} times its '
+            f'own {zip_size:,}, and at most {max_ratio:g} times or {SMALL:,} bytes are allowed')
 
 
 def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.ZipInfo]:

@@ -2,6 +2,7 @@
 
 Shapes: T frames, V = 22 joints.
 """
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from python_calamine import CalamineError
 
 from ..datasets.imigue_skeleton import JOINTS, hands_swapped
+from .archives import find_excess
 
 # Three columns per joint: x, y, score. Of OpenPose's 25 body joints the upper body and the face,
 # then the fingertips from thumb to little finger, left hand first.
@@ -42,9 +44,9 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
     num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS
     deviations: list[str] = []
     try:
-        table = (_read_csv(path, deviations) if light_hand else
-                 pd.read_excel(path, header=None, engine='calamine'))
-    except (OSError, ValueError, KeyError, CalamineError) as error:  # pandas' own are ValueErrors
+        table = _read_csv(path, deviations) if light_hand else _read_workbook(path)
+    except (OSError, ValueError, KeyError, CalamineError, zipfile.BadZipFile,
+            NotImplementedError) as error:  # pandas' own are ValueErrors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SkeletonError(f'cannot be read ({reason})') from error
     columns = 3 * num_joints + light_hand
@@ -88,6 +90,14 @@ def _read_csv(path: Path, deviations: list[str]) -> pd.DataFrame:
         return pd.DataFrame(np.empty((0, len(names))))
     return pd.read_csv(path, header=None, skiprows=int(header), encoding='utf-8-sig',
                        low_memory=False)
+
+
+def _read_workbook(path: Path) -> pd.DataFrame:
+    with zipfile.ZipFile(path) as file:  # which a workbook is, and one of zeros takes for ever
+        excess = find_excess(file.infolist(), path.stat().st_size)
+    if excess:
+        raise ValueError(excess)
+    return pd.read_excel(path, header=None, engine='calamine')
 
 
 def _numbers(table: pd.DataFrame, deviations: list[str]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Skeleton files, to 22 joints per frame."""
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from release_media import write_xlsx
 from tiny_release import HEADER, NUM_FRAMES, light_hand, make_release, prepared, write_light_hand
 
 from gaie_mmaction.datasets.imigue_skeleton import hands_swapped
-from gaie_mmaction.release.skeletons import read_skeleton
+from gaie_mmaction.release.skeletons import SkeletonError, read_skeleton
 
 
 def test_joints_by_hand(tmp_path):
@@ -27,6 +28,17 @@ def test_joints_of_a_workbook(tmp_path):
     places = [*range(8), *range(15, 19), 99, 103, 107, 111, 115, 120, 124, 128, 132, 136]
     for k, joint in enumerate(places):
         assert np.allclose(skeleton[:, k], values[:, 3 * joint:3 * joint + 3])
+
+
+def test_workbook_that_unpacks_to_too_much(tmp_path):
+    path = tmp_path / '0001_openpose.xlsx'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('xl/worksheets/sheet1.xml', b' ' * 101_000_000)
+    with pytest.raises(SkeletonError, match='unpack to 101,000,000 bytes.*at most 100 times'):
+        read_skeleton(path, 3)
+    path.write_bytes(b'PK')
+    with pytest.raises(SkeletonError, match='cannot be read'):
+        read_skeleton(path, 3)
 
 
 @pytest.mark.parametrize('change, first_row, last_row, noted', [
