@@ -125,7 +125,7 @@ def build_model(model: Model, point: Point, cfg_options: dict | None = None
 
 def compare(models: Sequence[Model], points: Sequence[Point], conditions: Conditions,
             say: Callable[[str], None], *, ann_file: str | None = None,
-            cfg_options: dict | None = None, out: Path = Path('work_dirs/compare')
+            cfg_options: dict | None = None, out: Path | None = None
             ) -> list[Result]:
     """Measure all models at all points; at each point they take turns.
 
@@ -139,7 +139,8 @@ def compare(models: Sequence[Model], points: Sequence[Point], conditions: Condit
         say (Callable): Gets a line about what comes next.
         ann_file (str, optional): Annotation file instead of the test part's. Defaults to None.
         cfg_options (dict, optional): Changes of every config. Defaults to None.
-        out (Path): Folder of the test logs. Defaults to ``work_dirs/compare``.
+        out (Path): Folder of the test logs. Defaults to None,
+            ``work_dirs/compare``.
 
     Returns:
         list[Result]: Point by point, in the order of the models.
@@ -157,7 +158,8 @@ def compare(models: Sequence[Model], points: Sequence[Point], conditions: Condit
         for (name, (cfg, model, _)), (_, checkpoint) in zip(built.items(), models):
             if (name, point.view, point.ratio) not in tested:
                 tested[name, point.view, point.ratio] = accuracy_or_reason(
-                    name, cfg, checkpoint, point.view, ann_file, out, say)
+                    name, cfg, checkpoint, point.view, ann_file,
+                    out or Path('work_dirs/compare'), say)
             model.to(conditions.device)
             if conditions.compiled:
                 model.backbone.compile(fullgraph=True)
