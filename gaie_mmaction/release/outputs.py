@@ -12,18 +12,17 @@ from ..datasets.imigue_classes import IMIGUE_CLASSES
 from ..utils.files import atomic_file
 from .report import ReleaseError, Report
 from .splits import Splits, video_id_of
-from .video_info import VideoInfo, load_skeleton
-
-# not made of every release
-FURTHER_SPLITS = ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test')
+from .video_info import VideoInfo
 
 
 def write_outputs(out: Path, splits: Splits, skeletons: dict | None) -> None:
     """Write annotation files and skeletons; those that only an earlier run made are deleted."""
-    obsolete = [f'{name}.{ending}' for name in FURTHER_SPLITS if name not in splits
-                for ending in ('csv', 'txt')] + ['skeleton.pkl'] * (skeletons is None)
-    for name in obsolete:
-        (out / name).unlink(missing_ok=True)
+    for name in ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test'):
+        if name not in splits:
+            (out / f'{name}.csv').unlink(missing_ok=True)
+            (out / f'{name}.txt').unlink(missing_ok=True)
+    if skeletons is None:
+        (out / 'skeleton.pkl').unlink(missing_ok=True)
     for name, segments in splits.items():
         write_annotations(out / name, segments)
     with atomic_file(out / 'label_map.txt') as partial:
@@ -36,12 +35,8 @@ def write_outputs(out: Path, splits: Splits, skeletons: dict | None) -> None:
 def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> dict:
     """Skeletons of all clips, as MMAction2's ``PoseDataset`` reads them.
 
-    Returns:
-        dict: ``split``, clip ids by name, and ``annotations``, one dict per clip with
-        ``frame_dir`` (the clip id), ``label``, ``total_frames``, ``img_shape`` and
-        ``original_shape`` (H, W), ``keypoint`` ``(1, T, 22, 2)`` float32 in pixels and
-        ``keypoint_score`` ``(1, T, 22)`` float32. A clip without any joint has zeros, and
-        is in no split whose name ends in ``train`` or ``trainval``.
+    ``keypoint`` is ``(1, T, 22, 2)`` in pixels, ``keypoint_score`` ``(1, T, 22)``, both float32. A
+    clip without any joint has zeros, and is in no split whose name ends in ``train(val)``.
     """
     by_video: dict[str, dict] = {}
     for part in splits.values():
@@ -52,8 +47,8 @@ def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> 
                                  console=Console(stderr=True)):
         info = infos[video_id]
         shape = (info.height, info.width)
-        skeleton = load_skeleton(video_id, cache) if info.skeleton == 'usable' else np.zeros(
-            (info.num_frames, 22, 3), np.float32)
+        skeleton = (np.load(cache / f'{video_id}.npy') if info.skeleton == 'usable' else
+                    np.zeros((info.num_frames, 22, 3), np.float32))
         for clip_id, _, start, end, label in clips.values():
             joints = skeleton[None, start:end + 1]
             if not joints.any():
@@ -78,11 +73,7 @@ def write_report(out: Path, report: Report) -> None:
 
 
 def link_videos(out: Path, root: Path) -> None:
-    """Make ``out/videos`` point at the release.
-
-    Raises:
-        ReleaseError: If something else is there, or links cannot be made here.
-    """
+    """Make ``out/videos`` point at the release."""
     link = out / 'videos'
     if link.exists() and link.samefile(root):
         return

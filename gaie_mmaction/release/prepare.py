@@ -4,12 +4,11 @@ from pathlib import Path
 from ..utils.files import locked_folder, remove_partial_files
 from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .cutting import cut_all
-from .labels import add_test_labels, read_licensed_csv
+from .labels import LicensedTable, add_test_labels, read_licensed_csv
 from .layout import PARTS, find_layout
 from .outputs import link_videos, skeleton_clips, write_outputs, write_report
 from .report import ReleaseError, Report
-from .segments import make_parts
-from .splits import make_splits
+from .splits import make_parts, make_splits
 from .video_info import probe_all
 
 
@@ -23,15 +22,14 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         out (Path): Folder for annotation files, skeletons, report and a link to ``root``.
         subjects (Path, optional): The licensed release's table, where it is not below ``root``.
         test_labels (Path, optional): Labels of the test part where they are known.
-        cut (bool): Also cut every clip into a short video. Defaults to False.
-        workers (int): Number of processes. Defaults to 1.
+        cut (bool): Also cut every clip into a short video.
+        workers (int): Number of processes.
         max_unpacked_ratio (float): Zips that unpack to more than this multiple of their size
-            (and to more than 100 MB) are refused. Defaults to 100.
+            (and to more than 100 MB) are refused.
 
     Raises:
-        ReleaseError: If the release cannot be prepared.
-        FolderInUseError: If another run writes into ``out``.
-        WorkerError: If a worker process dies.
+        ReleaseError, FolderInUseError, WorkerError: If the release cannot be prepared, another run
+            writes into ``out``, or a worker process dies.
         OSError: If ``out`` is full or cannot be written to.
     """
     if out.resolve() == root.resolve():
@@ -46,9 +44,9 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         unpack_archives(root, out, report, max_unpacked_ratio)
         layout = find_layout(root, out, report)
         table = subjects or layout.licensed_csv
-        licensed = read_licensed_csv(table, table.name, report) if table else None
-        labelled = {*layout.label_files, *(licensed.rows if licensed else ())}
-        report.unplaced_videos = len(labelled.intersection(layout.unplaced))
+        licensed = (read_licensed_csv(table, table.name, report) if table
+                    else LicensedTable({}, {}))
+        report.unplaced_videos = len({*layout.label_files, *licensed.rows} & {*layout.unplaced})
 
         infos = probe_all(layout, cache, workers, report)
         parts = make_parts(layout, infos, licensed, report)

@@ -33,11 +33,7 @@ class Deviation:
 
 @dataclass
 class Report:
-    """Counts by part (``train``, ``val``, ``test``), properties of the videos, and deviations.
-
-    ``unplaced_videos`` counts labelled videos that are left out because no folder names their
-    part, ``clips_cut`` what this run has cut.
-    """
+    """Counts by part (``train``, ``val``, ``test``), properties of the videos, and deviations."""
     videos: dict[str, int] = field(default_factory=dict)
     clips: dict[str, int] = field(default_factory=dict)
     published_clips: dict[str, int] = field(default_factory=lambda: dict(PUBLISHED_CLIPS))
@@ -47,24 +43,21 @@ class Report:
     skeletons: dict[str, int] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     deviations: list[Deviation] = field(default_factory=list)
-    unplaced_videos: int = 0
-    clips_cut: int = 0
+    unplaced_videos: int = 0  # labelled, but left out, as no folder names their part
+    clips_cut: int = 0  # by this run
 
     def add(self, kind: str, file: object, detail: str) -> None:
-        """Note a deviation."""
         file, detail = (UNSAFE.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
                         for text in (str(file), detail))
         self.deviations.append(Deviation(kind, file, detail))
 
     def count_clips(self, parts: dict[str, list[Segment]]) -> None:
-        """Count the clips of each part and class."""
         for part, segments in parts.items():
             self.clips[part] = len(segments)
             counts = Counter(segment.label for segment in segments)
             self.clips_per_class[part] = {
                 'unlabelled' if label < 0 else f'{label} {IMIGUE_CLASSES[label]}': number
-                for label, number in sorted(counts.items())
-            }
+                for label, number in sorted(counts.items())}
 
     def text(self) -> str:
         """The report for people."""

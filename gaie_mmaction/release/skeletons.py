@@ -1,7 +1,4 @@
-"""Read the skeleton file of a video as 22 joints per frame.
-
-Shapes: T frames, V = 22 joints.
-"""
+"""Read the skeleton file of a video as 22 joints per frame."""
 import zipfile
 from pathlib import Path
 
@@ -25,20 +22,11 @@ class SkeletonError(Exception):
 
 
 def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
-    """Read the skeleton of a video.
+    """Read ``<VID>_light_hand.csv`` (header, index, 35 joints), or a workbook of 137 joints.
 
-    Args:
-        path (Path): ``<VID>_light_hand.csv`` (a header, an index and 35 joints), or a workbook of
-            137 joints without header and index.
-        num_frames (int): T, frames of the video.
-
-    Returns:
-        tuple[np.ndarray, list[str]]: ``(T, V, 3)`` float32, x and y in pixels of the
-        video and the score in [0, 1], zeros where a joint is missing; and the deviations,
-        with what was done about them.
-
-    Raises:
-        SkeletonError: If the file has other columns, or cannot be read.
+    Returns ``(num_frames, 22, 3)`` float32 (x and y in pixels of the video and the score in
+    [0, 1], zeros where a joint is missing), and the deviations with what was done about them. A
+    file of other columns, or that cannot be read, is a :class:`SkeletonError`.
     """
     light_hand = path.suffix.lower() == '.csv'
     num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS

@@ -18,25 +18,21 @@ FORMAT = 2  # of the cache; raised when VideoInfo changes
 
 @dataclass
 class VideoInfo:
-    """Properties of a video, as displayed, and of its skeleton.
-
-    ``error`` says why the video cannot be read; ``skeleton`` is ``'usable'``, ``'empty'``,
-    ``'unreadable'`` or ``'absent'``.
-    """
+    """Properties of a video, as displayed, and of its skeleton."""
     num_frames: int = 0
     width: int = 0
     height: int = 0
     fps: float = 0.
-    error: str = ''
-    skeleton: str = 'absent'
+    error: str = ''  # why the video cannot be read
+    skeleton: str = 'absent'  # or usable, empty, unreadable
     skeleton_notes: list[str] = field(default_factory=list)
 
 
 def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> VideoInfo:
     """Count the frames, decode the first and the last, convert the skeleton.
 
-    ``cache`` gets ``<VID>.json`` (the result) and ``<VID>.npy`` (the skeleton, ``(T, 22, 3)``).
-    They are used as long as video and skeleton file stay the same.
+    ``cache`` keeps the result, ``<VID>.json``, and the skeleton, ``<VID>.npy`` ``(T, 22, 3)``, as
+    long as their sources stay the same.
     """
     sources = [_identity(video)] + ([_identity(skeleton)] if skeleton else [])
     cached = _load_cached(cache / f'{video_id}.json', sources)
@@ -64,11 +60,6 @@ def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> Vid
         content = dict(format=FORMAT, sources=sources, info=asdict(info))
         partial.write_text(json.dumps(content), encoding='utf-8')
     return info
-
-
-def load_skeleton(video_id: str, cache: Path) -> np.ndarray:
-    """Skeleton that :func:`probe` converted, ``(T, 22, 3)`` float32."""
-    return np.load(cache / f'{video_id}.npy')
 
 
 def probe_all(layout: Layout, cache: Path, workers: int, report: Report) -> dict[str, VideoInfo]:
