@@ -1,8 +1,6 @@
 """Videos and skeleton files of a synthetic release, written fast.
 
-Frame n of a video shows n as a grid of black and white cells, in a colour of the video's own. In a
-skeleton row the nose's x says n (:func:`nose_x`). So a reader that is one frame late, or takes
-the wrong video, is caught.
+Frame n shows n as a grid of cells, in its video's own colour; the nose's x says n, too.
 """
 import zipfile
 from fractions import Fraction
@@ -116,18 +114,10 @@ XLSX_PARTS = {
         'Target="worksheets/sheet1.xml"/></Relationships>'}
 
 
-def column_name(index):
-    """0 -> A, 26 -> AA."""
-    return (column_name(index // 26 - 1) if index >= 26 else '') + chr(ord('A') + index % 26)
-
-
 def write_xlsx(path, rows):
     """Write numbers, given as text, into the one sheet of a workbook."""
-    names = [column_name(index) for index in range(max(map(len, rows)))]
-    body = ''.join(
-        f'<row r="{number}">' + ''.join(f'<c r="{name}{number}"><v>{value}</v></c>'
-                                        for name, value in zip(names, cells)) + '</row>'
-        for number, cells in enumerate(rows, 1))
+    body = ''.join(f'<row>{"".join(f"<c><v>{value}</v></c>" for value in cells)}</row>'
+                   for cells in rows)
     sheet = (f'<worksheet xmlns="{SPACE}spreadsheetml/2006/main"><sheetData>{body}</sheetData>'
              '</worksheet>')
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,6 @@ def _named_parts(path: Path, layout: Layout) -> list[str]:
 
 
 def _is_licensed_csv(path: Path, layout: Layout, report: Report) -> bool:
-    """Whether a csv has the columns of the licensed release's label table."""
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             header = [name.strip() for name in next(csv.reader(file), [])]

@@ -2,7 +2,7 @@
 import pytest
 from tiny_release import details, make_release, prepared
 
-from gaie_mmaction.release import ReleaseError, Report, labels
+from gaie_mmaction.release import ReleaseError, labels
 
 
 def test_ranges_that_do_not_fit(tmp_path):
@@ -30,23 +30,6 @@ def test_every_test_clip_gets_a_row(tmp_path):
         ('0054_4', 0, 29, -1)]
     assert [text[:6] for text in details(report, 'test clips kept with another range')] == [
         '0054_1', '0054_2', '0054_3', '0054_4']
-
-
-@pytest.mark.parametrize('text, rows, noted', [
-    ('\ufeff17,0,9\n99,12,29\n', 2, 'a byte order mark'),
-    ('17,0,9\r\n99,12,29\r\n', 2, 'Windows line ends'),
-    ('17,0,9\n\n ,,\n99,12,29', 2, '2 blank lines'),
-    (' 17, 0 ,9\n99,12, 29\n', 2, 'blanks around values'),
-    ('class,start,end\n17,0,9\n99,12,29\n', 2, "a header ('class,start,end')"),
-])
-def test_form_of_label_files(tmp_path, text, rows, noted):
-    path = tmp_path / '0001_label.csv'
-    path.write_bytes(text.encode())
-    report = Report()
-    found = labels.read_label_file(path, path.name, report)
-    assert [(row.k, labels.label_of(row.code), row.frames) for row in found] == [
-        (0, 16, (0, 9)), (1, 31, (12, 29))]
-    assert details(report, labels.FORM) == [f'has {noted}; read all the same']
 
 
 @pytest.mark.parametrize('text', [
