@@ -63,7 +63,6 @@ class Release:
 
 
 def write_media(plan, video, twin, skeleton, openpose, seed):
-    """Write a video and its skeletons; returns the number of frames that can be read."""
     rng = np.random.default_rng([seed, int(plan.video_id), 1])
     colour = tuple(int(value) for value in rng.integers(64, 192, 2))
     offset = int(rng.integers(1000))
@@ -147,7 +146,6 @@ def plant_in_release(name, out, plans, folders):
 
 
 def planted_of(plan, file, readable):
-    """The entry of a defect of a single video."""
     defect = DEFECTS[plan.defect]
     clip_id = plan.clips[plan.at].clip_id if defect.clip else None
     of = dict(clip=[clip_id], video=[clip.clip_id for clip in plan.clips])
@@ -200,7 +198,6 @@ def make_release(out, *, videos_per_part=None, labels=None, layout='challenge', 
 
 
 def video_folders(layout, names):
-    """Part -> folder of its videos."""
     folders = dict(VIDEO_FOLDERS[layout])
     if 'extra_folder_level' in names:
         folders['test'] += '/test_data'
@@ -208,7 +205,6 @@ def video_folders(layout, names):
 
 
 def write_release(root, plans, layout, names, seed, workers, openpose_videos):
-    """Write all files below ``root``; see :func:`make_release`."""
     folders, tasks, seen = video_folders(layout, names), [], Counter()
     skeletons = {plan.video_id: root / SKELETON_FOLDERS[layout][plan.part] / plan.video_id
                  for plan in plans}

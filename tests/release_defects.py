@@ -72,7 +72,6 @@ DEFECTS = {
 
 
 def possible(layout, zipped):
-    """Defects that a release of this form can have."""
     # zips always hold the junk of macOS
     return [name for name, defect in DEFECTS.items() if layout in defect.layouts
             and (zipped or not defect.zipped) and not (zipped and name == 'macosx_junk')]
@@ -113,7 +112,6 @@ ROW_EDITS = {
 
 
 def label_rows(plan):
-    """Class, start and end of every clip, as they are written."""
     rows = [clip[1:] for clip in plan.clips]
     if plan.defect in ROW_EDITS:
         rows[plan.at] = ROW_EDITS[plan.defect](plan.clips[plan.at], plan.frames)

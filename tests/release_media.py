@@ -40,7 +40,6 @@ def pictures(frames, colour, size):
 
 
 def read_number(image):
-    """Number that a decoded frame shows, ``(H, W, 3)``."""
     lit = image.mean(-1)[CELL // 2::CELL, CELL // 2::CELL].ravel() > (BLACK + WHITE) / 2
     return int((lit * (1 << np.arange(BITS))).sum())
 
@@ -63,7 +62,6 @@ def write_video(path, frames, colour, size=LANDSCAPE, *, faststart=False, variab
 
 
 def nose_x(number, width):
-    """x of the nose in the skeleton row of a frame, pixels."""
     return number * width / (1 << BITS)
 
 
@@ -86,12 +84,10 @@ def full_poses(size):
     angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
     ring = np.stack([np.cos(angle), np.sin(angle)], -1) * .05 * np.array(size)
     face = np.concatenate([light[:, :1, :2] + ring, np.full((PHASES, FACE_POINTS, 1), .8)], -1)
-    hands = []
-    for wrist, tips in ((LEFT_WRIST, light[:, 25:30]), (RIGHT_WRIST, light[:, 30:35])):
-        hand = np.repeat(light[:, wrist, None], HAND_POINTS, 1)
-        hand[:, TIP_POINTS] = tips
-        hands.append(hand)
-    return np.concatenate([light[:, :25], face, *hands], 1)
+    hands = light[:, [LEFT_WRIST] * HAND_POINTS + [RIGHT_WRIST] * HAND_POINTS]
+    hands[:, TIP_POINTS] = light[:, 25:30]
+    hands[:, np.add(TIP_POINTS, HAND_POINTS)] = light[:, 30:35]
+    return np.concatenate([light[:, :25], face, hands], 1)
 
 
 def skeleton_lines(frames, size, offset=0, full=False):

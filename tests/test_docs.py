@@ -17,7 +17,6 @@ LINK = re.compile(r'\]\(([^)\s]+)\)')
 
 
 def blocks(root, page, language='python'):
-    """Blocks of code of a page, in order."""
     return re.findall(rf'```{language}\n(.*?)```', (root / page).read_text(), re.S)
 
 
@@ -33,7 +32,6 @@ def pages(root):
 
 
 def anchors(path):
-    """Headings as links name them."""
     text = re.sub(r'^```.*?^```', '', path.read_text(), flags=re.S | re.M)
     headings = re.findall(r'^#+ (.+)$', text, re.M)
     return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
@@ -114,7 +112,6 @@ def test_commands_parse(root, monkeypatch):
 
 
 def test_paths_exist(root):
-    """Files that the pages name."""
     path = re.compile(r'`((?:configs|docs|gaie_mmaction|tests|tools)/[\w./-]+)`')
     assert [f'{page.name}: {name}' for page in pages(root)
             for name in path.findall(page.read_text()) if not (root / name).exists()] == []

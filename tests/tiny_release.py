@@ -23,7 +23,6 @@ HEADER = ','.join(['', *map(str, range(105))])
 
 @functools.cache
 def whole_video():
-    """Bytes of the one video that all of them are."""
     with tempfile.TemporaryDirectory() as folder:
         write_video(Path(folder) / 'v.mp4', NUM_FRAMES)
         return (Path(folder) / 'v.mp4').read_bytes()
@@ -45,7 +44,6 @@ def make_release(root, rows='17,0,9\n99,12,29\n'):
 
 
 def prepared(root, **options):
-    """Segments by part, and the report."""
     out = root.parent / f'{root.name}-out'
     report = prepare(root, out, **options)
     return {part: read_segments(out / f'{part}.csv') for part in ('train', 'val', 'test')}, report
@@ -62,7 +60,6 @@ def details(report, kind):
 
 
 def run_tool(*arguments):
-    """The command line in this process."""
     with patch.object(sys, 'argv', ['prepare_imigue.py', *map(str, arguments)]):
         runpy.run_path(str(TOOL), run_name='__main__')
 

@@ -12,7 +12,6 @@ from gaie_mmaction.release.layout import find_files
 
 
 def unpack(root, **options):
-    """What the report says of zips."""
     report = Report()
     archives.unpack_archives(root, root / 'out', report, **options)
     return details(report, archives.REFUSED)

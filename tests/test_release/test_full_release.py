@@ -15,7 +15,6 @@ VIDEOS = 16  # per part: room for all defects
 
 
 def read_frames(path):
-    """Numbers that the frames show, and the size of the first."""
     with av.open(str(path)) as container:
         images = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
     return [read_number(image) for image in images], images[0].shape[1::-1]

@@ -107,7 +107,6 @@ def test_skeletons_in_the_whole_run(tmp_path):
 
 @pytest.fixture
 def root(tmp_path):
-    """A release whose first video has a skeleton."""
     root = make_release(tmp_path / 'r')
     write_light_hand(next(root.rglob('0001_label.csv')).with_name('0001_light_hand.csv'),
                      light_hand(NUM_FRAMES))
