@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 from full_release import make_release
+from release_defects import DEFECTS
 from release_media import nose_x
 from release_plan import TRAIN_SUBJECTS
 from tiny_release import prepared, read_segments
@@ -57,6 +58,9 @@ def test_every_defect_is_reported_and_costs_nothing_else(tmp_path, layout, zippe
             assert {release.subjects[row.clip_id[:4]] in TRAIN_SUBJECTS for row in rows} == {known}
     lost = {clip_id for planted in release.planted for clip_id in planted.lost}
     may_lose = {clip_id for planted in release.planted for clip_id in planted.may_lose}
+    videos = {planted.video_id for planted in release.planted
+              if DEFECTS[planted.name].loses == 'video'}
+    assert not videos & {row.clip_id[:4] for rows in parts.values() for row in rows}
     for part, clips in release.clips.items():
         found = {row.clip_id: row for row in parts[part]}
         assert len(found) == len(parts[part])

@@ -54,12 +54,12 @@ def test_label_of():
 
 
 def test_rows_that_cannot_be_read_cost_one_clip(tmp_path):
-    rows = '17,0,9\n17,a,9\nhm,3,4\n17,3\n17,3,4,5\n1,10,12\n'
+    rows = '17,0,9\n ,,\n17,a,9\nhm,3,4\n17,3\n17,3,4,5\n1,10,12\n'
     parts, report = prepared(make_release(tmp_path / 'r', rows=rows))
     assert [row[0] for row in parts['train']] == ['0001_0', '0001_5']
     dropped = details(report, 'clips dropped')
     assert [text[:6] for text in dropped] == ['0001_1', '0001_2', '0001_3', '0001_4']
-    assert "line 2 ('17,a,9')" in dropped[0] and "class 'hm'" in dropped[1]
+    assert "line 3 ('17,a,9')" in dropped[0] and "class 'hm'" in dropped[1]
 
 
 @pytest.mark.parametrize('text, message', [
