@@ -102,12 +102,14 @@ def test_commands_parse(root, monkeypatch):
         parsers[tool] = parsers.get(tool) or runpy.run_path(root / tool)
         if tool in ('tools/train.py', 'tools/test.py'):
             continue  # MMAction2's own arguments
-        argv = ['configs/gaie_vitb_imigue.py' if word == 'CONFIG' else word for word in words]
+        argv = [re.sub('^CONFIG(?=:|$)', 'configs/gaie_vitb_imigue.py', word)
+                for word in words]
         monkeypatch.setattr(sys, 'argv', argv[words.index(tool):])
         try:
             parsers[tool]['parse_args']()
         except SystemExit as error:
-            wrong.append(f'{page}: {line}: {error}')
+            if error.code == 2:  # argparse's; others miss the files of a user
+                wrong.append(f'{page}: {line}')
     assert wrong == [] and seen > 25
 
 
