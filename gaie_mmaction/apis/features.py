@@ -16,10 +16,7 @@ from .model import load_recognizer
 
 @torch.no_grad()
 def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> torch.Tensor:
-    """Features of B clips, mean over views, float32 on the CPU.
-
-    Returns:
-        Tensor: ``(B, C)``, the head's input, or dense ``(B, C, T', H', W')``.
+    """Features ``(B, C)``, or dense ``(B, C, T', H', W')``: mean over views, float32 on the CPU.
 
     Raises:
         ValueError: If ``dense`` and the backbone gives no feature map.
@@ -38,15 +35,12 @@ def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> to
 
 def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False,
                      device: str = 'cpu') -> tuple[int, int]:
-    """Write the features of all clips of ``test_dataloader``.
+    """Write the features of all clips of ``test_dataloader``; returns how many, and of how many.
 
     ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` ``(clips,)`` (-1 is unlabelled) and
     ``features`` ``(clips, C)``. With ``dense`` it is a folder of ``CLIP_ID.npy``,
     ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
     places, zeros where tokens were dropped. Files that exist are kept.
-
-    Returns:
-        tuple[int, int]: Number of clips that were extracted, and of all clips.
 
     Raises:
         ValueError: If ``out`` or the checkpoint does not fit.

@@ -45,17 +45,9 @@ def read_regions(path: str) -> dict[str, Region]:
 
 def region_weights(region: Region, view: Box, frame: tuple[int, int],
                    cells: tuple[int, int]) -> np.ndarray:
-    """Share of each token's area that lies in a region.
+    """Share of each token's area that lies in a region, ``(H', W')`` = ``cells``, in [0, 1].
 
-    Args:
-        region (tuple[float]): Left, top, right and bottom, pixels of the frame.
-        view (tuple[float]): Left, top, width and height of what the model sees, as shares of
-            the frame.
-        frame (tuple[int, int]): Height and width, pixels.
-        cells (tuple[int, int]): H' and W'.
-
-    Returns:
-        np.ndarray: ``(H', W')``, in [0, 1].
+    ``view`` is what the model sees of the ``frame`` (height and width, pixels).
     """
     height, width = frame
     across = _overlap(region[0] / width, region[2] / width, view[0], view[2], cells[1])
