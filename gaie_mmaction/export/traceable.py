@@ -16,14 +16,9 @@ from ..models.necks import TokenState
 
 
 class TraceableRecognizer(nn.Module):
-    """What is exported: pixels in, scores and kept tokens out.
+    """What is exported of a ``Recognizer3D``: pixels in, scores and kept tokens out.
 
-    Args:
-        model (nn.Module): A ``Recognizer3D`` in evaluation mode.
-        dtype (torch.dtype): ``float32``, or autocast's dtype. Defaults to ``float32``.
-
-    Raises:
-        TypeError: If it is another kind of recognizer.
+    ``dtype`` is ``float32``, or autocast's. Another kind of recognizer is a ``TypeError``.
     """
 
     mean: Tensor
@@ -43,16 +38,14 @@ class TraceableRecognizer(nn.Module):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """tuple[str]: ``scores``, then ``kept_1`` and so on, one per merge."""
+        """``scores``, then ``kept_1`` and so on, one per merge."""
         merges = getattr(self.backbone, 'merge_layers', ())
         return ('scores', *(f'kept_{k + 1}' for k in range(len(merges))))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Recognize ``(B, 3, T, H, W)`` float32 frames, RGB, in [0, 255].
+        """Scores ``(B, classes)`` before the softmax of ``(B, 3, T, H, W)`` frames in [0, 255].
 
-        Returns:
-            tuple[Tensor]: Scores ``(B, classes)`` before the softmax, then for each merge the
-            original indices ``(B, K)`` int64, ascending, of the kept tokens.
+        Then for each merge the original indices ``(B, K)``, ascending, of the kept tokens.
         """
         with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
             scores, *kept = self._run((frames - self.mean) / self.std)
@@ -70,10 +63,7 @@ class TraceableRecognizer(nn.Module):
 @torch.no_grad()
 def trace(model: nn.Module, shape: Sequence[int],
           dtype: torch.dtype = torch.float32) -> torch.export.ExportedProgram:
-    """Trace a :class:`TraceableRecognizer` by ``torch.export``.
-
-    The program accepts inputs of ``shape`` ``(B, 3, T, H, W)`` only.
-    """
+    """Trace a :class:`TraceableRecognizer` for inputs of ``shape`` ``(B, 3, T, H, W)`` alone."""
     graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
     graph(frames)  # VideoSwin caches masks in its first run: they must not be the tracer's
     return torch.export.export(graph, (frames, ), strict=False)

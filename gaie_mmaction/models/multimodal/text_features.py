@@ -19,9 +19,7 @@ REMEDY = 'make it with tools/data/text_features.py'
 def encode_texts(folder: str, texts: Sequence[str]) -> np.ndarray:
     """Encode K texts with a local CLIP to ``(K, D)`` float32, each row of length 1.
 
-    Args:
-        folder (str): A CLIP in the format of the transformers package; nothing is downloaded.
-        texts (Sequence[str]): K texts.
+    ``folder`` holds a CLIP in the format of the transformers package; nothing is downloaded.
 
     Raises:
         ImportError: If the transformers package is missing.
