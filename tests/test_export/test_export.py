@@ -137,7 +137,7 @@ def test_int8_is_near(tmp_path, root, name):
     onnx, found, graph = onnx_export(
         make_model(tmp_path, root, NECKS[name]), 'onnx-int8', tmp_path / 'model.onnx')
     assert 1e-5 < found.max_error < .15 * found.scale
-    assert FORMATS['onnx-int8'].accepts(found, tolerance=0)
+    assert found.within(0, FORMATS['onnx-int8'].lower_precision)
     products = [node for node in graph.node if node.op_type == 'MatMulInteger']
     # qkv, projection and two layers of the MLP in each of 3 blocks, and the head
     assert len(products) == 13
@@ -163,9 +163,9 @@ def test_lower_precision_has_a_limit():
     """Errors seen without and with saturation."""
     right = Comparison(max_error=.0123, scale=1.845, same_top1=True, kept_agreement=(1., .98))
     wrong = Comparison(max_error=.4664, scale=1.845, same_top1=True, kept_agreement=(1., 1.))
-    assert FORMATS['onnx-int8'].accepts(right, 1e-4)
-    assert not FORMATS['onnx-int8'].accepts(wrong, 1e-4)
-    assert not FORMATS['onnx'].accepts(right, 1e-4)
+    limit = FORMATS['onnx-int8'].lower_precision
+    assert right.within(1e-4, limit) and not wrong.within(1e-4, limit)
+    assert FORMATS['onnx'].lower_precision is None and not right.within(1e-4)
 
 
 @pytest.mark.parametrize('name, neck', [('torch-export', 'GAIE'), ('torch-export-bf16', 'plain')])

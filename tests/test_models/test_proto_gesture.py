@@ -77,7 +77,7 @@ def test_processes_share_what_moves_the_prototypes(monkeypatch):
     start = PrototypeRefinement(6, 4, channels=5)
     features, labels = torch.randn(12, 6), torch.arange(12) % 4
     scores = 3 * torch.eye(4)[labels] + torch.randn(12, 4)
-    place = 'gaie_mmaction.models.multimodal.prototype_refinement.all_reduce'
+    place = 'gaie_mmaction.models.multimodal.proto_gesture.all_reduce'
     whole, first, second = (copy.deepcopy(start) for _ in range(3))
     whole(features, scores, labels)
     sums = []

@@ -13,7 +13,7 @@ from small_model import make_multimodal_batch, narrow_multimodal
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.models.multimodal import VCLIPHead
 from gaie_mmaction.models.multimodal.text_features import write_text_features
-from gaie_mmaction.models.multimodal.vclip_head import distillation
+from gaie_mmaction.models.multimodal.vclip import distillation
 
 
 def make_text(folder, channels=16):

@@ -44,20 +44,13 @@ def load_videomae(path: str) -> dict[str, Tensor]:
                      'give an official finetune checkpoint')
 
 
-def convert_videomae(weights: dict[str, Tensor], num_tokens: int | None = None
-                     ) -> dict[str, Tensor]:
+def convert_videomae(
+        weights: dict[str, Tensor], num_tokens: int | None = None) -> dict[str, Tensor]:
     """Rename all weights, for strict loading into a ``Recognizer3D``.
 
     Its backbone is MMAction2's ``VisionTransformer`` or ``GAIEVisionTransformer``, its head
-    ``TimeSformerHead``.
-
-    Args:
-        weights (dict[str, Tensor]): Official names.
-        num_tokens (int, optional): Length of the sine-cosine position table, which official files
-            do not hold. Defaults to None: 16 frames at 224x224 with the file's tubelet.
-
-    Returns:
-        dict[str, Tensor]: MMAction2's names.
+    ``TimeSformerHead``. Official files hold no sine-cosine position table: it gets ``num_tokens``
+    places, by default those of 16 frames at 224x224 with the file's tubelet.
 
     Raises:
         ValueError: If keys are unexpected or missing; all are listed.
