@@ -89,24 +89,23 @@ def test_operators_in_an_exported_program():
 
 
 def export(model, name, path):
-    """Write a file, run it on frames, and compare it with the model; returns its graph, too."""
+    """Write a file and run it; returns its outputs and how they compare with the model's."""
     frames = sample_frames(SHAPE, seed=1)
     written = dict(write_formats(model, SHAPE, {name: path}))
     outputs = FORMATS[name].load(written[name])(frames)
     return outputs, compare(reference_outputs(model, frames), outputs)
 
 
-def onnx_export(model, name, path):
-    pytest.importorskip('onnxscript')
-    pytest.importorskip('onnxruntime')
-    onnx = pytest.importorskip('onnx')
-    return onnx, export(model, name, path)[1], onnx.load(path).graph
+@pytest.fixture
+def onnx():
+    return [pytest.importorskip(name) for name in ('onnxscript', 'onnxruntime', 'onnx')][-1]
 
 
 @pytest.mark.parametrize('name', ['GAIE', pytest.param('ToMe', marks=pytest.mark.slow)])
-def test_onnx(tmp_path, root, name):
+def test_onnx(tmp_path, root, onnx, name):
     model = make_model(tmp_path, root, NECKS[name])
-    _, found, graph = onnx_export(model, 'onnx', tmp_path / 'model.onnx')
+    _, found = export(model, 'onnx', tmp_path / 'model.onnx')
+    graph = onnx.load(tmp_path / 'model.onnx').graph
     assert found.within(1e-4) and found.scale > .5
     assert [value.name for value in graph.output] == list(TraceableRecognizer(model).output_names)
     if name == 'GAIE':
@@ -120,9 +119,7 @@ class Select(torch.nn.Module):
         return select_tokens(importance, 20)
 
 
-def test_onnx_breaks_ties_as_pytorch(tmp_path):
-    pytest.importorskip('onnxscript')
-    pytest.importorskip('onnxruntime')
+def test_onnx_breaks_ties_as_pytorch(tmp_path, onnx):
     generator = torch.Generator().manual_seed(0)
     importance = torch.randint(0, 4, (500, 30), generator=generator).float()  # ties everywhere
     program = torch.export.export(Select(), (importance, ))
@@ -133,9 +130,10 @@ def test_onnx_breaks_ties_as_pytorch(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['plain', 'GAIE'])
-def test_int8_is_near(tmp_path, root, name):
-    onnx, found, graph = onnx_export(
-        make_model(tmp_path, root, NECKS[name]), 'onnx-int8', tmp_path / 'model.onnx')
+def test_int8_is_near(tmp_path, root, onnx, name):
+    model = make_model(tmp_path, root, NECKS[name])
+    _, found = export(model, 'onnx-int8', tmp_path / 'model.onnx')
+    graph = onnx.load(tmp_path / 'model.onnx').graph
     assert 1e-5 < found.max_error < .15 * found.scale
     assert found.within(0, FORMATS['onnx-int8'].lower_precision)
     products = [node for node in graph.node if node.op_type == 'MatMulInteger']
@@ -146,10 +144,8 @@ def test_int8_is_near(tmp_path, root, name):
     assert {kinds[node.input[1]] for node in products} == {onnx.TensorProto.UINT8}
 
 
-def test_largest_int8_products_do_not_saturate(tmp_path):
+def test_largest_int8_products_do_not_saturate(tmp_path, onnx):
     """Two neighbouring products of 255 x 255; where int8 saturates, scores lose half."""
-    pytest.importorskip('onnxscript')
-    pytest.importorskip('onnxruntime')
     layer = torch.nn.Linear(64, 8)
     torch.nn.init.ones_(layer.weight)
     torch.nn.init.zeros_(layer.bias)

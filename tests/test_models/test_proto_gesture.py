@@ -100,11 +100,10 @@ def test_mixed_precision_changes_the_projection_alone():
     torch.testing.assert_close(module(features, scores, labels), found)
 
 
-@pytest.mark.parametrize('settings, message', [
-    (dict(momentum=1.), 'momentum must be in'), (dict(temperature=0.), 'temperature must be')])
-def test_wrong_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        PrototypeRefinement(4, 3, **settings)
+@pytest.mark.parametrize('name, value', [('momentum', 1.), ('temperature', 0.)])
+def test_wrong_settings(name, value):
+    with pytest.raises(ValueError, match=f'{name} must be'):
+        PrototypeRefinement(4, 3, **{name: value})
 
 
 @pytest.fixture
