@@ -16,11 +16,7 @@ from .model import load_recognizer
 
 @torch.no_grad()
 def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> torch.Tensor:
-    """Features ``(B, C)``, or dense ``(B, C, T', H', W')``: mean over views, float32 on the CPU.
-
-    Raises:
-        ValueError: If ``dense`` and the backbone gives no feature map.
-    """
+    """Features ``(B, C)``, or dense ``(B, C, T', H', W')``: mean over views, float32 on the CPU."""
     batch = model.data_preprocessor(batch)
     features, _ = model.extract_feat(
         batch['inputs'], stage='neck', data_samples=batch['data_samples'], test_mode=True)
@@ -66,9 +62,9 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
             if not dense:
                 found.append(feature)
                 continue
-            with atomic_file(Path(out) / f'{sample.clip_id}.npy') as partial:
-                with open(partial, 'wb') as file:
-                    np.save(file, feature)
+            path = Path(out) / f'{sample.clip_id}.npy'
+            with atomic_file(path) as partial, open(partial, 'wb') as file:
+                np.save(file, feature)
     if not dense:
         with atomic_file(out) as partial, open(partial, 'wb') as file:
             np.savez(file, clip_ids=np.array([clip['clip_id'] for clip in clips]),

@@ -20,10 +20,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
 
 
 def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
-    """Build a config's model in evaluation mode, without its pre-trained weights.
-
-    On the device ``'meta'`` nothing is computed.
-    """
+    """Build a config's model in evaluation mode, without weights; ``'meta'`` computes nothing."""
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     return MODELS.build(cfg.model).eval().to(device)
 

@@ -69,11 +69,7 @@ class ClipPipeline:
         self._pack = TRANSFORMS.build(steps[-1])
 
     def __call__(self, footage: Footage, start: int = 0, end: int = -1) -> tuple[dict, dict]:
-        """Result of PackActionInputs for a frame range, and all results before it.
-
-        Raises:
-            VideoReadError: If the range is not inside the footage, or a frame cannot be read.
-        """
+        """Result of PackActionInputs for a frame range, and all results before it."""
         end = len(footage) - 1 if end == -1 else end
         if not 0 <= start <= end < len(footage):
             raise VideoReadError(f'the range {start}..{end} of {footage.filename} is outside its '

@@ -26,11 +26,7 @@ COLUMNS = ['clip_id', 'x0', 'y0', 'x1', 'y1']
 
 
 def read_regions(path: str) -> dict[str, Region]:
-    """Left, top, right and bottom by clip id, pixels of the video, right and bottom exclusive.
-
-    Raises:
-        ValueError: If the csv's header is not ``clip_id,x0,y0,x1,y1``, or a row is wrong.
-    """
+    """Left, top, right and bottom by clip id, pixels of the video, right and bottom exclusive."""
     table = pd.read_csv(path, dtype=str, encoding='utf-8-sig', index_col=False)
     if list(table) != COLUMNS:
         raise ValueError(f'{path} must have the header {",".join(COLUMNS)}, but it has '
@@ -83,15 +79,9 @@ def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips:
                      regions: dict[str, Region], device: str = 'cpu') -> pd.DataFrame:
     """Measure the survival of each clip's region under the config's reducer and its rivals.
 
-    Rivals, registered names, take its place with the same weights and keep ratio.
-
-    Returns:
-        pd.DataFrame: Columns ``reducer``, ``merge`` (from 1), ``clip_id``, ``label``, ``region``
-        and ``all``: share of the region's tokens and of all tokens that are kept, in [0, 1].
-        Clips whose region the model does not see are left out.
-
-    Raises:
-        ValueError: If there is no reducer, or none with a ``token_keep_ratio`` to compare with.
+    Rivals, registered names, take its place with the same weights and keep ratio. The columns
+    ``region`` and ``all`` are the share of the region's tokens and of all tokens that are kept
+    after a ``merge`` (from 1), in [0, 1]. Clips whose region the model does not see are left out.
     """
     if cfg.model.backbone.get('neck') is None:
         raise ValueError(f'{cfg.filename} has no model.backbone.neck: it keeps all tokens')

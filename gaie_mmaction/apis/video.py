@@ -59,12 +59,7 @@ def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 
                     stride: int = 16, threshold: float = .5) -> VideoResult:
     """Recognize the gestures of a video in windows of ``window`` frames, ``stride`` apart.
 
-    Neighbouring frames of one class with a score of at least ``threshold``, in [0, 1], become a
-    segment.
-
-    Raises:
-        ValueError: If ``window`` or ``stride`` is out of range.
-        VideoReadError: If a frame cannot be read.
+    Neighbouring frames of one class with a score of at least ``threshold`` become a segment.
     """
     ranges = window_ranges(len(footage), window, stride)
     windows = list(track(

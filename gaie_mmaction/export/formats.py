@@ -169,11 +169,7 @@ FORMATS: dict[str, Format] = {
 
 
 def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]:
-    """Path by format: ``out/stem.onnx`` and so on, or ``out`` itself, a file of one format.
-
-    Raises:
-        ValueError: If ``out`` is a file of another format, or one file for several formats.
-    """
+    """Path by format: ``out/stem.onnx`` and so on, or ``out`` itself, a file of one format."""
     if Path(out).is_dir() or Path(out).suffix not in ('.onnx', '.pt2'):
         return {name: Path(out) / (stem + FORMATS[name].ending) for name in formats}
     if len(formats) > 1:

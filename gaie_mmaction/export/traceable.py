@@ -47,17 +47,16 @@ class TraceableRecognizer(nn.Module):
 
         Then for each merge the original indices ``(B, K)``, ascending, of the kept tokens.
         """
-        with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
-            scores, *kept = self._run((frames - self.mean) / self.std)
-        return (scores.float(), *kept)
-
-    def _run(self, x: Tensor) -> tuple[Tensor, ...]:
-        if not hasattr(self.backbone, 'forward_tokens'):
-            return (self.cls_head(self.backbone(x)), )
         history: list[TokenState] = []
-        state = self.backbone.forward_tokens(x, history)
-        features = self.backbone.pool(self.backbone.norm(state.x), state)
-        return (self.cls_head(features), *(after.position for after in history[1::2]))
+        with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
+            x = (frames - self.mean) / self.std
+            if hasattr(self.backbone, 'forward_tokens'):
+                state = self.backbone.forward_tokens(x, history)
+                features = self.backbone.pool(self.backbone.norm(state.x), state)
+            else:
+                features = self.backbone(x)
+            scores = self.cls_head(features)
+        return (scores.float(), *(after.position for after in history[1::2]))
 
 
 @torch.no_grad()
