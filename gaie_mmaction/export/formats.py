@@ -151,20 +151,18 @@ def _runner(function: Callable) -> Runner:
 
 
 ONNX = ('onnx', 'onnxscript', 'onnxruntime')
+BF16: dict[str, Any] = dict(summary='the same in bfloat16 autocast', dtype=torch.bfloat16,
+                            lower_precision=.1)
 FORMATS: dict[str, Format] = {
     'onnx': Format('.onnx', write_onnx, load_onnx, 'ONNX, run with ONNX Runtime', ONNX),
     'onnx-int8': Format('-int8.onnx', write_onnx_int8, load_onnx,
                         'ONNX with linear layers in 8-bit integers', ONNX, lower_precision=.15),
     'torch-export': Format('.pt2', write_torch_export, load_torch_export,
                            'torch.export, run with PyTorch'),
-    'torch-export-bf16': Format('-bf16.pt2', write_torch_export, load_torch_export,
-                                'the same in bfloat16 autocast', dtype=torch.bfloat16,
-                                lower_precision=.1),
+    'torch-export-bf16': Format('-bf16.pt2', write_torch_export, load_torch_export, **BF16),
     'aotinductor': Format('-aoti.pt2', write_aotinductor, load_aotinductor,
                           'compiled for this processor by AOTInductor'),
-    'aotinductor-bf16': Format('-aoti-bf16.pt2', write_aotinductor, load_aotinductor,
-                               'the same in bfloat16 autocast', dtype=torch.bfloat16,
-                               lower_precision=.1),
+    'aotinductor-bf16': Format('-aoti-bf16.pt2', write_aotinductor, load_aotinductor, **BF16),
 }
 
 

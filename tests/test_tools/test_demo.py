@@ -88,27 +88,24 @@ def test_long_video_in_windows(folder):
 
 
 def test_folders_and_bad_files(folder, tmp_path):
-    (tmp_path / 'images').mkdir()
-    for number, image in enumerate(VideoFile(folder / 'videos/short.mp4').read(range(0, 40, 2))):
-        cv2.imwrite(str(tmp_path / f'images/{number:03}.png'), image[..., ::-1])
+    for name in ('images', 'gifs'):
+        (tmp_path / name).mkdir()
+    images = [Image.fromarray(frame)
+              for frame in VideoFile(folder / 'videos/short.mp4').read(range(0, 40, 2))]
+    for number, image in enumerate(images):
+        image.save(tmp_path / f'images/{number:03}.png')
+    images[0].save(tmp_path / 'gifs/moving.gif', save_all=True, append_images=images[1:8])
+    (tmp_path / 'gifs/notes.txt').write_text('not a video')
     (tmp_path / 'bad.mp4').write_bytes(b'no video')
-    code, _ = run(folder, tmp_path / 'bad.mp4', tmp_path / 'none.mp4', folder / 'videos',
-                  tmp_path / 'images', folder / 'videos/short.mp4', '--no-video')
+    code, output = run(folder, *(tmp_path / name for name in ('bad.mp4', 'none.mp4', 'images',
+                                                              'gifs')),
+                       folder / 'videos', folder / 'videos/short.mp4', '--no-video')
     assert 'bad was left out: it is not a video' in code and 'none was left out: it cannot' in code
+    assert f'Skipped, not a video: {tmp_path / "gifs/notes.txt"}' in output
     results = [json.loads((folder / f'out/{name}.json').read_text())
-               for name in ('short', 'short-2', 'images', 'long')]
+               for name in ('short', 'short-2', 'images', 'long', 'moving')]
     assert results[0]['top5'] == results[1]['top5']
-    assert [result['frames'] for result in results] == [40, 40, 20, 100]
-
-
-def test_gif_and_other_files_of_a_folder(folder, tmp_path):
-    frames = VideoFile(folder / 'videos/short.mp4').read(range(8))
-    first, *rest = (Image.fromarray(frame) for frame in frames)
-    first.save(tmp_path / 'moving.gif', save_all=True, append_images=rest, duration=40)
-    (tmp_path / 'notes.txt').write_text('not a video')
-    code, output = run(folder, tmp_path, '--no-video')
-    assert code is None and f'Skipped, not a video: {tmp_path / "notes.txt"}' in output
-    assert json.loads((folder / 'out/moving.json').read_text())['frames'] == 8
+    assert [result['frames'] for result in results] == [40, 40, 20, 100, 8]
 
 
 def test_portrait_video(folder, tmp_path, monkeypatch):
