@@ -37,11 +37,6 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
     ``features`` ``(clips, C)``. With ``dense`` it is a folder of ``CLIP_ID.npy``,
     ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
     places, zeros where tokens were dropped. Files that exist are kept.
-
-    Raises:
-        ValueError: If ``out`` or the checkpoint does not fit.
-        OSError: If a file is missing or cannot be written.
-        VideoReadError: If a clip cannot be read.
     """
     if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
         cfg.model.backbone.return_feat_map = True

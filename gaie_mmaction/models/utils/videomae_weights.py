@@ -22,16 +22,9 @@ LAYERS = ('norm1', 'norm2', 'attn.proj', 'mlp.layers.0.0', 'mlp.layers.1')
 
 
 def load_videomae(path: str) -> dict[str, Tensor]:
-    """Load the weights of an official checkpoint, which are under ``module`` or ``model``.
-
-    The files also hold the training script's ``argparse.Namespace``, which is allowed in addition
-    to tensors and plain containers.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be read safely, or holds no such weights.
-    """
+    """Load the weights of an official checkpoint, which are under ``module`` or ``model``."""
     try:
+        # the files also hold the training script's arguments
         with torch.serialization.safe_globals([argparse.Namespace]):
             checkpoint = load_checkpoint_safely(path, map_location='cpu')
     except RuntimeError as error:
