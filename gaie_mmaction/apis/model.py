@@ -63,9 +63,6 @@ def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...
 
     C is 3, or the joints or limbs of heat maps. A graph network has ``(M, T, V, 3)``: persons,
     frames, joints, coordinates. ``view`` is ``(T, H, W)`` instead of the pipeline's.
-
-    Raises:
-        ValueError: If the pipeline names no sizes, or a graph network is given a view in pixels.
     """
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}

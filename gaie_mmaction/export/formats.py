@@ -182,11 +182,8 @@ def write_formats(model: nn.Module, shape: Sequence[int],
                   paths: dict[str, Path]) -> Iterator[tuple[str, Path]]:
     """Write a recognizer in evaluation mode, for one input shape ``(B, 3, T, H, W)``.
 
-    Yields each item of ``paths``, by format, once its file is written.
-
-    Raises:
-        ExportError: If modules or the compiler of a format are missing.
-        TypeError: If it is not a ``Recognizer3D``.
+    Yields each item of ``paths``, by format, once its file is written. Missing modules or a missing
+    compiler are an :class:`ExportError`, and any but a ``Recognizer3D`` is a ``TypeError``.
     """
     for name in paths:
         check_available(name)

@@ -140,11 +140,7 @@ class AnnotatedVideo:
 
 def write_annotated_video(footage: 'Footage', result: 'VideoResult', title: str,
                           path: Path) -> None:
-    """Write an mp4 of all frames with what was recognized; ``title`` is its first line.
-
-    Raises:
-        FileExistsError: If ``path`` is the video itself.
-    """
+    """Write an mp4 of all frames with what was recognized; ``title`` is its first line."""
     if path.resolve() == Path(footage.filename).resolve():
         raise FileExistsError(f'{path} is the video itself: choose another folder by --out')
     drawing = None

@@ -62,9 +62,6 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
         speed_ratio, channel_ratio (int): Heatmaps per RGB frame, and channels of the RGB branch
             over those of the pose branch. Default to 4.
         pretrained (str, optional): Checkpoint of the whole backbone. Defaults to None.
-
-    Raises:
-        ValueError: If a lateral connection is missing.
     """
 
     def __init__(self, rgb_pathway: dict, pose_pathway: dict, speed_ratio: int = 4,

@@ -56,9 +56,6 @@ class M2HEN(RGBPoseRecognizer):
             ``in_channels`` are those of both backbones.
         scales (Sequence[int]): Temporal strides, ascending from 1. Defaults to (1, 2, 4).
         data_preprocessor (dict, optional): Same as ``BaseRecognizer``. Defaults to None.
-
-    Raises:
-        ValueError: If ``scales`` do not ascend from 1, or the backbone has no feature map.
     """
 
     def __init__(self, *, backbone: dict, graph_backbone: dict, cls_head: dict,

@@ -79,9 +79,6 @@ class PrototypeRefinement(BaseModule):
         momentum (float): Share of the old prototype in an update, in [0, 1). Defaults to 0.9.
         temperature (float): t, positive. Defaults to 0.125.
         alpha (float): a. Defaults to 0.125.
-
-    Raises:
-        ValueError: If ``momentum`` or ``temperature`` is out of range.
     """
 
     def __init__(self, in_channels: int, num_classes: int, channels: int = 256,
