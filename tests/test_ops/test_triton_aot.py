@@ -1,6 +1,7 @@
 """Every kernel compiled ahead of time for real GPUs; none is needed."""
 import re
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ triton = pytest.importorskip('triton', reason='Triton is optional: make test-tri
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from gaie_mmaction.ops import triton_attention  # noqa: E402
+from gaie_mmaction.ops import triton_attention, triton_merging  # noqa: E402
 
 pytestmark = pytest.mark.skipif(triton_attention.INTERPRETED, reason='compiles: make test-triton')
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}  # most of a block, by sm_
@@ -78,3 +79,12 @@ def test_attention(arch, dtype, dims, compiled_well):
                           dict(attend, with_bias=with_bias, with_output=with_output), arch)
         compiled_well(triton_attention._average_columns, pointers,
                       dict(average, with_bias=with_bias), arch)
+
+
+@pytest.mark.parametrize('arch', SHARED_KIB)
+def test_merge(arch, compiled_well):
+    for dtype, with_weight in product(TYPES, (False, True)):
+        pointers = dict(x=TYPES[dtype], out=TYPES[dtype], keep_idx='i64', merge_idx='i64',
+                        dst='i64', weight='fp32', total='fp32')
+        compiled_well(triton_merging._merge, pointers,
+                      dict(triton_merging.BLOCKS, with_weight=with_weight), arch, False)

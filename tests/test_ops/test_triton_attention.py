@@ -7,7 +7,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 pytest.importorskip('triton', reason='Triton is optional: make test-triton')
 
-from gaie_mmaction.ops import attention_with_importance, triton_attention  # noqa: E402
+from gaie_mmaction.ops import (  # noqa: E402
+    attention_with_importance,
+    token_merging,
+    triton_attention,
+    triton_merging,
+)
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 pytestmark = pytest.mark.skipif(DEVICE == 'cpu' and not triton_attention.INTERPRETED,
@@ -148,3 +153,22 @@ def test_three_tf32_products_are_as_accurate_as_float32():
     expected = attention_with_importance(3 * q.double(), k.double(), v.double(), backend='eager')
     importance = logits.double().softmax(-1).mean((1, 2))
     assert ((importance - expected[1]).abs() / expected[1]).max() <= 1e-5
+
+
+@pytest.mark.parametrize('dtype', TOLERANCE)
+@pytest.mark.parametrize('with_weight', [False, True])
+def test_merge_equals_the_cpus(dtype, with_weight):
+    """Many tokens join one, most join others, some are in no group."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 90, 150, generator=generator).to(dtype)
+    order = torch.rand(2, 90, generator=generator).argsort(1)
+    keep_idx, merge_idx = order[:, :40], order[:, 40:85]
+    dst = torch.randint(0, 40, (2, 45), generator=generator)
+    dst[0, ::2] = 7
+    weight = torch.rand(2, 90, generator=generator) + .1 if with_weight else None
+    inputs = [None if t is None else t.to(DEVICE) for t in (x, keep_idx, merge_idx, dst, weight)]
+    assert triton_merging.is_supported(inputs[0])
+    merged, total = triton_merging.triton_merge(*inputs)
+    expected = token_merging._merge(x.float(), keep_idx, merge_idx, dst, weight)
+    torch.testing.assert_close(merged.cpu(), expected[0].to(dtype))
+    torch.testing.assert_close(total.cpu(), expected[1])
