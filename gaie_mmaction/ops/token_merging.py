@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
 
 from .precision import at_least_float32, no_autocast
 from .tracing import is_exporting
@@ -128,12 +127,6 @@ _match_operator = torch.library.custom_op('gaie_mmaction::match_tokens', _match,
 @_match_operator.register_fake
 def _matched_shape(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
     return torch.empty_like(merge_idx)
-
-
-@register_flop_formula(torch.ops.gaie_mmaction.match_tokens)
-def _match_flops(metric: list[int], keep_idx: list[int], merge_idx: list[int],
-                 **_: object) -> int:
-    return 2 * metric[0] * metric[2] * keep_idx[1] * merge_idx[1]
 
 
 def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
