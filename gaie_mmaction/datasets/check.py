@@ -58,11 +58,10 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
         root = dataset.get('data_root', '') if data_root is None else data_root
         lengths = [step['clip_len'] for step in dataset.pipeline if 'clip_len' in step]
         length = lengths[0] if lengths else 1
-        found.append(ClipSet(
-            os.path.join(root, dataset.ann_file),
-            os.path.join(root, dataset.data_prefix.get('video', '')),
-            cfg.model.cls_head.num_classes,
-            length['RGB'] if isinstance(length, dict) else length))
+        found.append(ClipSet(os.path.join(root, dataset.ann_file),
+                             os.path.join(root, dataset.data_prefix.get('video', '')),
+                             cfg.model.cls_head.num_classes,
+                             length['RGB'] if isinstance(length, dict) else length))
     return list(dict.fromkeys(found))
 
 

@@ -58,19 +58,11 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             its frame ranges.
     """
 
-    def __init__(self,
-                 *,
-                 ann_file: str,
-                 pipeline: list[dict | Callable],
-                 data_prefix: ConfigType | None = None,
-                 data_root: str = '',
-                 metainfo: dict | None = None,
-                 test_mode: bool = False,
-                 on_error: str = 'raise',
-                 max_bad_share: float = 0.05,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False) -> None:
+    def __init__(self, *, ann_file: str, pipeline: list[dict | Callable],
+                 data_prefix: ConfigType | None = None, data_root: str = '',
+                 metainfo: dict | None = None, test_mode: bool = False, on_error: str = 'raise',
+                 max_bad_share: float = 0.05, indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True, lazy_init: bool = False) -> None:
         if on_error not in ON_ERROR:
             raise ValueError(f'on_error must be one of {ON_ERROR}, but got {on_error!r}')
         if on_error == 'skip' and test_mode:
@@ -81,16 +73,10 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         self.on_error = on_error
         self.max_bad_share = max_bad_share
         self._bad: torch.Tensor | None = None  # (clips,) bool, with 'skip'
-        super().__init__(
-            ann_file=ann_file,
-            pipeline=pipeline,
-            data_prefix=dict(video='') if data_prefix is None else data_prefix,
-            data_root=data_root,
-            metainfo=metainfo,
-            test_mode=test_mode,
-            indices=indices,
-            serialize_data=serialize_data,
-            lazy_init=lazy_init)
+        super().__init__(ann_file=ann_file, pipeline=pipeline,
+                         data_prefix=dict(video='') if data_prefix is None else data_prefix,
+                         data_root=data_root, metainfo=metainfo, test_mode=test_mode,
+                         indices=indices, serialize_data=serialize_data, lazy_init=lazy_init)
         caution = os.path.join(os.path.dirname(self.ann_file), 'caution.txt')
         if test_mode:  # metrics find the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file

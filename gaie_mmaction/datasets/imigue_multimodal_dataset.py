@@ -39,37 +39,19 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
             by both datasets.
     """
 
-    def __init__(self,
-                 *,
-                 ann_file: str,
-                 pipeline: list[dict | Callable],
-                 skeleton_file: str,
-                 split: str | None = None,
-                 layout: str = 'imigue',
-                 data_prefix: ConfigType | None = None,
-                 data_root: str = '',
-                 metainfo: dict | None = None,
-                 test_mode: bool = False,
-                 on_error: str = 'raise',
-                 max_bad_share: float = 0.05,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False) -> None:
+    def __init__(self, *, ann_file: str, pipeline: list[dict | Callable], skeleton_file: str,
+                 split: str | None = None, layout: str = 'imigue',
+                 data_prefix: ConfigType | None = None, data_root: str = '',
+                 metainfo: dict | None = None, test_mode: bool = False, on_error: str = 'raise',
+                 max_bad_share: float = 0.05, indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True, lazy_init: bool = False) -> None:
         self.skeleton_file = os.path.join(data_root, skeleton_file)
         self.split = os.path.splitext(os.path.basename(ann_file))[0] if split is None else split
         self.layout = layout
-        super().__init__(
-            ann_file=ann_file,
-            pipeline=pipeline,
-            data_prefix=data_prefix,
-            data_root=data_root,
-            metainfo=metainfo,
-            test_mode=test_mode,
-            on_error=on_error,
-            max_bad_share=max_bad_share,
-            indices=indices,
-            serialize_data=serialize_data,
-            lazy_init=lazy_init)
+        super().__init__(ann_file=ann_file, pipeline=pipeline, data_prefix=data_prefix,
+                         data_root=data_root, metainfo=metainfo, test_mode=test_mode,
+                         on_error=on_error, max_bad_share=max_bad_share, indices=indices,
+                         serialize_data=serialize_data, lazy_init=lazy_init)
         self.modality = ['RGB', 'Pose']
 
     def load_data_list(self) -> list[dict]:

@@ -81,31 +81,16 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
             range, or, for training, no joint at all.
     """
 
-    def __init__(self,
-                 *,
-                 ann_file: str,
-                 pipeline: list[dict | Callable],
-                 split: str,
-                 layout: str = 'imigue',
-                 data_root: str = '',
-                 metainfo: dict | None = None,
-                 test_mode: bool = False,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False) -> None:
+    def __init__(self, *, ann_file: str, pipeline: list[dict | Callable], split: str,
+                 layout: str = 'imigue', data_root: str = '', metainfo: dict | None = None,
+                 test_mode: bool = False, indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True, lazy_init: bool = False) -> None:
         self.split = split
         self.layout = layout
         self._num_joints = get_layout(layout).num_joints
-        super().__init__(
-            ann_file=ann_file,
-            pipeline=pipeline,
-            data_root=data_root,
-            metainfo=metainfo,
-            test_mode=test_mode,
-            indices=indices,
-            serialize_data=serialize_data,
-            lazy_init=lazy_init,
-            modality='Pose')
+        super().__init__(ann_file=ann_file, pipeline=pipeline, data_root=data_root,
+                         metainfo=metainfo, test_mode=test_mode, indices=indices,
+                         serialize_data=serialize_data, lazy_init=lazy_init, modality='Pose')
         segments = os.path.join(os.path.dirname(self.ann_file), f'{split}.csv')
         if test_mode and os.path.isfile(segments):  # there a metric finds all clips of the part
             self._metainfo['ann_file'] = segments

@@ -111,8 +111,7 @@ class VideoFile:
         images = {number: to_rgb(frame) for number, frame in self.frames(frame_inds)}
         return [images[number] for number in map(int, frame_inds)]
 
-    def frames(self, frame_inds: Sequence[int] | np.ndarray
-               ) -> Iterator[tuple[int, av.VideoFrame]]:
+    def frames(self, frame_inds: Sequence[int] | np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield number and frame, ascending and without repeats; arguments and errors as `read`."""
         numbers = np.unique(np.asarray(frame_inds, dtype=np.int64))
         if len(numbers) == 0:

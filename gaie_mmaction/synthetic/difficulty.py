@@ -83,14 +83,11 @@ class Disturbances:
         width = rng.uniform(.09, .15) * self.width
         speed = (self.width + 2 * width) / rng.uniform(*CROSSING_FRAMES)
         leftwards = rng.random() < .5
-        return Walk(
-            first=int(rng.integers(-CROSSING_FRAMES[1], num_frames)),
-            start=self.width + width if leftwards else -width,
-            speed=-speed if leftwards else speed,
-            top=rng.uniform(.1, .3) * self.height,
-            width=width,
-            colour=to_colour(rng.integers(20, 160, 3)),
-            skin=to_colour(rng.integers((75, 105, 160), (166, 196, 236))))
+        return Walk(first=int(rng.integers(-CROSSING_FRAMES[1], num_frames)),
+                    start=self.width + width if leftwards else -width,
+                    speed=-speed if leftwards else speed, top=rng.uniform(.1, .3) * self.height,
+                    width=width, colour=to_colour(rng.integers(20, 160, 3)),
+                    skin=to_colour(rng.integers((75, 105, 160), (166, 196, 236))))
 
     def draw_behind(self, background: np.ndarray, frame: int) -> np.ndarray:
         """The background with the people who walk by; without any, the same array."""

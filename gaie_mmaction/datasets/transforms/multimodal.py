@@ -39,10 +39,7 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
             clip differ in their number of frames.
     """
 
-    def __init__(self,
-                 clip_len: dict[str, int],
-                 num_clips: int = 1,
-                 test_mode: bool = False,
+    def __init__(self, clip_len: dict[str, int], num_clips: int = 1, test_mode: bool = False,
                  seed: int = 255) -> None:
         if set(clip_len) != {'RGB', 'Pose'} or min(clip_len.values()) < 1 or (
                 clip_len['Pose'] % clip_len['RGB']):
@@ -60,12 +57,8 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
         sample = self._get_test_clips if self.test_mode else self._get_train_clips
         inds = np.mod(sample(num_frames, self.clip_len['Pose']), num_frames)
         step = self.clip_len['Pose'] // self.clip_len['RGB']
-        results.update(
-            Pose_inds=inds,
-            frame_inds=results['start_index'] + inds[::step],
-            clip_len=dict(self.clip_len),
-            frame_interval=None,
-            num_clips=self.num_clips)
+        results.update(Pose_inds=inds, frame_inds=results['start_index'] + inds[::step],
+                       clip_len=dict(self.clip_len), frame_interval=None, num_clips=self.num_clips)
         return results
 
 

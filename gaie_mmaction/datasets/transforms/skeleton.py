@@ -201,12 +201,8 @@ class SkeletonHeatmap(GeneratePoseTarget):
         layout (str): Name of the layout. Defaults to ``'imigue'``.
     """
 
-    def __init__(self,
-                 kind: str = 'joint',
-                 double: bool = False,
-                 sigma: float = 0.6,
-                 scaling: float = 1.,
-                 layout: str = 'imigue') -> None:
+    def __init__(self, kind: str = 'joint', double: bool = False, sigma: float = 0.6,
+                 scaling: float = 1., layout: str = 'imigue') -> None:
         if kind not in ('joint', 'limb'):
             raise ValueError(f"kind must be 'joint' or 'limb', but got {kind!r}")
         sides = get_layout(layout)
