@@ -29,8 +29,7 @@ def train_and_test(path, data, work, batch_size, *options):
         loader = f'{part}_dataloader'
         options += [f'{loader}.dataset.data_root={data}', f'{loader}.batch_size={batch_size}',
                     f'{loader}.num_workers=0']
-    output = launch(train_command(ROOT / path, '--work-dir', work, '--cfg-options', *options),
-                    ROOT)
+    output = launch(train_command(ROOT / path, '--work-dir', work, '--cfg-options', *options), ROOT)
     assert 'Epoch(val) [1]' in output
     out = work / 'prediction.csv'
     output = launch(test_command(ROOT / path, work / 'epoch_1.pth', '--work-dir', work,

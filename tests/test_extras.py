@@ -190,8 +190,7 @@ def test_repeats_are_those_of_a_plain_loop():
 
     given = clip()
     np.random.seed(3)
-    versions = TRANSFORMS.build(
-        dict(type='RepeatAugment', num_repeats=5, transforms=steps))(given)
+    versions = TRANSFORMS.build(dict(type='RepeatAugment', num_repeats=5, transforms=steps))(given)
     np.random.seed(3)
     for version in versions:
         expected = clip()
@@ -295,9 +294,8 @@ def test_every_rate_falls_to_a_tenth(cfg, root, own):
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     start = [group['lr'] for group in optimizer.param_groups]
     paper = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
-    scheduler = PARAM_SCHEDULERS.build(
-        dict(cfg.param_scheduler if own else paper.param_scheduler),
-        default_args=dict(optimizer=optimizer, epoch_length=100))
+    scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler if own else paper.param_scheduler),
+                                       default_args=dict(optimizer=optimizer, epoch_length=100))
     optimizer.step()
     for _ in range(30 * 100):
         scheduler.step()
@@ -464,8 +462,7 @@ default_hooks = dict(logger=dict(interval=1))
 
 @pytest.mark.slow
 def test_all_together(root, tmp_path):
-    make_release(
-        tmp_path / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
+    make_release(tmp_path / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
     subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', tmp_path / 'release',
                     '--out', tmp_path, '--test-labels', tmp_path / 'release/test_answers.csv'],
                    check=True)

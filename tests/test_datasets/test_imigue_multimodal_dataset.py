@@ -41,8 +41,7 @@ def test_both_sources(tmp_path, clips):
     assert result['label'] == 3 and result['modality'] == ['RGB', 'Pose']
     assert len(result['imgs']) == 4 and result['keypoint'].shape == (1, 8, 22, 2)
     assert result['img_shape'] == (HEIGHT, WIDTH)
-    np.testing.assert_array_equal(
-        result['keypoint'], clips[1]['keypoint'][:, result['Pose_inds']])
+    np.testing.assert_array_equal(result['keypoint'], clips[1]['keypoint'][:, result['Pose_inds']])
     assert dataset.metainfo['classes'] == IMIGUE_CLASSES and 'ann_file' not in dataset.metainfo
     assert len(ClassBalancedDataset(load(tmp_path, lazy_init=True), .3)) == 3
 
@@ -181,9 +180,8 @@ def test_joints_on_the_left_edge_are_mirrored():
     keypoint[0, 0, 3] = 0, 5
     keypoint[0, 0, 4] = 0, 0
     mirror = SKELETON_LAYOUTS['imigue'].mirror
-    found = SkeletonFlip(1.).transform(dict(
-        keypoint=keypoint, keypoint_score=np.ones((1, 1, 22)), img_shape=(10, 20),
-        modality='Pose'))['keypoint'][0, 0]
+    found = SkeletonFlip(1.).transform(dict(keypoint=keypoint, keypoint_score=np.ones((1, 1, 22)),
+                                            img_shape=(10, 20), modality='Pose'))['keypoint'][0, 0]
     np.testing.assert_array_equal(found[mirror[3]], (20, 5))
     np.testing.assert_array_equal(found[mirror[4]], (0, 0))
     np.testing.assert_array_equal(found[0], (13, 7))
