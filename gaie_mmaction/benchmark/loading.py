@@ -17,11 +17,6 @@ PIPELINE = (dict(type='ClipInit'), dict(type='UniformSample', clip_len=CLIP_LEN,
 def measure_loading(clips: list[dict], folder: Path, rounds: int) -> dict[str, float]:
     """Load every clip ``rounds`` times both ways, interleaved so that noise meets both.
 
-    Args:
-        clips (list[dict]): As of ``read_annotations``.
-        folder (Path): Folder of the videos.
-        rounds (int): Repetitions of each clip.
-
     Returns:
         dict[str, float]: Median seconds per clip of ``first`` (which scans the packets of a video
         once per process), ``ours`` and ``decord``, the median ``ratio`` decord / ours, and the

@@ -24,9 +24,10 @@ class FrameTable:
 
     Attributes:
         times (np.ndarray): ``(frames,)`` int64, time stamp of each frame, ascending.
-        keys (np.ndarray): ``(keys, 3)`` int64, for each key frame its time stamp, its decoding time
-            stamp, and the time stamp of the key frame to start decoding from: itself, or the
-            previous one if frames shown earlier follow it in the file (open GOP).
+        keys (np.ndarray): ``(keys, 3)`` int64: time stamp and decoding time stamp of each key
+        frame,
+            and the time stamp of the key frame to start decoding from (the previous one in an open
+            GOP, where frames shown earlier follow in the file).
     """
     times: np.ndarray
     keys: np.ndarray
@@ -49,12 +50,7 @@ def get_frame_table(container: av.container.InputContainer, key: tuple) -> Frame
 
 
 def scan(container: av.container.InputContainer) -> FrameTable:
-    """Read all packets without decoding any.
-
-    Raises:
-        VideoReadError: If the file is incomplete or damaged, or if its frames cannot be told apart
-            by their time stamps.
-    """
+    """Read all packets without decoding any; a file that is not whole is a VideoReadError."""
     if 'matroska' in container.format.name:
         try:
             check_matroska(container.name, len(container.streams))

@@ -1,8 +1,4 @@
-"""Classes of iMiGUE, in the order of the model's outputs.
-
-The release's label files hold codes: 1 to 31, and 99 for illustrative body
-language, which is not a micro-gesture.
-"""
+"""iMiGUE's classes in the order of the model's outputs, and their codes in label files."""
 from typing import Any
 
 IMIGUE_CLASSES = (

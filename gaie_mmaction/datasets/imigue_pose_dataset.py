@@ -22,14 +22,9 @@ def some(names: Sequence[str]) -> str:
 
 
 def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
-    """Read a pickle of skeletons without running anything that it may hold.
+    """Annotations by clip id, and clip ids by split, of a skeleton file.
 
-    Returns:
-        tuple: Annotations by clip id, and clip ids by split.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it has another form, or a clip occurs twice.
+    The pickle is read without running anything that it may hold. Another form is a ``ValueError``.
     """
     content = load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
@@ -51,7 +46,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
 
     The file has the form of MMAction2's ``PoseDataset``, which reads it as well; this class checks
-    it, runs nothing that it may hold, and warns of videos whose hands seem to be swapped.
+    every clip, runs nothing that the file may hold, and warns of hands that seem to be swapped.
 
     A clip has ``clip_id``, ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape``
     (H, W), and ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints.
@@ -59,26 +54,11 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
 
     Args:
         ann_file (str): Path of the pickle.
-        pipeline (list[dict or Callable]): Data transforms.
         split (str): Name of the split, such as ``'train'`` or ``'trainval'``; its order is kept.
         layout (str): Name of the skeleton layout. Defaults to ``'imigue'``.
-        data_root (str): Folder that ``ann_file`` starts from. Defaults to ''.
-        metainfo (dict, optional): ``classes`` of your own data, a list of names, which limits the
-            labels. Defaults to None, iMiGUE's 32.
-        test_mode (bool): Whether for validation or test; then ``metainfo`` also holds
-            ``ann_file``, the segment csv of the split, if it lies beside the skeletons.
-            Defaults to False.
-        indices (int or Sequence[int], optional): Only the first few, or these clips.
-            Defaults to None, all.
-        serialize_data (bool): Keep the clips serialised, so that workers share their
-            memory. Defaults to True.
-        lazy_init (bool): Do not read the file yet. Defaults to False.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file has another form or no such split; or if a clip of the split is
-            missing or has another number of joints, values that are not finite, a label out of
-            range, or, for training, no joint at all.
+        test_mode (bool): Whether for validation or test; then ``metainfo`` also holds ``ann_file``,
+            the segment csv of the split, if it lies beside the skeletons. Defaults to False.
+        others: Same as :class:`IMiGUEDataset`.
     """
 
     def __init__(self, *, ann_file: str, pipeline: list[dict | Callable], split: str,

@@ -7,17 +7,13 @@ from . import imigue_skeleton as imigue
 
 @dataclass(frozen=True)
 class SkeletonLayout:
-    """A tree of joints with a mirror image.
+    """A tree of joints with a mirror image; anything else is a ``ValueError``.
 
     Args:
         joints (Sequence[str]): Names; a joint's number is its index.
-        edges (Sequence[tuple[int, int]]): Each joint and its parent, from the outside towards the
-            centre.
+        edges (Sequence[tuple[int, int]]): Each joint and its parent, towards the centre.
         center (int): The joint without a parent.
         left, right (Sequence[int]): Joints of the person's sides, in pairs.
-
-    Raises:
-        ValueError: If the edges are not a tree rooted at the centre, or not symmetric.
     """
     joints: Sequence[str]
     edges: Sequence[tuple[int, int]]

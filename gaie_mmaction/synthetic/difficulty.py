@@ -16,13 +16,12 @@ class Difficulty:
     """How hard a dataset is.
 
     Attributes:
-        amplitude (tuple[float, float]): Range, in (0, 1], that each clip draws the share of the
-            full movement from.
-        noise_std (float): Sensor noise, grey levels.
-        shake (float): Standard deviation of the camera's position, pixels of the video.
-        sway (float): Factor of the idle movement.
-        passers_by (float): Average number of people who walk by at a time.
-        flashes (float): Share of the frames that a flash lights.
+        amplitude: Range, in (0, 1], that each clip draws the share of the full movement from.
+        noise_std: Sensor noise, grey levels.
+        shake: Standard deviation of the camera's position, pixels of the video.
+        sway: Factor of the idle movement.
+        passers_by: Average number of people who walk by at a time.
+        flashes: Share of the frames that a flash lights.
     """
     amplitude: tuple[float, float] = (1., 1.)
     noise_std: float = 3.
@@ -57,12 +56,8 @@ class Walk:
 class Disturbances:
     """All that disturbs one video.
 
-    Args:
-        difficulty (Difficulty): How much of it.
-        rng (np.random.Generator): A generator for nothing else, so that gestures and looks do not
-            depend on the difficulty.
-        num_frames (int): Number of frames of the video.
-        shape (tuple[int, int]): Height and width of the canvas.
+    ``rng`` is a generator for nothing else, so that gestures and looks do not depend on the
+    difficulty; ``shape`` is the height and width of the canvas.
     """
 
     def __init__(self, difficulty: Difficulty, rng: np.random.Generator, num_frames: int,

@@ -1,8 +1,7 @@
 """Write a synthetic dataset in the layout of the challenge's release.
 
-Each subject has one video, and no subject is in two parts. Beside the release lie the answers
-that organisers would keep: ``test_answers.csv`` (labels of the test part) and ``regions.csv``
-(the box, in pixels, that each clip's gesture moves).
+Each subject has one video and is in one part. Beside the release lie what organisers would keep:
+``test_answers.csv`` (labels) and ``regions.csv`` (the box, in pixels, that each gesture moves).
 """
 import csv
 import tempfile
@@ -164,12 +163,7 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
         clips_per_class (int): Gestures of each of the 8 classes in each video.
         workers (int): Number of processes.
         difficulty (str): A key of ``DIFFICULTIES``. Defaults to ``'normal'``.
-        overwrite (bool): Replace an older synthetic dataset. Defaults to True.
-
-    Raises:
-        ValueError: If the seed is below 0, or another number below 1.
-        FileExistsError: If the folder holds anything but a synthetic dataset, or one that is not
-            to be replaced.
+        overwrite (bool): Replace an older synthetic dataset, but nothing else. Defaults to True.
     """
     out = out.resolve()
     limits = dict(seed=(seed, 0), clips_per_class=(clips_per_class, 1), workers=(workers, 1),

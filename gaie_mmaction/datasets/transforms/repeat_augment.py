@@ -12,8 +12,8 @@ class RepeatAugment(BaseTransform):
     """Augment a decoded clip several times, each time anew ("Augment your batch", 1901.09335).
 
     A clip is decoded once and enters the batch ``num_repeats`` times, as in VideoMAE's finetuning.
-    MMAction2's ``RepeatAugDataset`` does this for its own video lists and decord only; this is a
-    transform and works in every dataset and dataset wrapper.
+    MMAction2's ``RepeatAugDataset`` takes only its own video lists and decord; this transform works
+    in every dataset.
 
     It is the last transform of a pipeline and contains those after the decoding, the packing
     included. The dataloader needs ``collate_fn=dict(type='repeat_pseudo_collate')``, and a batch
@@ -22,9 +22,6 @@ class RepeatAugment(BaseTransform):
     Args:
         transforms (list[dict or Callable]): Applied to each version.
         num_repeats (int): Versions of a clip, at least 1. Defaults to 2.
-
-    Raises:
-        ValueError: If ``num_repeats`` is below 1; in use, if the clip is not decoded.
     """
 
     def __init__(self, transforms: list[dict | Callable], num_repeats: int = 2) -> None:

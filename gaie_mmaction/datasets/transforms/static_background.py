@@ -6,18 +6,15 @@ from mmcv.transforms import BaseTransform
 
 @TRANSFORMS.register_module()
 class SubtractClipMean(BaseTransform):
-    """Replace each frame by its difference from the mean of the sampled frames.
+    """Replace each frame by its difference from the mean of the sampled frames of its view.
 
     With a fixed camera, what remains is what moves. A network trained from scratch on few clips
     needs it; one with pre-trained weights expects whole frames. Grey 128 stands for no difference,
     and differences beyond 127 are clipped: set ``mean=[128] * 3`` in the data preprocessor. Put it
-    after cropping and before ``FormatShape``. Every view of a clip has its own mean.
-
-    Required and changed key: ``imgs`` (list of ``num_clips * clip_len`` ``(H, W, 3)``, uint8).
+    after cropping and before ``FormatShape``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Subtract."""
         frames = np.asarray(results['imgs'])
         clip_len = results['clip_len']
         if isinstance(clip_len, dict):  # of frames and skeletons
