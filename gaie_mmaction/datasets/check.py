@@ -1,7 +1,7 @@
 """Check clips before training: every one is opened and decoded."""
 import os
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mmengine.config import Config
 
@@ -11,8 +11,7 @@ from .imigue_classes import IMIGUE_CLASSES
 from .video_file import VideoFile, VideoReadError
 
 
-@dataclass(frozen=True)
-class ClipSet:
+class ClipSet(NamedTuple):
     """An annotation file, the folder of its videos, and the frames per clip that a model sees."""
     ann_file: str
     video_dir: str
@@ -20,8 +19,7 @@ class ClipSet:
     clip_len: int = 16
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What is wrong with a clip; short clips and repetitions with one label are usable."""
     clip_id: str
     reason: str
@@ -41,8 +39,7 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
         if 'data_prefix' not in dataset:
             raise ValueError(f'{dataset.type} of {part}_dataloader reads no videos')
         root = dataset.get('data_root', '') if data_root is None else data_root
-        lengths = [step['clip_len'] for step in dataset.pipeline if 'clip_len' in step]
-        length = lengths[0] if lengths else 1
+        length = next((step['clip_len'] for step in dataset.pipeline if 'clip_len' in step), 1)
         found.append(ClipSet(os.path.join(root, dataset.ann_file),
                              os.path.join(root, dataset.data_prefix.get('video', '')),
                              cfg.model.cls_head.num_classes,

@@ -1,5 +1,5 @@
 """Which frames a video has, by the time stamps of its packets, and whether any are missing."""
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -18,8 +18,7 @@ class VideoReadError(Exception):
     """A clip cannot be read: the file is missing, damaged, too large or too short."""
 
 
-@dataclass(frozen=True)
-class FrameTable:
+class FrameTable(NamedTuple):
     """What the packets of a video say about its frames.
 
     Attributes:

@@ -82,11 +82,6 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             clip['filename'] = os.path.join(self.data_prefix.get('video', ''), clip.pop('video'))
         return clips
 
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
-        label = self.get_data_info(idx)['label']
-        return [] if label == -1 else [label]
-
     def full_init(self) -> None:
         if not self._fully_initialized:
             super().full_init()

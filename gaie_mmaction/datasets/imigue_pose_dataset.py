@@ -10,8 +10,7 @@ from mmengine.logging import print_log
 
 from ..utils.safe_pickle import load_pickle_safely
 from .imigue_classes import HasIMiGUEClasses
-from .imigue_skeleton import hands_swapped
-from .skeleton_layout import get_layout
+from .skeleton_layout import get_layout, hands_swapped
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 EXAMPLES = 5
@@ -152,8 +151,3 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                       f'{self.ann_file} seem to have left and right hand swapped: '
                       f'{some(swapped)}. Their left fingertips are nearer to the right '
                       'wrist', logger='current', level=logging.WARNING)
-
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
-        label = self.get_data_info(idx)['label']
-        return [] if label == -1 else [label]
