@@ -106,8 +106,6 @@ def test_balance_of_unread_annotations(cfg, tmp_path):
 
 
 class Packed(BaseTransform):
-    """What the frames say, the random numbers, and the clip's name."""
-
     def transform(self, results):
         numbers = [read_number(image) for image in results['imgs']]
         return dict(numbers=np.array(numbers), random=np.array(results['random']),
@@ -115,8 +113,6 @@ class Packed(BaseTransform):
 
 
 class Random(BaseTransform):
-    """Adds a random number, and counts its calls."""
-
     calls = 0
 
     def transform(self, results):
@@ -364,8 +360,6 @@ def test_loss_of_smoothed_targets(cfg, labels, blending):
 
 
 class Recorder(Hook):
-    """Weights after each training step and during validation."""
-
     priority = 'VERY_LOW'
 
     def __init__(self, name):
@@ -499,7 +493,6 @@ def test_all_together(root, tmp_path):
 
 
 def predict(cfg, weights):
-    """Scores ``(clips, 32)`` of the test part."""
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model).eval()
     model.load_state_dict(weights)

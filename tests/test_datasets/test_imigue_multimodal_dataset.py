@@ -10,7 +10,7 @@ from numbered_video import HEIGHT, WIDTH
 from skeleton_file import cut, write_skeletons
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
-from gaie_mmaction.datasets.transforms import MaskMissingJoints, MMSharedSampleFrames, SkeletonFlip
+from gaie_mmaction.datasets.transforms import MMSharedSampleFrames, SkeletonFlip
 
 PIPELINE = [dict(type='ClipInit'),
             dict(type='MMSharedSampleFrames', clip_len=dict(RGB=4, Pose=8), test_mode=True),
@@ -164,15 +164,6 @@ def test_length_of_a_clip_file_is_known_when_it_is_read(tmp_path, clips):
     dataset = load(tmp_path, ann_file='train.txt')
     with pytest.raises(ValueError, match='clip 0001 of .* has 31 frames, but its skeleton has 9'):
         dataset[0]
-
-
-def test_missing_joints_stay_missing(clips):
-    keypoint = clips[0]['keypoint'] - 20  # what a crop does
-    score = clips[0]['keypoint_score'].copy()
-    score[0, 3:5, 7] = 0
-    found = MaskMissingJoints().transform(dict(keypoint=keypoint, keypoint_score=score))['keypoint']
-    assert not found[0, 3:5, 7].any()
-    np.testing.assert_array_equal(found[score > 0], keypoint[score > 0])
 
 
 def test_joints_on_the_left_edge_are_mirrored():

@@ -59,7 +59,6 @@ def read(path, frame_inds, **options):
 @pytest.mark.parametrize('ranges_each, frames', [
     (10, 2000), pytest.param(52, 10000, marks=pytest.mark.slow)])
 def test_thousands_of_frames(streams, ranges_each, frames):
-    """Random ranges, sampled as for training, and the last frames, of every kind of stream."""
     rng = np.random.default_rng(0)
     checked = 0
     for name in (*STREAMS, 'edit list.mp4'):
@@ -111,7 +110,6 @@ def test_same_pixels_as_decord(video):
 
 
 def draw_stripes(number, noise):
-    """A stripe of each of three strong colours."""
     colours = np.array([[200, 40, 30], [20, 180, 60], [30, 40, 220]], np.uint8)
     return np.repeat(colours, HEIGHT // 3, axis=0)[:, None].repeat(WIDTH, axis=1)
 
