@@ -56,33 +56,30 @@ def test_streams_by_plain_loops(clip, stream):
     clip['keypoint'][missing] = 0
     joints, scores = clip['keypoint'].copy(), clip['keypoint_score'].copy()
     found = SkeletonStream(stream).transform(clip)['keypoint']
-    parent_of = dict(LAYOUT.edges)
 
     def point(frame, joint):
+        if frame == 24 or missing[0, frame, joint]:
+            return None
         x, y = joints[0, frame, joint]
-        if missing[0, frame, joint]:
-            return None
-        here = np.array((2 * x / 224 - 1, 2 * y / 168 - 1, scores[0, frame, joint]))
-        if not stream.startswith('bone'):
-            return here
-        parent = parent_of.get(joint, joint)
-        if missing[0, frame, parent]:
-            return None
-        x, y = joints[0, frame, parent]
-        there = np.array((2 * x / 224 - 1, 2 * y / 168 - 1, scores[0, frame, parent]))
-        return np.array((*(here - there)[:2], (here[2] + there[2]) / 2))
+        return np.array((2 * x / 224 - 1, 2 * y / 168 - 1, scores[0, frame, joint]))
 
-    for frame in range(24):
-        for joint in range(22):
-            value = point(frame, joint)
-            if stream.endswith('motion'):
-                after = point(frame + 1, joint) if frame < 23 else None
-                if value is not None and after is not None:
-                    value = np.array((*(after - value)[:2], (after[2] + value[2]) / 2))
-                else:
-                    value = None
-            expected = np.zeros(3) if value is None else value
-            np.testing.assert_allclose(found[0, frame, joint], expected, atol=1e-5)
+    def between(start, end):
+        """The vector, and the mean of the scores."""
+        if start is None or end is None:
+            return None
+        return np.array((*(end - start)[:2], (start[2] + end[2]) / 2))
+
+    def value(frame, joint):
+        if not stream.startswith('bone'):
+            return point(frame, joint)
+        return between(point(frame, dict(LAYOUT.edges).get(joint, joint)), point(frame, joint))
+
+    for frame, joint in np.ndindex(24, 22):
+        expected = value(frame, joint)
+        if stream.endswith('motion'):
+            expected = between(expected, value(frame + 1, joint))
+        np.testing.assert_allclose(found[0, frame, joint], 0 if expected is None else expected,
+                                   atol=1e-5)
 
 
 def test_normalised_by_the_real_frame_size(clip):
