@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
-from ..datasets.imigue_skeleton import JOINTS, hands_swapped
+from ..datasets.skeleton_layout import JOINTS, hands_swapped
 from .archives import find_excess
 
 # Three columns per joint: x, y, score. Of OpenPose's 25 body joints the upper body and the face,

@@ -8,7 +8,7 @@ import pytest
 from release_media import write_xlsx
 from tiny_release import HEADER, NUM_FRAMES, light_hand, make_release, prepared, write_light_hand
 
-from gaie_mmaction.datasets.imigue_skeleton import hands_swapped
+from gaie_mmaction.datasets.skeleton_layout import hands_swapped
 from gaie_mmaction.release.skeletons import SkeletonError, read_skeleton
 
 
