@@ -31,10 +31,8 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
     Args:
         function (Callable): Called with the arguments of each job; picklable.
         jobs (Mapping): Arguments by key.
-        workers (int): Number of processes.
-        title (str): Shown before the bar.
-        unit (str): What the bar counts, in the singular. Defaults to ``'item'``.
-        weight (Callable): How many units a key stands for. Defaults to one.
+        unit (str): What the bar counts, in the singular.
+        weight (Callable): How many units a key stands for.
 
     Yields:
         tuple: Key and result, in the order of completion.
