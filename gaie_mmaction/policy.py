@@ -102,12 +102,15 @@ def load_checkpoints_safely() -> None:
     from the file (https://github.com/open-mmlab/mmengine/issues/1655).
     """
 
+    def load_from_local(filename: str, map_location: Any = None) -> dict:
+        return load_checkpoint_safely(filename, map_location)  # mmengine logs this function's name
+
     def load_from_http(filename: str, map_location: Any = None,
                        model_dir: str | None = None) -> dict:
         return load_checkpoint_safely(download(filename, model_dir), map_location)
 
     loader = checkpoint_module.CheckpointLoader
-    loader.register_scheme(prefixes='', loader=load_checkpoint_safely, force=True)
+    loader.register_scheme(prefixes='', loader=load_from_local, force=True)
     loader.register_scheme(prefixes=['http://', 'https://'], loader=load_from_http, force=True)
     # the loaders of torchvision://, open-mmlab:// and the like resolve to a URL and call this
     checkpoint_module.load_from_http = load_from_http
