@@ -11,7 +11,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from hostile import Formed, mutate
+from hostile import ARRAY, ARRAY_FORMS, Formed, mutate
 from launching import run, train_command
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
@@ -36,10 +36,6 @@ def test_code_in_a_checkpoint_is_refused(tmp_path, function, argument):
         assert marker.exists()  # so the attack would have worked
 
 
-def address_of(thing):
-    return id(thing).to_bytes(8, 'little')
-
-
 def history(**state):
     """A log buffer in any state."""
     buffer = HistoryBuffer()
@@ -48,22 +44,7 @@ def history(**state):
     return buffer
 
 
-NUMBER = np.zeros(1).__reduce__()[:2]
-
-
-@pytest.mark.parametrize('form', [
-    (np.ndarray, ((1, ), 'O', address_of(os.system))),
-    (np.ndarray, ((1, ), 'f8', bytes(8))),
-    (*NUMBER, (1, (1, ), np.dtype('O'), False, [os.getcwd])),
-    (*NUMBER, (1, (1, ), np.dtype('O'), False, address_of(os.system))),
-    (*NUMBER, (1, (1000, ), np.dtype('f8'), False, bytes(8))),
-    (*NUMBER, (1, (-1, ), np.dtype('f8'), False, bytes(8))),
-    (np.dtype, ('O8', False, True)),
-    (np.dtype, ('V8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8, 1, 27)),
-    (np.dtype, ('i8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8, 1, 27)),
-    (np.float64(1).__reduce__()[0], (np.dtype('O'), address_of(os.system))),
-    (HistoryBuffer, ([[1]] * 9, [1] * 9)),
-])
+@pytest.mark.parametrize('form', [*ARRAY_FORMS, (HistoryBuffer, ([[1]] * 9, [1] * 9))])
 def test_nothing_but_plain_numbers_becomes_an_array(tmp_path, form):
     """NumPy takes the bytes of an array of objects for addresses."""
     path = str(tmp_path / 'bad.pth')
@@ -108,7 +89,7 @@ def test_a_record_that_grows_on_reading_is_refused(tmp_path):
 def test_bytes_that_are_named_a_thousand_times(tmp_path):
     """One text of 20 KB in the file, and a thousand arrays of it."""
     state = (1, (20_000, ), np.dtype('u1'), False, bytes(20_000))
-    arrays = [Formed(*NUMBER, state) for _ in range(1000)]
+    arrays = [Formed(*ARRAY, state) for _ in range(1000)]
     torch.save(dict(meta=arrays), tmp_path / 'bomb.pth', pickle_protocol=2)
     assert (tmp_path / 'bomb.pth').stat().st_size < 120_000
     with pytest.raises(RuntimeError, match='take more than 4 times its size, the limit .*MAX_GROW'):
