@@ -8,22 +8,11 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-CONFIGS = sorted(
-    path.relative_to(Path(__file__).parents[1]).as_posix()
-    for path in (Path(__file__).parents[1] / 'configs').rglob('*.py') if '_base_' not in path.parts)
-
-
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')
+                 if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
 VITS = [path for path in CONFIGS if 'vit' in path or 'gaie' in path]
-
-
-def load_reduced(root, path):
-    """The config with a narrow backbone, small frames and no weights to fetch."""
-    cfg = Config.fromfile(root / path)
-    cfg.model.backbone.update(
-        embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
-    cfg.model.cls_head.in_channels = 24
-    return cfg
 
 
 def test_there_are_configs():
@@ -33,7 +22,10 @@ def test_there_are_configs():
 
 @pytest.mark.parametrize('path', VITS)
 def test_forward_and_backward(root, path):
-    cfg = load_reduced(root, path)
+    cfg = Config.fromfile(root / path)  # but narrow, with small frames and no weights to fetch
+    cfg.model.backbone.update(
+        embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+    cfg.model.cls_head.in_channels = 24
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     samples = [ActionDataSample().set_gt_label(label) for label in (3, 31)]

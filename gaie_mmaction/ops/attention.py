@@ -98,9 +98,9 @@ def _triton() -> ModuleType:
 def _fastest(q: Tensor, bias: Tensor | None) -> str:
     if is_exporting():
         return 'eager'  # the others are blockwise, or use operators that ONNX lacks
-    if q.device.type == 'cuda' and _triton().fits(q):
+    if q.device.type == 'cuda' and _triton().is_supported(q):
         return 'triton'
-    if flash_attention.pays(q) and not _needs_gradient(bias):
+    if flash_attention.is_profitable(q) and not _needs_gradient(bias):
         return 'flash'
     return 'chunked'
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from gaie_mmaction.benchmark import build_recognizer, load_weights, read_test_part
+from gaie_mmaction.apis import build_recognizer, load_weights
+from gaie_mmaction.benchmark import read_test_part
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 def block_values(request, monkeypatch):
     """The usual size of blocks, single rows, and blocks with a remainder."""
     if request.param:
-        monkeypatch.setattr(chunked_attention, 'BLOCK_VALUES', request.param)
+        monkeypatch.setitem(chunked_attention.BLOCK_VALUES, 'cpu', request.param)
 
 
 def make_qkv(batch, heads, num_tokens, dims, dtype=torch.float64):
@@ -106,10 +106,10 @@ def test_memory(dtype, with_gradient):
     assert ours - fused <= .05 * num_tokens**2 * 4
 
 
-@pytest.mark.parametrize('block_values', [chunked_attention.BLOCK_VALUES, 300])
+@pytest.mark.parametrize('block_values', [chunked_attention.BLOCK_VALUES['cpu'], 300])
 def test_compiles_without_a_break(block_values, monkeypatch):
     """With one block and with many, where heads go by threads."""
-    monkeypatch.setattr(chunked_attention, 'BLOCK_VALUES', block_values)
+    monkeypatch.setitem(chunked_attention.BLOCK_VALUES, 'cpu', block_values)
     torch._dynamo.reset()
     q, k, v = make_qkv(1, 2, 50, 8, torch.float32)
     for needs in (False, True):
@@ -118,6 +118,18 @@ def test_compiles_without_a_break(block_values, monkeypatch):
         compiled = torch.compile(attention_with_importance, fullgraph=True, backend='aot_eager')
         for value, other in zip(compiled(q, k, v), expected):
             torch.testing.assert_close(value, other)
+
+
+@pytest.mark.parametrize('num_tokens, threads', [(1568, 8), (3136, 4), (3136, 64)])
+def test_blocks_of_half_precision_with_many_threads(num_tokens, threads, monkeypatch):
+    """The float32 copies of keys and values leave room for whole blocks of queries."""
+    rows, blocks = [], chunked_attention._query_blocks
+    monkeypatch.setattr(chunked_attention, '_query_blocks',
+                        lambda *args: [rows.append(b - a) for a, b in blocks(*args)][:0])
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+    q, k, v = torch.zeros(3, 1, 12, num_tokens, 64, dtype=torch.bfloat16)
+    chunked_attention.chunked_attention(q, k, v, None, 1.)
+    assert min(rows) >= 64
 
 
 def test_layout_of_the_output():
