@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 from random import Random
+from unittest.mock import Mock
 from urllib.error import URLError
 
 import numpy as np
@@ -20,6 +21,8 @@ from test_compat import mmengine_checkpoint
 from tiny_training import write_config
 
 from gaie_mmaction import policy
+
+UNREACHABLE = Mock(side_effect=URLError('unreachable'))
 
 
 @pytest.mark.parametrize('function, argument', [
@@ -133,9 +136,7 @@ def test_what_is_not_damage_is_not_called_so(tmp_path, monkeypatch):
     torch.save({}, tmp_path / 'a.pth')
 
     def fail(error):
-        def load(*_, **__):
-            raise error
-        monkeypatch.setattr(torch, 'load', load)
+        monkeypatch.setattr(torch, 'load', Mock(side_effect=error))
         return str(tmp_path / 'a.pth')
 
     with pytest.raises(torch.OutOfMemoryError, match='^CUDA out of memory'):
@@ -165,31 +166,21 @@ def test_each_node_downloads_for_itself(tmp_path, monkeypatch):
     """Whatever its rank; and a failure is an error in each process, with nobody waiting."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     monkeypatch.setattr('mmengine.dist.get_dist_info', lambda: (3, 8))
-    calls = []
-
-    def fetch(address, path):
-        calls.append(address)
-        torch.save(dict(state_dict={}), path)
-
+    fetch = Mock(side_effect=lambda address, path: torch.save(dict(state_dict={}), path))
     monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
-    address = 'https://example.com/weights.pth'
     for _ in range(2):
-        assert CheckpointLoader.load_checkpoint(address) == dict(state_dict={})
-    assert calls == [address]
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', unreachable)
+        assert CheckpointLoader.load_checkpoint('https://example.com/a.pth') == dict(state_dict={})
+    assert fetch.call_count == 1
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', UNREACHABLE)
     with pytest.raises(RuntimeError, match='other.pth cannot be downloaded .*unreachable.* copy it '
                                            f'to {tmp_path}/checkpoints/other.pth'):
         CheckpointLoader.load_checkpoint('https://example.com/other.pth')
 
 
-def unreachable(*_):
-    raise URLError('unreachable')
-
-
 def test_everything_that_is_missing_is_said_at_once(tmp_path, root, monkeypatch):
     """Before anything is built: nobody waits for one error after the other."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', unreachable)
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', UNREACHABLE)
     cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
     cfg.load_from = 'absent.pth'
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
