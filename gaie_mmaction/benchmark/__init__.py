@@ -1,5 +1,5 @@
 """Counting, timing and comparing models."""
-from .accuracy import TestPart, measure_accuracy, read_test_part
+from .accuracy import measure_accuracy, read_test_part
 from .breakdown import break_down, break_down_models
 from .comparison import DTYPES, Conditions, Point, Result, build_model, compare, unique_names
 from .complexity import Complexity, input_shape, measure_complexity
@@ -12,7 +12,7 @@ from .steps import inference_step, training_step
 from .tables import print_table, to_markdown, write_csv
 
 __all__ = [
-    'DTYPES', 'Complexity', 'Conditions', 'Point', 'Result', 'TestPart', 'Timing', 'break_down',
+    'DTYPES', 'Complexity', 'Conditions', 'Point', 'Result', 'Timing', 'break_down',
     'break_down_models', 'build_model', 'compare', 'comparison_table', 'draw_sweep',
     'draw_tradeoff', 'growth_exponents', 'inference_step', 'input_shape', 'measure_accuracy',
     'measure_complexity', 'peak_memory', 'print_table', 'published_tables', 'read_test_part',
