@@ -13,7 +13,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 help:
 	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
-	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
+	@echo "make test-triton  compiles the GPU's kernels for six architectures and checks their values, in Triton's interpreter where there is no GPU; installs Triton"
 	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
 	@echo 'make docs  the documentation, into site/; warnings are errors'
@@ -36,8 +36,9 @@ test-all: $(STAMP)
 
 test-triton: $(STAMP)
 	$(PIP) install --progress-bar off -q -c constraints.txt triton
+	$(PYTEST) --dist load tests/test_ops/test_triton_aot.py
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
-		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
+		$(PYTEST) --dist load tests/test_ops/test_triton_attention.py
 
 check-install: $(DEV)
 	.ci/check_install.sh

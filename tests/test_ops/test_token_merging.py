@@ -11,7 +11,6 @@ from torch._dynamo.backends.common import aot_autograd
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gaie_mmaction.models.necks import GAIENeck, TokenState
-
 from gaie_mmaction.ops import (
     attention_with_importance,
     gather_tokens,
