@@ -39,9 +39,9 @@ test-all: $(STAMP)
 
 test-triton: $(STAMP)
 	$(PIP) install --progress-bar off -q -c constraints.txt triton
+	$(PYTEST) --dist load tests/test_ops/test_triton_aot.py
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
-		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
-	$(VENV)/bin/python -m pytest -m '' -n auto --maxprocesses 4 tests/test_ops/test_triton_aot.py
+		$(PYTEST) --dist load tests/test_ops/test_triton_attention.py
 
 fuzz: $(STAMP)
 	$(VENV)/bin/python tests/fuzzing.py --minutes $(MINUTES)

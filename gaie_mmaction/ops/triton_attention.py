@@ -77,12 +77,13 @@ def launch_options(dtype: torch.dtype, dims: int) -> tuple[dict, dict]:
     common = dict(dims=dims, BLOCK_D=max(16, triton.next_power_of_2(dims)),
                   WIDEN=INTERPRETED and dtype == torch.bfloat16)
     if dtype != torch.float32:
-        common.update(PRECISION='tf32', num_warps=4 if dims <= 32 else 8, num_stages=3)
+        common.update(PRECISION='tf32', num_warps=4 if dims <= 32 else 8, num_stages=2)
         return dict(common, BLOCK_M=128, BLOCK_N=64), dict(common, BLOCK_M=64, BLOCK_N=128)
     # three TF32 products have float32's accuracy; 'ieee' would not use the tensor cores
     common.update(PRECISION='tf32x3', num_warps=8, num_stages=2)
-    rows, queries = (64, 32) if dims <= 64 else (32, 16)
-    return dict(common, BLOCK_M=rows, BLOCK_N=32), dict(common, BLOCK_M=queries, BLOCK_N=64)
+    if dims <= 64:
+        return dict(common, BLOCK_M=64, BLOCK_N=32), dict(common, BLOCK_M=32, BLOCK_N=64)
+    return dict(common, BLOCK_M=32, BLOCK_N=16), dict(common, BLOCK_M=16, BLOCK_N=64)
 
 
 def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,

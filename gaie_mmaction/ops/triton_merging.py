@@ -46,7 +46,8 @@ def triton_merge(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
 if triton is not None:
 
     @triton.jit
-    def _merge(x, keep_idx, merge_idx, dst, weight, out, total, num_tokens, num_keep, num_merge,
+    def _merge(x, keep_idx, merge_idx, dst, weight,
+               out, total, num_tokens, num_keep, num_merge,
                dims, with_weight: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_C: tl.constexpr):
         """A block of channels of one kept token and of all that join it."""
         place = tl.program_id(0)
