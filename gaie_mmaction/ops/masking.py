@@ -27,8 +27,8 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
     places = height * width
     num_hidden = int(ratio * places)
     if not 0 < num_hidden < places:
-        raise ValueError(f'the mask ratio must hide at least one and not all of the {places} places '
-                         f'of a frame, but {ratio} hides {num_hidden}')
+        raise ValueError(f'the mask ratio must hide at least one and not all of the {places} '
+                         f'places of a frame, but {ratio} hides {num_hidden}')
     # drawn on the CPU: the same masks on every device
     device = 'cpu' if generator is None else generator.device
     order = torch.rand(batch, places, generator=generator, device=device).argsort(dim=1)

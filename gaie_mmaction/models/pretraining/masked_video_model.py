@@ -189,7 +189,8 @@ class MaskedVideoModel(BaseModel):
         backbone = self.backbone
         side, tubelet = backbone.patch_size, backbone.tubelet_size
         # (B, 3, T, H, W) -> (B, T', H', W', t, p, p, 3) -> (B, N, t p p, 3)
-        pixels = pixels.unflatten(4, (-1, side)).unflatten(3, (-1, side)).unflatten(2, (-1, tubelet))
+        for dim, step in ((4, side), (3, side), (2, tubelet)):
+            pixels = pixels.unflatten(dim, (-1, step))
         pixels = pixels.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(1, 3).flatten(2, 4)
         pixels = pixels[mask].view(len(frames), num_hidden, *pixels.shape[2:])
         if self.normalize_target:
