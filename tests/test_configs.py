@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')
                  if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
-VITS = [path for path in CONFIGS if 'vit' in path or 'gaie' in path]
+VITS = [path for path in CONFIGS
+        if ('vit' in path or 'gaie' in path) and 'pretraining' not in path]
 
 
 def test_there_are_configs():
@@ -81,3 +82,18 @@ def test_plain_differs_by_the_neck_alone(root):
     plain = Config.fromfile(root / 'configs/vivit_vitb_imigue.py')
     del gaie.model.backbone['neck'], gaie.model.backbone['merge_layers']
     assert gaie.to_dict() == plain.to_dict()
+
+
+@pytest.mark.parametrize('path', [path for path in CONFIGS if 'pretraining' in path])
+def test_pretraining(root, path):
+    cfg = Config.fromfile(root / path)
+    cfg.model.backbone.update(
+        embed_dims=24, num_heads=2, img_size=64, num_frames=8, pretrained=None)
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    clips = [torch.randint(0, 256, (1, 3, 8, 64, 64), dtype=torch.uint8) for _ in range(2)]
+    data = model.data_preprocessor(dict(inputs=clips, data_samples=[ActionDataSample()] * 2), True)
+    loss = model(**data, mode='loss')['loss']
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert cfg.val_cfg is None and cfg.test_cfg is None
