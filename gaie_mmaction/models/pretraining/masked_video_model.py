@@ -158,7 +158,7 @@ class MaskedVideoModel(BaseModel):
         num_hidden = _num_hidden(mask)
         backbone, batch = self.backbone, len(frames)
         grid = backbone.token_grid(frames)
-        tokens = backbone.patch_embed(frames)[0]  # (B, 3, T, H, W) -> (B, N, C)
+        tokens = backbone.patch_embed(frames)  # (B, 3, T, H, W) -> (B, N, C)
         tokens = tokens + resize_positions(backbone.pos_embed, backbone.grid_size, grid)
         # (B, N, C) -> (B, N - M, C)
         state = TokenState.start(backbone.pos_drop(tokens[~mask].view(batch, -1, tokens.shape[2])))
