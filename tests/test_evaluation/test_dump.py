@@ -8,9 +8,8 @@ import mmengine
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from evaluating import write_annotations
-from launching import launch, test_command
+from launching import ROOT, launch, test_command
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
