@@ -131,7 +131,7 @@ def test_run(study: Study, cfg: Config, checkpoint: Path,
     metrics = measure_accuracy(cfg, str(checkpoint), str(checkpoint.parent / 'test'), 'AccMetric')
     assert metrics is not None  # all clips are labelled
     model = build_recognizer(cfg)
-    load_weights(model, str(checkpoint), str(study.config))  # of DiffRate, with learnt counts
+    load_weights(model, str(checkpoint), str(study.config))  # of DiffRate, with learned counts
     sizes = cfg.model.backbone
     cost = measure_complexity(model, (3, sizes.num_frames, sizes.img_size, sizes.img_size))
     num_clips = int((pd.read_csv(study.clips).fold == run[-1]).sum())
