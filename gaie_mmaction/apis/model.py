@@ -98,7 +98,7 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     learned = meta.get('dataset_meta') or {}
     caution = learned.get('caution', ())
     caution = _printable(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
-    classes = learned.get('classes', learnt.get('CLASSES')) or ()
+    classes = learned.get('classes', learned.get('CLASSES')) or ()
     if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(tuple(map(_printable, classes)), 'the checkpoint', caution)
     reason = ('the checkpoint does not name its classes' if not classes else

@@ -1,7 +1,8 @@
-"""Convert an official VideoMAE finetune checkpoint to MMAction2's names.
+"""Convert an official VideoMAE checkpoint to MMAction2's names.
 
-The result loads strictly into a Recognizer3D with MMAction2's VisionTransformer or this package's
-GAIEVisionTransformer, and a TimeSformerHead.
+A finetuned one then loads strictly into a Recognizer3D with MMAction2's VisionTransformer or this
+package's GAIEVisionTransformer, and a TimeSformerHead; one of pretraining (encoder and decoder)
+into a MaskedVideoModel.
 """
 import argparse
 import sys
@@ -16,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
-    parser.add_argument('src', help='official finetune checkpoint')
+    parser.add_argument('src', help='official checkpoint')
     parser.add_argument('dst', help='file to write')
     parser.add_argument('--num-tokens', type=int, help='length of the fixed position table '
                         '(default: that of 16 frames at 224x224)')

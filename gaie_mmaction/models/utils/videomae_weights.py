@@ -1,4 +1,4 @@
-"""Official VideoMAE finetuned weights under MMAction2's names."""
+"""Official VideoMAE weights under MMAction2's names."""
 import argparse
 import re
 
@@ -18,6 +18,17 @@ RENAMES = (
     (r'^pos_embed$', 'backbone.pos_embed'),
     (r'^head\.', 'cls_head.fc_cls.'),
 )
+# of pretraining: the encoder's norm is the one before the readout of a backbone with mean pooling
+PRETRAINING_RENAMES = (
+    (r'^encoder\.norm\.', 'backbone.fc_norm.'),
+    (r'^encoder\.patch_embed\.proj\.', 'backbone.patch_embed.projection.'),
+    (r'^encoder\.(blocks\.\d+\.mlp)\.fc1\.', r'backbone.\1.layers.0.0.'),
+    (r'^encoder\.(blocks\.\d+\.mlp)\.fc2\.', r'backbone.\1.layers.1.'),
+    (r'^encoder\.', 'backbone.'),
+    (r'^(decoder\.blocks\.\d+\.mlp)\.fc1\.', r'\1.layers.0.0.'),
+    (r'^(decoder\.blocks\.\d+\.mlp)\.fc2\.', r'\1.layers.1.'),
+    (r'^(decoder\.|encoder_to_decoder\.weight$|mask_token$)', r'\1'),
+)
 LAYERS = ('norm1', 'norm2', 'attn.proj', 'mlp.layers.0.0', 'mlp.layers.1')
 
 
@@ -34,26 +45,26 @@ def load_videomae(path: str) -> dict[str, Tensor]:
             return checkpoint[key]
     found = list(checkpoint)[:5] if isinstance(checkpoint, dict) else type(checkpoint).__name__
     raise ValueError(f'{path} has its weights under neither module nor model, but holds {found}: '
-                     'give an official finetune checkpoint')
+                     'give an official checkpoint')
 
 
 def convert_videomae(
         weights: dict[str, Tensor], num_tokens: int | None = None) -> dict[str, Tensor]:
-    """Rename all weights, for strict loading into a ``Recognizer3D``.
+    """Rename all weights, for strict loading.
 
-    Its backbone is MMAction2's ``VisionTransformer`` or ``GAIEVisionTransformer``, its head
-    ``TimeSformerHead``. Official files hold no sine-cosine position table: it gets ``num_tokens``
-    places, by default those of 16 frames at 224x224 with the file's tubelet.
+    Finetuned ones are for a ``Recognizer3D`` with MMAction2's ``VisionTransformer`` or
+    ``GAIEVisionTransformer`` and a ``TimeSformerHead``, those of pretraining (encoder and
+    decoder) for a ``MaskedVideoModel``. Official files hold no sine-cosine position table: it
+    gets ``num_tokens`` places, by default those of 16 frames at 224x224 with the file's tubelet.
 
     Raises:
         ValueError: If keys are unexpected or missing; all are listed.
     """
-    if any(key.startswith(('encoder.', 'decoder.')) for key in weights):
-        raise ValueError('this is a pre-training checkpoint (it has encoder. and decoder. keys): '
-                         'give a finetuned one, whose keys start with blocks.')
+    pretraining = any(key.startswith('encoder.') for key in weights)
     converted, left_over = {}, []
     for key, value in weights.items():
-        renamed = next((re.sub(pattern, name, key) for pattern, name in RENAMES
+        renamed = next((re.sub(pattern, name, key)
+                        for pattern, name in (PRETRAINING_RENAMES if pretraining else RENAMES)
                         if re.match(pattern, key)), None)
         if renamed is None:
             left_over.append(key)
@@ -65,7 +76,7 @@ def convert_videomae(
         if num_tokens is None:
             num_tokens = 16 // tubelet * (224 // height) * (224 // width)
         converted['backbone.pos_embed'] = get_sinusoid_encoding(num_tokens, dims)
-    expected = _expected_keys(converted)
+    expected = _expected_keys(converted, pretraining)
     problems = [f'left over: {key}' for key in (*left_over, *sorted(set(converted) - expected))]
     problems += [f'missing: {key}' for key in sorted(expected - set(converted))]
     if problems:
@@ -73,17 +84,22 @@ def convert_videomae(
     return converted
 
 
-def _expected_keys(converted: dict[str, Tensor]) -> set[str]:
-    """All names of a finetuned model with the depth and the options seen in the file."""
+def _expected_keys(converted: dict[str, Tensor], pretraining: bool) -> set[str]:
+    """All names of a model with the depth and the options seen in the file."""
     layers = [f'{layer}.{kind}' for layer in LAYERS for kind in ('weight', 'bias')]
     layers.append('attn.qkv.weight')
     for pair in (('attn.q_bias', 'attn.v_bias'), ('gamma_1', 'gamma_2')):
         if any(key.endswith(pair) for key in converted):
             layers += pair
-    blocks = [int(key.split('.')[2]) for key in converted if key.startswith('backbone.blocks.')]
-    names = {f'backbone.blocks.{block}.{layer}'
-             for block in range(max(blocks, default=0) + 1) for layer in layers}
+    names = {'backbone.pos_embed'}
+    for part in ('backbone', 'decoder')[:1 + pretraining]:
+        blocks = [int(key.split('.')[2]) for key in converted if key.startswith(f'{part}.blocks.')]
+        names |= {f'{part}.blocks.{block}.{layer}'
+                  for block in range(max(blocks, default=0) + 1) for layer in layers}
     norm = 'backbone.norm' if 'backbone.norm.weight' in converted else 'backbone.fc_norm'
-    for layer in (norm, 'backbone.patch_embed.projection', 'cls_head.fc_cls'):
+    if pretraining:
+        names |= {'mask_token', 'encoder_to_decoder.weight'}
+    heads = ('decoder.norm', 'decoder.head') if pretraining else ('cls_head.fc_cls', )
+    for layer in (norm, 'backbone.patch_embed.projection', *heads):
         names |= {f'{layer}.weight', f'{layer}.bias'}
-    return names | {'backbone.pos_embed'}
+    return names
