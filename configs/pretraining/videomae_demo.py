@@ -22,6 +22,7 @@ train_dataloader = dict(
     dataset=dict(data_root='data/demo', ann_file='train.csv', pipeline=train_pipeline))
 train_cfg = dict(max_epochs=20)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
+auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=2, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=2, T_max=18, end=20, by_epoch=True,

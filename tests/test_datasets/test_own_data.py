@@ -98,6 +98,8 @@ def test_portrait_and_landscape(root, path, shape):
     ramp = np.add.outer(np.arange(shape[0]), 2 * np.arange(shape[1])) / sum(shape) * 80
     frame = np.repeat(ramp[..., None], 3, axis=2).astype(np.uint8)
     for part in ('train', 'test'):
+        if cfg[f'{part}_dataloader'] is None:
+            continue  # pretraining has no test
         dataset = cfg[f'{part}_dataloader'].dataset
         steps = spatial_steps(dataset.get('dataset', dataset).pipeline)
         results = Compose([step for step in steps if step.type != 'SubtractClipMean'])(
