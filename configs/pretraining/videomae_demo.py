@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type='UniformSample', clip_len=16),
     dict(type='ClipDecode'),
     dict(type='Resize', scale=(-1, 104)),
-    dict(type='CenterCrop', crop_size=(112, 104)),
+    dict(type='CenterCrop', crop_size=104),  # square, so that portrait videos fit too
     dict(type='RandomCrop', size=96),
     dict(type='Flip', flip_ratio=0.5),
     dict(type='FormatShape', input_format='NCTHW'),
