@@ -3,7 +3,6 @@ import copy
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmaction.registry import DATASETS
@@ -12,26 +11,15 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 
-@dataclass(frozen=True)
-class TestPart:
-    """The clips that a config is tested on."""
-    __test__ = False  # not pytest's
+def read_test_part(cfg: Config) -> tuple[str, int, bool]:
+    """Annotation file of ``test_dataloader``, number of its clips, and whether any has a label.
 
-    ann_file: str
-    num_clips: int
-    is_labelled: bool  # whether any clip has a label
-
-
-def read_test_part(cfg: Config) -> TestPart:
-    """Read the annotations of ``test_dataloader``; no video is opened.
-
-    Raises:
-        FileNotFoundError: If the annotation file does not exist.
+    No video is opened.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
     labels = [dataset.get_data_info(index)['label'] for index in range(len(dataset))]
-    return TestPart(dataset.ann_file, len(labels), any(label >= 0 for label in labels))
+    return dataset.ann_file, len(labels), any(label >= 0 for label in labels)
 
 
 def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str,
@@ -54,11 +42,9 @@ def measure_accuracy(cfg: Config, checkpoint: str, work_dir: str,
 def accuracy_or_reason(name: str, cfg: Config, checkpoint: str | None,
                        view: tuple[int | None, ...], ann_file: str | None, work_dir: Path,
                        say: Callable[[str], None]) -> tuple[dict[str, float] | None, str]:
-    """Accuracy of a model of a comparison, and on what; or None, and why it has none.
+    """Accuracy of a compared model and what it is of, or None and why there is none.
 
-    Raises:
-        ValueError: If ``ann_file`` is given and has no labels.
-        FileNotFoundError: If ``ann_file`` is given and does not exist.
+    An ``ann_file`` that is missing or has no labels is an error.
     """
     if checkpoint is None:
         return None, 'no accuracy without a checkpoint'
@@ -67,17 +53,17 @@ def accuracy_or_reason(name: str, cfg: Config, checkpoint: str | None,
     if ann_file:
         cfg.test_dataloader.dataset.ann_file = ann_file
     try:
-        part = read_test_part(cfg)
+        path, num_clips, is_labelled = read_test_part(cfg)
     except FileNotFoundError as error:
         if ann_file:
             raise
         return None, f'no accuracy: {error}'
-    if not part.is_labelled and ann_file:
-        raise ValueError(f'{part.ann_file} has no labels, so {name} has no accuracy on it: give a '
-                         'labelled part, or no --ann-file')
-    if not part.is_labelled:
-        return None, f'no accuracy: {part.ann_file} has no labels, see --ann-file'
-    say(f'testing {name} on {part.ann_file}, {part.num_clips} clips')
+    if not is_labelled and ann_file:
+        raise ValueError(f'{path} has no labels, so {name} has no accuracy on it: give a labelled '
+                         'part, or no --ann-file')
+    if not is_labelled:
+        return None, f'no accuracy: {path} has no labels, see --ann-file'
+    say(f'testing {name} on {path}, {num_clips} clips')
     metrics = measure_accuracy(cfg, checkpoint, str(work_dir / 'test' / name))
-    return metrics, (f'accuracy: float32, {part.num_clips} clips of {part.ann_file}, standard '
-                     f'error of Top-1 up to {50 / math.sqrt(part.num_clips):.1f} points')
+    return metrics, (f'accuracy: float32, {num_clips} clips of {path}, standard error of Top-1 up '
+                     f'to {50 / math.sqrt(num_clips):.1f} points')

@@ -26,41 +26,28 @@ MATCHING = ('select_tokens', 'match_tokens', 'match_bipartite')
 
 def break_down(backbone: nn.Module, step: Callable[[], object], device: torch.device,
                rounds: int, warmup: int) -> list[dict[str, float]]:
-    """Median seconds of each of ``PARTS``, one dict per block.
+    """Median seconds of each of ``PARTS`` in ``step``, a forward pass; one dict per block.
 
     The importance is the time of attention with it minus that of the same attention without;
     noise can make it negative. Norms and residual sums belong to no part.
-
-    Args:
-        backbone (nn.Module): With ``blocks`` of this package's ViT.
-        step (Callable): A forward pass through it.
-        device (torch.device): Where it runs; a GPU is synchronized at each border.
-        rounds (int): Counted passes.
-        warmup (int): Passes before them.
-
-    Raises:
-        ValueError: If the backbone has no such blocks.
     """
     blocks = list(getattr(backbone, 'blocks', []))
     if not blocks or not all(isinstance(block, Block) for block in blocks):
         raise ValueError('only a GAIEVisionTransformer has the blocks whose time can be broken '
                          f'down, but the backbone is a {type(backbone).__name__}')
     watch, passes = _Watch(device), []
+    replaced: list[tuple[Any, str, Callable]] = []  # object, name of its function, what wraps it
+    for number, block in enumerate(blocks):
+        replaced += [(block.attn, 'forward', partial(watch.attend, number)),
+                     (block.mlp, 'forward', partial(watch.run, 'MLP'))]
+    if isinstance(neck := backbone.neck, TokenReducer):
+        module = sys.modules[type(neck).__module__]
+        replaced += [(neck, 'forward', watch.reduce), *(
+            (module, name, partial(watch.run, 'matching'))
+            for name in MATCHING if hasattr(module, name))]
     with ExitStack() as stack:
-        for number, block in enumerate(blocks):
-            for part, run in (('attn', partial(watch.attend, number)),
-                              ('mlp', partial(watch.run, 'MLP'))):
-                module = getattr(block, part)
-                stack.enter_context(patch.object(module, 'forward', partial(run, module.forward)))
-        neck = backbone.neck
-        if isinstance(neck, TokenReducer):
-            stack.enter_context(
-                patch.object(neck, 'forward', partial(watch.reduce, neck.forward)))
-            module = sys.modules[type(neck).__module__]
-            for name in MATCHING:
-                if function := getattr(module, name, None):
-                    stack.enter_context(
-                        patch.object(module, name, partial(watch.run, 'matching', function)))
+        for owner, name, run in replaced:
+            stack.enter_context(patch.object(owner, name, partial(run, getattr(owner, name))))
         for _ in range(warmup + rounds):
             watch.seconds = defaultdict(float)
             step()

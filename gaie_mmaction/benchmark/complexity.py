@@ -38,10 +38,9 @@ class Complexity:
 
 
 def input_shape(model: nn.Module, shape: Sequence[int], batch_size: int = 1) -> tuple[int, ...]:
-    """Shape of a batch of clips of one view ``(C, T, H, W)`` each, as the recognizer takes it.
+    """A batch of views ``(C, T, H, W)`` as the recognizer takes it.
 
-    Returns:
-        tuple[int]: ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a ``Recognizer2D``.
+    That is ``(B, 1, C, T, H, W)``, or ``(B, T, C, H, W)`` for a ``Recognizer2D``.
     """
     if isinstance(model, Recognizer2D):
         channels, frames, *pixels = shape
@@ -56,22 +55,27 @@ def measure_complexity(model: nn.Module, shape: Sequence[int]) -> Complexity:
     kernels ``FlopCounterMode`` may not know.
     """
     model = copy.deepcopy(model).to('meta').eval()
-    inputs = torch.empty(input_shape(model, shape), device='meta')
-    paper = _ThopCounter(model)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), paper, counter:
-        model(inputs, stage='head')
-    true_groups = _group_flops(counter)
-    parameter_groups: dict[str, int] = defaultdict(int)
+    paper_macs = 0.
+
+    def count(module: nn.Module, inputs: tuple, output: Any) -> None:
+        nonlocal paper_macs
+        if isinstance(module, nn.Linear):
+            paper_macs += output.numel() * module.in_features
+        elif isinstance(module, NORMS):
+            # subtract and divide; an affine norm multiplies and adds besides
+            paper_macs += inputs[0].numel() * (4 if module.weight is not None else 2)
+        elif isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            paper_macs += output.numel() * module.weight[0].numel()
+
+    for module in model.modules():
+        module.register_forward_hook(count)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.empty(input_shape(model, shape), device='meta'), stage='head')
+    parameters: dict[str, int] = defaultdict(int)
     for name, parameter in model.named_parameters():
-        parameter_groups[_group_of(name)] += parameter.numel()
-    return Complexity(
-        shape=tuple(shape),
-        true_macs=counter.get_total_flops() / 2,
-        paper_macs=paper.total,
-        parameters=sum(parameter_groups.values()),
-        true_groups=true_groups,
-        parameter_groups=dict(parameter_groups))
+        parameters[_group_of(name)] += parameter.numel()
+    return Complexity(tuple(shape), counter.get_total_flops() / 2, paper_macs,
+                      sum(parameters.values()), _group_flops(counter), dict(parameters))
 
 
 def _group_of(name: str) -> str:
@@ -81,8 +85,7 @@ def _group_of(name: str) -> str:
 def _group_flops(counter: FlopCounterMode) -> dict[str, float]:
     """Multiply-adds by group, from the modules that have a group and no parent with one."""
     groups: dict[str, float] = defaultdict(float)
-    counts = counter.get_flop_counts()
-    for name, operators in counts.items():
+    for name, operators in counter.get_flop_counts().items():
         parents = ['.'.join(name.split('.')[:end]) for end in range(1, name.count('.') + 1)]
         group = _group_of(name)
         if group == REST or any(_group_of(parent) != REST for parent in parents):
@@ -92,28 +95,3 @@ def _group_flops(counter: FlopCounterMode) -> dict[str, float]:
             groups['attention products' if product else group] += flops / 2
     groups[REST] = counter.get_total_flops() / 2 - sum(groups.values())
     return {group: macs for group, macs in groups.items() if macs}
-
-
-class _ThopCounter:
-    """Counts modules as ``thop`` does, by hooks; MMCV's wrapped layers included."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.total = 0.
-        self.model = model
-
-    def __enter__(self) -> None:
-        self.handles = [module.register_forward_hook(self._count)
-                        for module in self.model.modules()]
-
-    def __exit__(self, *_: Any) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    def _count(self, module: nn.Module, inputs: tuple, output: Any) -> None:
-        if isinstance(module, nn.Linear):
-            self.total += output.numel() * module.in_features
-        elif isinstance(module, NORMS):
-            # subtract and divide; an affine norm multiplies and adds besides
-            self.total += inputs[0].numel() * (4 if module.weight is not None else 2)
-        elif isinstance(module, (nn.Conv2d, nn.Conv3d)):
-            self.total += output.numel() * module.weight[0].numel()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -21,10 +22,8 @@ class Timing:
     @property
     def quartiles(self) -> tuple[float, float]:
         """tuple[float]: First and third quartile, seconds, linear between two rounds."""
-        if len(self.seconds) == 1:
-            return self.seconds * 2
-        first, _, third = statistics.quantiles(self.seconds, n=4, method='inclusive')
-        return first, third
+        first, third = np.percentile(self.seconds, (25, 75))
+        return float(first), float(third)
 
     def speed_over(self, other: 'Timing') -> float:
         """Median over the rounds of the other's time by this one's; above 1 is faster.
@@ -35,21 +34,12 @@ class Timing:
             theirs / own for theirs, own in zip(other.seconds, self.seconds, strict=True))
 
 
-def time_interleaved(steps: dict[str, Callable[[], object]],
-                 device: torch.device,
-                 rounds: int = 15,
-                 warmup: int = 2,
-                 seed: int = 0,
-                 clock: Callable[[], float] = time.perf_counter) -> dict[str, Timing]:
+def time_interleaved(steps: dict[str, Callable[[], object]], device: torch.device,
+                     rounds: int = 15, warmup: int = 2, seed: int = 0,
+                     clock: Callable[[], float] = time.perf_counter) -> dict[str, Timing]:
     """Run each step once per round, in a new random order each time.
 
-    Args:
-        steps (dict[str, Callable]): What is timed, by name.
-        device (torch.device): Where the steps run; a GPU is synchronized.
-        rounds (int): Counted rounds, at least 1. Defaults to 15.
-        warmup (int): Rounds that are not counted. Defaults to 2.
-        seed (int): Seed of the orders. Defaults to 0.
-        clock (Callable): Returns seconds. Defaults to ``time.perf_counter``.
+    ``warmup`` rounds come first and are not counted. ``clock`` returns seconds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     order, draw = list(steps), random.Random(seed)

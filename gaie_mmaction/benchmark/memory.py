@@ -16,17 +16,11 @@ RUNS = 2  # optimizers allocate their state in the first step
 
 
 def peak_memory(model: nn.Module, make_step: Callable[[], Callable]) -> int:
-    """Most bytes that all tensors of a step hold together.
+    """Most bytes that all tensors of a step hold together, on the device of the model.
 
     These are weights, input, activations, gradients, optimizer state and the operators' own
-    buffers; not Python, libraries, and memory that they get past PyTorch.
-
-    Args:
-        model (nn.Module): On the device that is measured.
-        make_step (Callable): Makes a fresh step, with its input and optimizer.
-
-    Returns:
-        int: Bytes.
+    buffers; not Python, libraries, and memory that they get past PyTorch. ``make_step`` makes a
+    fresh step, with its input and optimizer.
     """
 
     def action() -> None:
@@ -38,15 +32,12 @@ def peak_memory(model: nn.Module, make_step: Callable[[], Callable]) -> int:
     weights = sum(tensor.numel() * tensor.element_size()
                   for tensor in chain(model.parameters(), model.buffers()))
     device = next(model.parameters()).device
-    growth = _cuda_growth(action, device) if device.type == 'cuda' else _cpu_growth(action)
-    return weights + growth
-
-
-def _cuda_growth(action: Callable[[], None], device: torch.device) -> int:
+    if device.type != 'cuda':
+        return weights + _cpu_growth(action)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     action()
-    return torch.cuda.max_memory_allocated(device) - before
+    return weights + torch.cuda.max_memory_allocated(device) - before
 
 
 def _cpu_growth(action: Callable[[], None]) -> int:

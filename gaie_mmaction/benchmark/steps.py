@@ -13,13 +13,9 @@ from .complexity import input_shape
 
 def inference_step(model: nn.Module, shape: Sequence[int], batch_size: int,
                    dtype: torch.dtype) -> Callable[[], torch.Tensor]:
-    """A forward pass from normalised input to scores, in evaluation mode.
+    """A recognizer's forward pass from normalised input to scores, in evaluation mode.
 
-    Args:
-        model (nn.Module): A recognizer.
-        shape (Sequence[int]): Input of one view, ``(C, T, H, W)``.
-        batch_size (int): Clips, of one view each.
-        dtype (torch.dtype): ``float32``, or what autocast computes in.
+    ``shape`` is that of one view, ``(C, T, H, W)``; ``dtype`` is ``float32`` or autocast's.
     """
     device = next(model.parameters()).device
     inputs = torch.randn(input_shape(model, shape, batch_size), device=device)
@@ -38,10 +34,8 @@ def training_step(model: BaseRecognizer, cfg: Config, shape: Sequence[int], batc
     """One iteration of mmengine's training loop, without hooks and data loading.
 
     That is the data preprocessor, the config's loss, its gradients and a step of the config's
-    optimizer. It changes the weights.
-
-    Arguments as for :func:`inference_step`; ``dtype`` replaces the mixed precision of the config.
-    Without ``update`` the optimizer has no state, and gradients are dropped.
+    optimizer, which changes the weights; without ``update`` the gradients are dropped instead.
+    ``dtype`` replaces the mixed precision of the config.
     """
     device = next(model.parameters()).device
     settings = {key: value for key, value in cfg.optim_wrapper.items()
