@@ -1,5 +1,5 @@
-# make demo  the whole main job on an invented release, from set-up to picture
-# make demo-skeleton  a skeleton stream on the same release, fused with the demo's RGB scores
+# make demo  the whole main job on a synthetic dataset, from set-up to picture
+# make demo-skeleton  a skeleton stream on the same dataset, fused with the demo's RGB scores
 # make test  the tests
 # They make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
 PYTHON ?= python3
@@ -15,7 +15,7 @@ MINUTES ?= 5
 help:
 	@sed -n '1,4s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
-	@echo "make test-triton  the GPU's kernels, in Triton's interpreter where there is no GPU; installs Triton"
+	@echo "make test-triton  the GPU's kernels: values, in the interpreter without a GPU, and compiled for sm_80 to sm_120"
 	@echo 'make fuzz  mutated files through every reader, MINUTES=5'
 	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
@@ -39,8 +39,9 @@ test-all: $(STAMP)
 
 test-triton: $(STAMP)
 	$(PIP) install --progress-bar off -q -c constraints.txt triton
+	$(PYTEST) --dist load tests/test_ops/test_triton_aot.py
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
-		$(VENV)/bin/python -m pytest tests/test_ops/test_triton_attention.py
+		$(PYTEST) --dist load tests/test_ops/test_triton_attention.py
 
 fuzz: $(STAMP)
 	$(VENV)/bin/python tests/fuzzing.py --minutes $(MINUTES)

@@ -1,8 +1,6 @@
 """Workarounds for upstream bugs, one function each, and the only version checks.
 
-Each function names the upstream issue, if there is one, and when it can be deleted.
-:func:`apply` runs them when :mod:`gaie_mmaction` is imported. What the package changes by choice
-is in :mod:`gaie_mmaction.policy`.
+Each names its upstream issue, if there is one. Changes by choice are in :mod:`.policy`.
 """
 import functools
 import importlib
@@ -30,6 +28,24 @@ _MMCV_HELP = (
     '  pip install "onedl-mmcv>=2.3,<3"        # its successor, for newer PyTorch')
 
 
+def wrap(owner: Any, name: str) -> Callable[[Callable], None]:
+    """Decorator that replaces ``owner.name``, once, by a function that gets the original first."""
+    original = vars(owner)[name]
+    function = original.__func__ if isinstance(original, staticmethod) else original
+
+    def replace(wrapper: Callable) -> None:
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            return wrapper(function, *args, **kwargs)
+
+        if not hasattr(function, '__wrapped__'):
+            static = isinstance(original, staticmethod)
+            setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+
+    return replace
+
+
 def _installed_version(package: str) -> str | None:
     try:
         return version(package)
@@ -41,11 +57,7 @@ def require_mmcv() -> None:
     """Check the package that provides ``mmcv``, which is the user's choice.
 
     MMAction2 1.2.0 does not declare it (https://github.com/open-mmlab/mmaction2/issues/2852), and
-    the packages of :data:`MMCV_PACKAGES` overwrite each other's files. Delete when MMAction2
-    declares its mmcv itself.
-
-    Raises:
-        ImportError: If none or several are installed, or the version is outside [2.0.0, 3.0.0).
+    the packages of :data:`MMCV_PACKAGES` overwrite each other's files. Delete when it does.
     """
     found = {name: _installed_version(name) for name in MMCV_PACKAGES}
     installed = {name: number for name, number in found.items() if number is not None}
@@ -67,10 +79,9 @@ def require_mmcv() -> None:
 def accept_newer_mmcv() -> None:
     """Import MMAction2 beside mmcv 2.2 and newer, which it refuses by the version alone.
 
-    MMAction2 1.2.0 asserts mmcv < 2.2.0 (https://github.com/open-mmlab/mmaction2/issues/2852). It
-    sees an older version while it is imported; nothing else does. A script that imports MMAction2
-    first still fails, so ``tools/train.py`` and ``tools/test.py`` import this package before they
-    start MMAction2's own scripts. Delete when MMAction2 takes mmcv 2.2.
+    MMAction2 1.2.0 asserts mmcv < 2.2.0 (https://github.com/open-mmlab/mmaction2/issues/2852), so
+    it sees an older version while it is imported. Scripts that import it before this package
+    still fail. Delete when MMAction2 takes mmcv 2.2.
     """
     import mmcv
     from mmengine.utils import digit_version
@@ -88,8 +99,7 @@ def stub_missing_drn() -> None:
     """Stand in for ``mmaction.models.localizers.drn``, which the wheel of 1.2.0 lacks.
 
     Without it ``import mmaction.models`` fails
-    (https://github.com/open-mmlab/mmaction2/issues/2714). Building a DRN then says what is
-    missing. Delete when a release of MMAction2 has the folder.
+    (https://github.com/open-mmlab/mmaction2/issues/2714). Delete when a release has the folder.
     """
     spec = importlib.util.find_spec('mmaction')
     assert spec is not None and spec.submodule_search_locations is not None  # a package
@@ -100,7 +110,6 @@ def stub_missing_drn() -> None:
         return
 
     class DRN:
-        """Absent from this release of MMAction2."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             raise ImportError('DRN is missing from this release of MMAction2 (upstream issue '
@@ -116,9 +125,8 @@ def leave_out_broken_vindlu() -> None:
     """Leave out MMAction2's VindLU where its own imports would fail.
 
     MMAction2 imports it beside any transformers >= 4.28, but it needs timm, einops and functions
-    that transformers 5 has removed; without them ``import mmaction.models`` fails. MMAction2's
-    placeholders then say what is missing. No upstream issue is known. Delete when
-    ``import mmaction.models`` works beside transformers 5.
+    that transformers 5 has removed. No upstream issue is known. Delete when ``import
+    mmaction.models`` works beside transformers 5.
     """
     from mmaction.utils import dependency
     if not dependency.WITH_MULTIMODAL or 'mmaction.models' in sys.modules:
@@ -138,10 +146,9 @@ def leave_out_broken_vindlu() -> None:
 def allow_checkpoint_classes() -> None:
     """Let ``torch.load(weights_only=True)`` read what mmengine itself writes.
 
-    PyTorch >= 2.6 reads only tensors and plain containers, but mmengine's checkpoints hold
-    ``HistoryBuffer`` and NumPy numbers (https://github.com/open-mmlab/mmengine/issues/1655). Their
-    names lead to stand-ins that check their content, never to the classes themselves.
-    Delete when mmengine reads its own checkpoints.
+    Its checkpoints hold ``HistoryBuffer`` and NumPy numbers
+    (https://github.com/open-mmlab/mmengine/issues/1655). Their names lead to stand-ins that check
+    their content, never to the classes themselves. Delete when mmengine reads them itself.
     """
     import numpy as np
     import torch
@@ -202,98 +209,74 @@ def count_fused_attention() -> None:
 def accept_bfloat16_scores() -> None:
     """Let heads compute the loss of bfloat16 scores, as ``--amp`` gives them with that dtype.
 
-    MMAction2's ``BaseHead`` logs the training accuracy from a NumPy array of the scores, and
-    NumPy has no bfloat16. They are cast to float32, in which autocast computes the loss anyway. No
-    upstream issue is known. Delete when ``BaseHead.loss_by_feat`` takes bfloat16 scores.
+    MMAction2's ``BaseHead`` computes the training accuracy in NumPy, which has no bfloat16;
+    autocast computes the loss in float32 anyway. No upstream issue is known. Delete when
+    ``BaseHead.loss_by_feat`` takes bfloat16 scores.
     """
     import torch
     from mmaction.models.heads import BaseHead
-    original = BaseHead.loss_by_feat
-    if hasattr(original, '__wrapped__'):
-        return
 
-    @functools.wraps(original)
-    def loss_by_feat(self: BaseHead, cls_scores: torch.Tensor, data_samples: list) -> dict:
+    @wrap(BaseHead, 'loss_by_feat')
+    def loss_by_feat(original: Callable, head: BaseHead, cls_scores: torch.Tensor,
+                     data_samples: list) -> dict:
         if cls_scores.dtype == torch.bfloat16:
             cls_scores = cls_scores.float()
-        return original(self, cls_scores, data_samples)
-
-    BaseHead.loss_by_feat = loss_by_feat
+        return original(head, cls_scores, data_samples)
 
 
 def start_processes_without_gpu() -> None:
     """Let ``--launcher`` start processes on a machine without GPU, over gloo.
 
-    mmengine sets a CUDA device for each process, whatever the backend, and tells
-    ``DistributedDataParallel`` that a model on the CPU has one. No upstream issue is
-    known. Delete when mmengine does neither without CUDA.
+    mmengine sets a CUDA device for each process, whatever the backend, and tells DDP that a model
+    on the CPU has one. No upstream issue is known. Delete when it does neither without CUDA.
     """
     import torch
     from mmengine.device import get_device
     from mmengine.dist import utils
     from mmengine.model import MMDistributedDataParallel
 
-    def without_device(start: Callable) -> Callable:
-
-        @functools.wraps(start)
-        def start_on_cpu(backend: str, *args: Any, **kwargs: Any) -> Any:
-            if get_device() != 'cpu':
-                return start(backend, *args, **kwargs)
-            if backend == 'nccl':
-                raise RuntimeError(
-                    'no GPU is visible here, and the backend nccl needs one. For processes on the '
-                    'CPU add --cfg-options env_cfg.dist_cfg.backend=gloo')
-            set_device, torch.cuda.set_device = torch.cuda.set_device, lambda device: None
-            try:
-                return start(backend, *args, **kwargs)
-            finally:
-                torch.cuda.set_device = set_device
-
-        return start_on_cpu
+    def init_dist(start: Callable, backend: str, *args: Any, **kwargs: Any) -> Any:
+        if get_device() != 'cpu':
+            return start(backend, *args, **kwargs)
+        if backend == 'nccl':
+            raise RuntimeError('no GPU is visible here, and the backend nccl needs one. For '
+                               'processes on the CPU add --cfg-options '
+                               'env_cfg.dist_cfg.backend=gloo')
+        set_device, torch.cuda.set_device = torch.cuda.set_device, lambda device: None
+        try:
+            return start(backend, *args, **kwargs)
+        finally:
+            torch.cuda.set_device = set_device
 
     for name in ('_init_dist_pytorch', '_init_dist_slurm'):
-        start = getattr(utils, name)
-        if not hasattr(start, '__wrapped__'):
-            setattr(utils, name, without_device(start))
+        wrap(utils, name)(init_dist)
 
-    original = MMDistributedDataParallel.__init__
-    if hasattr(original, '__wrapped__'):
-        return
-
-    @functools.wraps(original)
-    def __init__(self: MMDistributedDataParallel, module: torch.nn.Module, *args: Any,
-                 **kwargs: Any) -> None:
+    @wrap(MMDistributedDataParallel, '__init__')
+    def init_ddp(original: Callable, *args: Any, **kwargs: Any) -> None:
         if get_device() == 'cpu':
             kwargs.pop('device_ids', None)
-        original(self, module, *args, **kwargs)
-
-    MMDistributedDataParallel.__init__ = __init__
+        original(*args, **kwargs)
 
 
 def allow_zero_workers() -> None:
     """Let ``num_workers=0`` win over a config's ``persistent_workers=True``, which torch refuses.
 
-    mmengine passes both on as they are. Delete when it drops the second one itself.
+    Delete when mmengine drops the second one itself.
     """
     from mmengine.runner import Runner
-    original = Runner.build_dataloader
-    if hasattr(original, '__wrapped__'):
-        return
 
-    @functools.wraps(original)
-    def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+    @wrap(Runner, 'build_dataloader')
+    def build_dataloader(original: Callable, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(dataloader, dict) and dataloader.get('num_workers') == 0:
             dataloader = {**dataloader, 'persistent_workers': False}
         return original(dataloader, *args, **kwargs)
-
-    Runner.build_dataloader = staticmethod(build_dataloader)
 
 
 def import_mmcv_quietly() -> None:
     """Import mmcv's transformer bricks without their warning about mmcv-lite.
 
-    They warn that ``MultiScaleDeformableAttention`` needs compiled operators, which nothing here
-    uses (https://github.com/open-mmlab/mmcv/issues/1975). Delete when mmcv warns at use instead.
+    It is about operators that nothing here uses (https://github.com/open-mmlab/mmcv/issues/1975).
+    Delete when mmcv warns at use instead.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings(

@@ -1,11 +1,8 @@
 """What this package changes in mmengine by choice, each of which can be switched off.
 
-The policies are applied when :mod:`gaie_mmaction` is imported, also to code that has nothing to do
-with it. ``GAIE_MMACTION_OFF=safe_loading,dump_first`` in the environment leaves out those named;
-the names are the keys of :data:`POLICIES`. Workarounds for upstream bugs are in
-:mod:`gaie_mmaction.compat`.
+Importing :mod:`gaie_mmaction` applies them to the whole process, except those of
+:data:`POLICIES` that the environment names: ``GAIE_MMACTION_OFF=safe_loading,dump_first``.
 """
-import functools
 import os
 import pickle
 import re
@@ -28,6 +25,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.runner import checkpoint as checkpoint_module
 
+from .compat import wrap
 from .utils.files import atomic_file
 from .utils.safe_pickle import DAMAGE, limited_growth, require_uncompressed
 
@@ -82,11 +80,7 @@ def load_checkpoint_safely(filename: str, map_location: Any = None) -> dict:
 
 
 def download(url: str, folder: str | None = None) -> str:
-    """Download a checkpoint once per node, by default into PyTorch's hub folder.
-
-    Raises:
-        RuntimeError: If it cannot be downloaded.
-    """
+    """Download a checkpoint once per node, by default into PyTorch's hub folder."""
     folder = folder or os.path.join(torch.hub.get_dir(), 'checkpoints')
     path = os.path.join(folder, os.path.basename(urlparse(url).path))
     os.makedirs(folder, exist_ok=True)
@@ -109,7 +103,7 @@ def load_checkpoints_safely() -> None:
     """
 
     def load_from_local(filename: str, map_location: Any = None) -> dict:
-        return load_checkpoint_safely(filename, map_location)
+        return load_checkpoint_safely(filename, map_location)  # mmengine logs this function's name
 
     def load_from_http(filename: str, map_location: Any = None,
                        model_dir: str | None = None) -> dict:
@@ -123,10 +117,7 @@ def load_checkpoints_safely() -> None:
 
 
 def write_files_atomically() -> None:
-    """Make mmengine's local files appear only when they are complete.
-
-    mmengine writes to the final path: a kill or a full disk leaves half a checkpoint there.
-    """
+    """Make mmengine's local files appear only when they are complete."""
 
     def put(self: LocalBackend, obj: bytes, filepath: str) -> None:
         try:
@@ -144,26 +135,17 @@ def write_files_atomically() -> None:
 def dump_scores_first() -> None:
     """Let ``mim test --dump`` write the scores before a metric can raise.
 
-    MMAction2 appends ``DumpResults`` to the config's metrics, and mmengine's evaluator runs them
-    in that order: when a metric refuses the scores, those of the whole test are lost.
+    MMAction2 appends ``DumpResults`` to the metrics, which run in that order.
     """
-    original = Evaluator.__init__
-    if hasattr(original, '__wrapped__'):
-        return
 
-    @functools.wraps(original)
-    def __init__(self: Evaluator, metrics: Any) -> None:
-        original(self, metrics)
-        self.metrics.sort(key=lambda metric: not isinstance(metric, DumpResults))
-
-    Evaluator.__init__ = __init__
+    @wrap(Evaluator, '__init__')
+    def init(original: Callable, evaluator: Evaluator, metrics: Any) -> None:
+        original(evaluator, metrics)
+        evaluator.metrics.sort(key=lambda metric: not isinstance(metric, DumpResults))
 
 
 def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
-    """List what would stop a run: missing annotation files and weights, ``--amp`` on a CPU.
-
-    Weights named by a URL are downloaded.
-    """
+    """List missing annotation files and weights, after downloading, and ``--amp`` on a CPU."""
     problems = []
     for part in ('train', 'val') if training else ('test', ):
         loader = cfg.get(f'{part}_dataloader') or {}
@@ -206,26 +188,17 @@ def _pretrained(name: str, part: Any) -> Iterator[tuple[str, Any]]:
 def check_before_run() -> None:
     """Report all missing files at once, before anything is built of them."""
 
-    def checked(run: Callable, training: bool) -> Callable:
-
-        @functools.wraps(run)
-        def run_checked(self: Runner) -> Any:
-            if problems := find_problems(self.cfg, training):
-                raise RuntimeError('nothing was run:\n  ' + '\n  '.join(problems))
-            return run(self)
-
-        return run_checked
+    def checked(run: Callable, runner: Runner) -> Any:
+        if problems := find_problems(runner.cfg, training=run.__name__ == 'train'):
+            raise RuntimeError('nothing was run:\n  ' + '\n  '.join(problems))
+        return run(runner)
 
     for name in ('train', 'test'):
-        if not hasattr(getattr(Runner, name), '__wrapped__'):
-            setattr(Runner, name, checked(getattr(Runner, name), name == 'train'))
+        wrap(Runner, name)(checked)
 
 
 def log_tracebacks() -> None:
-    """In MMAction2's scripts, print only the message of an error; the log has the traceback.
-
-    ``mim`` still prints a traceback of its own after it.
-    """
+    """In MMAction2's scripts, print only the message of an error; the log has the traceback."""
     script = Path(getattr(sys.modules['__main__'], '__file__', None) or '')
     if script.resolve().parts[-2:] not in (('tools', 'train.py'), ('tools', 'test.py')):
         return
@@ -253,11 +226,7 @@ POLICIES: dict[str, Callable[[], None]] = dict(
 
 
 def apply() -> None:
-    """Apply every policy that the environment does not switch off.
-
-    Raises:
-        ValueError: If ``GAIE_MMACTION_OFF`` names an unknown policy.
-    """
+    """Apply every policy that the environment does not switch off."""
     off = {name.strip() for name in os.environ.get(SWITCH, '').split(',') if name.strip()}
     unknown = sorted(off - set(POLICIES))
     if unknown:

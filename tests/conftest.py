@@ -7,9 +7,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in ('tests', 'tools', 'tools/data', 'tools/model_converters', 'tools/visualize',
-               'tools/analysis'):
-    sys.path.insert(0, str(ROOT / folder))
+sys.path.insert(0, str(ROOT / 'tests'))  # the tests' own helpers
 
 import gaie_mmaction  # noqa: E402,F401
 

@@ -39,9 +39,8 @@ def make_release(folder, lengths, missing=(), name='train', label=3, shape=(HEIG
         part = keypoint[:, start:start + frames]
         score = np.where(part.any(axis=-1), .5, 0).astype(np.float32)
         rows.append(f'0001_{k},0001.mp4,{start},{start + frames - 1},{label}')
-        clips.append(dict(frame_dir=f'0001_{k}', label=label, total_frames=frames,
-                          img_shape=shape, original_shape=shape, keypoint=part.copy(),
-                          keypoint_score=score))
+        clips.append(dict(frame_dir=f'0001_{k}', label=label, total_frames=frames, img_shape=shape,
+                          original_shape=shape, keypoint=part.copy(), keypoint_score=score))
         start += frames
     (folder / f'{name}.csv').write_text(
         'clip_id,video,start_frame,end_frame,label\n' + ''.join(f'{row}\n' for row in rows))

@@ -25,10 +25,18 @@ def evaluate(ids, scores, labels, size=None, meta=None, **arguments):
     return metric.evaluate(len(ids) if size is None else size)
 
 
+def write_annotations(path, ids, labels=None, step=1):
+    """An annotation file of clips of one video, ``step`` frames apart."""
+    labels = [-1] * len(ids) if labels is None else labels
+    rows = ''.join(f'{clip_id},0054.mp4,{step * k},{step * k + 30},{label}\n'
+                   for k, (clip_id, label) in enumerate(zip(ids, labels)))
+    path.write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    return str(path)
+
+
 def make_dataset(folder, num_clips, **arguments):
     """Clips 0054_0 to 0054_<num_clips - 1>; no video is opened."""
-    rows = ''.join(f'0054_{k},0054.mp4,{k},{k},-1\n' for k in range(num_clips))
-    (folder / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    write_annotations(folder / 'test.csv', [f'0054_{k}' for k in range(num_clips)])
     return IMiGUEDataset(ann_file='test.csv', data_root=str(folder), pipeline=[],
                          **dict(dict(test_mode=True), **arguments))
 

@@ -12,7 +12,6 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from release_defects import (
@@ -28,28 +27,24 @@ from release_defects import (
     write_labels,
 )
 from release_media import skeleton_lines, write_video, write_xlsx
-from release_plan import PARTS, SUBJECTS, Clip, VideoPlan, draw_videos, plan_video
+from release_plan import PARTS, SUBJECTS, Clip, draw_videos, plan_video
 
 PLACEHOLDER = 1  # class of the test part in the challenge's files
+SKELETONS_2023 = dict(train='imigue_data_phase1/imigue_skeleton_train',
+                      val='imigue_data_phase1/imigue_skeleton_validate',
+                      test='imigue_data_phase2/imigue_skeleton_test')
 SKELETON_FOLDERS = {
-    'challenge': dict(train='imigue_data_phase1/datasets/imigue_skeleton_train',
-                      val='imigue_data_phase1/datasets/imigue_skeleton_validate',
-                      test='imigue_data_phase2/imigue_skeleton_test'),
-    '2023': dict(train='imigue_data_phase1/imigue_skeleton_train',
-                 val='imigue_data_phase1/imigue_skeleton_validate',
-                 test='imigue_data_phase2/imigue_skeleton_test'),
-    'licensed': dict.fromkeys(PARTS, 'mg_skeleton_only')}
-VIDEO_FOLDERS = {
-    'challenge': dict(train='imigue_rgb_phase1/train_data',
-                      val='imigue_rgb_phase1/validation_data', test='imigue_rgb_phase2'),
-    'licensed': dict(train='iMiGUE_RGB_Phase1/imigue_rgb_train',
-                     val='iMiGUE_RGB_Phase1/imigue_rgb_validate',
-                     test='iMiGUE_RGB_Phase2/imigue_rgb_test')}
-VIDEO_FOLDERS['2023'] = VIDEO_FOLDERS['challenge']
-ZIPS = {'imigue_skeleton_phase1.zip': 'imigue_data_phase1',
-        'imigue_rgb_phase1.zip': 'imigue_rgb_phase1',
-        'imigue_skeleton_phase2.zip': 'imigue_data_phase2',
-        'imigue_rgb_phase2.zip': 'imigue_rgb_phase2'}
+    'challenge': {part: folder.replace('phase1/', 'phase1/datasets/')
+                  for part, folder in SKELETONS_2023.items()},
+    '2023': SKELETONS_2023, 'licensed': dict.fromkeys(PARTS, 'mg_skeleton_only')}
+VIDEO_FOLDERS = dict.fromkeys(CHALLENGE, dict(
+    train='imigue_rgb_phase1/train_data', val='imigue_rgb_phase1/validation_data',
+    test='imigue_rgb_phase2'))
+VIDEO_FOLDERS['licensed'] = dict(
+    train='iMiGUE_RGB_Phase1/imigue_rgb_train', val='iMiGUE_RGB_Phase1/imigue_rgb_validate',
+    test='iMiGUE_RGB_Phase2/imigue_rgb_test')
+ZIPS = {f'imigue_{kind}_phase{phase}.zip': f'imigue_{folder}_phase{phase}' for phase in (1, 2)
+        for kind, folder in (('skeleton', 'data'), ('rgb', 'rgb'))}
 LICENSED_LABELS = 'Label/labels_20200831.csv'
 LICENSED_HEADER = 'video_id,class,start_frame,end_frame,num_frames,win_or_lose,subject_id'
 APPLE_DOUBLE = bytes.fromhex('00051607000200004d6163204f5320582020202020202020') + bytes(100)
@@ -57,49 +52,33 @@ APPLE_DOUBLE = bytes.fromhex('00051607000200004d6163204f5320582020202020202020')
 
 @dataclass
 class Release:
-    """What was written: the clips of each part as they should be read, defects undone; by video
-    id the frames that its labels refer to, those that its file gives, its file and its subject;
-    and every defect.
-    """
+    """What was written; by video id, but for the clips, which are by part."""
     root: Path
-    layout: str
-    clips: dict[str, list[Clip]]
-    frames: dict[str, int]
-    readable: dict[str, int]
+    clips: dict[str, list[Clip]]  # as they should be read, defects undone
+    frames: dict[str, int]  # that the labels refer to
+    readable: dict[str, int]  # that the file gives
     videos: dict[str, str]
     subjects: dict[str, int]
     planted: list[Planted] = field(default_factory=list)
 
 
-class Task(NamedTuple):
-    """A video to write: where to, and what else beside it."""
-    plan: VideoPlan
-    video: Path
-    twin: Path
-    skeleton: Path | None
-    openpose: Path | None
-    seed: int
-
-
-def write_media(task):
-    """Write a video and its skeletons; returns the number of frames that can be read."""
-    plan = task.plan
-    rng = np.random.default_rng([task.seed, int(plan.video_id), 1])
+def write_media(plan, video, twin, skeleton, openpose, seed):
+    rng = np.random.default_rng([seed, int(plan.video_id), 1])
     colour = tuple(int(value) for value in rng.integers(64, 192, 2))
     offset = int(rng.integers(1000))
-    write_video(task.video, plan.frames, colour, plan.size)
+    write_video(video, plan.frames, colour, plan.size)
     readable = plan.frames
     kind = DEFECTS[plan.defect].kind if plan.defect else ''
     if kind == 'video':
-        readable = plant_in_video(plan, task.video, task.twin, colour)
-    if task.skeleton:
+        readable = plant_in_video(plan, video, twin, colour)
+    if skeleton:
         lines = skeleton_lines(plan.frames, plan.size, offset)
         if kind == 'skeleton':
             lines = edit_skeleton(plan.defect, lines)
-        write_labels(task.skeleton, lines)
-    if task.openpose:
+        write_labels(skeleton, lines)
+    if openpose:
         rows = skeleton_lines(plan.frames, plan.size, offset, full=True)
-        write_xlsx(task.openpose, [row.split(',') for row in rows])
+        write_xlsx(openpose, [row.split(',') for row in rows])
     return readable
 
 
@@ -145,7 +124,7 @@ def write_zip(path, root, folder):
 
 
 def plant_in_release(name, out, plans, folders):
-    """Plant what concerns no single video; returns the file or folder, relative to the release."""
+    """Plant what concerns no single video; returns the file or folder in the release."""
     if name == 'macosx_junk':
         plan = next(plan for plan in plans if not plan.defect)
         folder = Path(folders[plan.part]) / plan.video_id
@@ -167,7 +146,6 @@ def plant_in_release(name, out, plans, folders):
 
 
 def planted_of(plan, file, readable):
-    """The entry of a defect of a single video."""
     defect = DEFECTS[plan.defect]
     clip_id = plan.clips[plan.at].clip_id if defect.clip else None
     of = dict(clip=[clip_id], video=[clip.clip_id for clip in plan.clips])
@@ -179,20 +157,12 @@ def planted_of(plan, file, readable):
 
 def make_release(out, *, videos_per_part=None, labels=None, layout='challenge', zipped=False,
                  defects=(), seed=0, workers=None, openpose_videos=0):
-    """Write a release.
+    """Write a release of full size, or ``videos_per_part`` (in val at most 10) of 5 to 9 clips.
 
-    Args:
-        out (Path): Folder that does not exist.
-        videos_per_part (int, optional): Videos per part (validation has at most 10) with 5 to 9
-            clips each. Defaults to None: full size.
-        labels (Path, optional): csv with clip_id and label (0 to 31) of phase 1; gives the clips
-            of each video and their classes. Defaults to None: drawn.
-        layout (str): ``challenge``, ``2023`` or ``licensed``. Defaults to ``challenge``.
-        zipped (bool): The challenge's four zips rather than folders. Defaults to False.
-        defects (str or Iterable): Names out of ``DEFECTS``, or ``all`` that are possible.
-        seed (int): Seed of everything. Defaults to 0.
-        workers (int, optional): Processes. Defaults to None: one per core.
-        openpose_videos (int): Videos of each part with a workbook of 137 joints. Defaults to 0.
+    ``labels`` is a csv with clip_id and label (0 to 31) of phase 1, from which the clips of each
+    video and their classes are taken. ``layout`` is ``challenge``, ``2023`` or ``licensed``;
+    ``zipped`` writes the challenge's four zips. ``defects`` are names out of ``DEFECTS``, or
+    ``all``. ``openpose_videos`` of each part have a workbook of 137 joints.
     """
     out = Path(out).resolve()
     names = possible(layout, zipped) if defects == 'all' else list(dict.fromkeys(defects))
@@ -228,7 +198,6 @@ def make_release(out, *, videos_per_part=None, labels=None, layout='challenge', 
 
 
 def video_folders(layout, names):
-    """Part -> folder of its videos."""
     folders = dict(VIDEO_FOLDERS[layout])
     if 'extra_folder_level' in names:
         folders['test'] += '/test_data'
@@ -236,7 +205,6 @@ def video_folders(layout, names):
 
 
 def write_release(root, plans, layout, names, seed, workers, openpose_videos):
-    """Write all files below ``root``; see :func:`make_release`."""
     folders, tasks, seen = video_folders(layout, names), [], Counter()
     skeletons = {plan.video_id: root / SKELETON_FOLDERS[layout][plan.part] / plan.video_id
                  for plan in plans}
@@ -245,26 +213,25 @@ def write_release(root, plans, layout, names, seed, workers, openpose_videos):
         seen[plan.part] += 1
         suffix = '_2.xlsx' if layout == 'licensed' else '_openpose.xlsx'
         name = f'{video_id}/{video_id}.mp4'
-        tasks.append(Task(
+        tasks.append((
             plan, root / folders[plan.part] / name, root / f'{folders[plan.part]}_old' / name,
             skeleton / f'{video_id}_light_hand.csv' if layout in CHALLENGE else None,
             skeleton / f'{video_id}{suffix}' if seen[plan.part] <= openpose_videos else None,
             seed))
     with ProcessPoolExecutor(workers) as pool:
-        results = list(pool.map(write_media, tasks, chunksize=4))
+        results = list(pool.map(write_media, *zip(*tasks), chunksize=4))
     label_files = write_label_files(root, layout, plans, skeletons)
     release = Release(
-        root, layout,
+        root,
         clips={part: [clip for plan in plans if plan.part == part for clip in plan.clips]
                for part in PARTS},
         frames={plan.video_id: plan.frames for plan in plans},
         readable={plan.video_id: readable for plan, readable in zip(plans, results)},
-        videos={task.plan.video_id: task.video.relative_to(root).as_posix() for task in tasks},
+        videos={plan.video_id: video.relative_to(root).as_posix() for plan, video, *_ in tasks},
         subjects={plan.video_id: plan.subject for plan in plans})
-    for task, readable in zip(tasks, results):
-        if task.plan.defect:
-            file = dict(video=task.video, skeleton=task.skeleton).get(
-                DEFECTS[task.plan.defect].kind, root / label_files[task.plan.video_id])
-            release.planted.append(
-                planted_of(task.plan, file.relative_to(root).as_posix(), readable))
+    for (plan, video, _, skeleton, *_), readable in zip(tasks, results):
+        if plan.defect:
+            file = dict(video=video, skeleton=skeleton).get(
+                DEFECTS[plan.defect].kind, root / label_files[plan.video_id])
+            release.planted.append(planted_of(plan, file.relative_to(root).as_posix(), readable))
     return release

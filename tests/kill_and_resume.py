@@ -38,7 +38,7 @@ def _train(config):
 
 
 def start(config):
-    """Train in a process of its own; forked, as the imports take longer than the training."""
+    # forked, as the imports take longer than the training
     process = multiprocessing.get_context('fork').Process(target=_train, args=(config, ))
     process.start()
     return process
@@ -51,7 +51,6 @@ def finish(process, config):
 
 
 def wait(condition, process):
-    """Wait; a process that has ended is an error."""
     start_time = time.monotonic()
     while not condition():
         if not process.is_alive() or time.monotonic() - start_time > SLOW:
@@ -60,7 +59,6 @@ def wait(condition, process):
 
 
 def freeze_while_writing(process, work, rng):
-    """Stop the process at a moment at which a checkpoint is half-written."""
     partial = f'.epoch_*{PARTIAL}'
     while True:
         wait(lambda: any(work.glob(partial)), process)
@@ -76,7 +74,6 @@ def num_lines(path):
 
 
 def check(work, keep):
-    """All checkpoints are readable, and the one to resume from is there."""
     found = sorted(work.glob('*.pth'))
     for path in found:
         assert load_checkpoint_safely(str(path))['state_dict'], path

@@ -56,9 +56,11 @@ def read_number(image):
         for bit in range(12))
 
 
-def remux(source, target, keep=lambda k: True, shift=0, **options):
+def remux(source, target, keep=lambda k: True, shift=0, comment=None, **options):
     """Copy the packets that are kept, ``shift`` frames earlier."""
     with av.open(str(source)) as old, av.open(str(target), 'w', options=options) as new:
+        if comment:
+            new.metadata['comment'] = comment
         stream = old.streams.video[0]
         copy = new.add_stream_from_template(stream)
         packets = [packet for packet in old.demux(stream) if packet.size]

@@ -1,9 +1,11 @@
-"""A tiny synthetic dataset, one epoch of a config on it through mim, and the leaderboard file."""
+"""A config trained: two clips forward and backward, and an epoch through mim on drawn clips."""
 import csv
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
 from launching import launch, test_command, train_command
 
 from gaie_mmaction.synthetic import make_release
@@ -19,6 +21,22 @@ def prepare_release(folder, train=1):
                     '--out', folder], check=True)
 
 
+def forward_and_backward(model, train_batch, test_batch):
+    """Two clips, 0001_0 and 0001_1: a finite loss, a gradient for all, and a score per class."""
+    losses = model(**model.data_preprocessor(train_batch, training=True), mode='loss')
+    total = sum(value for name, value in losses.items() if 'loss' in name)
+    total.backward()
+    assert torch.isfinite(total)
+    assert [name for name, p in model.named_parameters()
+            if p.requires_grad and p.grad is None] == []
+    model.eval()
+    with torch.no_grad():
+        results = model(**model.data_preprocessor(test_batch), mode='predict')
+    assert [result.pred_score.shape for result in results] == [(32, )] * 2
+    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
+    assert [result.clip_id for result in results] == ['0001_0', '0001_1']
+
+
 def train_and_test(path, data, work, batch_size, *options):
     """Trains for an epoch, validates and tests; checks that every test clip has its answer.
 
@@ -29,8 +47,7 @@ def train_and_test(path, data, work, batch_size, *options):
         loader = f'{part}_dataloader'
         options += [f'{loader}.dataset.data_root={data}', f'{loader}.batch_size={batch_size}',
                     f'{loader}.num_workers=0']
-    output = launch(train_command(ROOT / path, '--work-dir', work, '--cfg-options', *options),
-                    ROOT)
+    output = launch(train_command(ROOT / path, '--work-dir', work, '--cfg-options', *options), ROOT)
     assert 'Epoch(val) [1]' in output
     out = work / 'prediction.csv'
     output = launch(test_command(ROOT / path, work / 'epoch_1.pth', '--work-dir', work,

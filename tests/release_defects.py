@@ -1,8 +1,4 @@
-"""The defects that a synthetic release can be given, each as small as it can be.
-
-``DEFECTS`` says what each one touches and what is lost by it; the functions below it change rows,
-lines or files. :func:`assign` gives each a video of its own, so that none hides another.
-"""
+"""The defects that a synthetic release can be given, each in a video of its own."""
 import shutil
 from dataclasses import dataclass, field
 
@@ -19,14 +15,11 @@ CUT_AT = .6  # a damaged file is cut at this share
 
 @dataclass(frozen=True)
 class Defect:
-    """``kind`` is ``row``, ``line`` or ``file`` of the labels, ``video``, ``skeleton`` or
-    ``release`` (no single video). ``clip`` says which one is touched. ``loses`` is ``clip``,
-    ``video`` (all of its clips) or nothing; a tool may give up ``may_lose`` or not.
-    """
-    kind: str
-    clip: str = ''
-    loses: str = ''
-    may_lose: str = ''
+    """What a defect touches, and which clips are lost by it."""
+    kind: str  # row, line or file (of the labels), video, skeleton, or release: no single video
+    clip: str = ''  # first, middle or last
+    loses: str = ''  # clip, video (all of its clips) or nothing
+    may_lose: str = ''  # as loses, but a tool may also save it
     parts: tuple[str, ...] = ANY
     layouts: tuple[str, ...] = EVERY
     zipped: bool = False
@@ -63,12 +56,10 @@ DEFECTS = {
     'labels_without_video': LOST_VIDEO,
     'two_videos_of_one_id': Defect('video', may_lose='video', parts=TRAIN),
     'same_video_twice': Defect('video', parts=TRAIN),
-    'corrupt_mp4': LOST_VIDEO,
-    'damaged_mp4': LOST_VIDEO,  # its index is at the lost end
+    **dict.fromkeys(('corrupt_mp4', 'damaged_mp4'), LOST_VIDEO),  # its index is at the lost end
     'damaged_faststart_mp4': Defect('video'),
     'empty_mp4': LOST_VIDEO,
-    'variable_frame_rate': Defect('video'),
-    'other_resolution': Defect('video'),
+    **dict.fromkeys(('variable_frame_rate', 'other_resolution'), Defect('video')),
     **dict.fromkeys((
         'skeleton_row_missing', 'skeleton_row_extra', 'skeleton_without_header',
         'skeleton_header_missing', 'skeleton_nan', 'skeleton_text', 'skeleton_empty',
@@ -76,13 +67,11 @@ DEFECTS = {
         SKELETON),
     'macosx_junk': Defect('release'),
     'extra_folder_level': Defect('release', layouts=CHALLENGE),
-    'truncated_zip': Defect('release', zipped=True, layouts=CHALLENGE),
-    'zip_slip': Defect('release', zipped=True, layouts=CHALLENGE),
-}
+    **dict.fromkeys(('truncated_zip', 'zip_slip'),
+                    Defect('release', zipped=True, layouts=CHALLENGE))}
 
 
 def possible(layout, zipped):
-    """Defects that a release of this form can have."""
     # zips always hold the junk of macOS
     return [name for name, defect in DEFECTS.items() if layout in defect.layouts
             and (zipped or not defect.zipped) and not (zipped and name == 'macosx_junk')]
@@ -118,15 +107,11 @@ ROW_EDITS = {
     'end_beyond_stream': lambda clip, frames: (clip.code, clip.start, frames + 2),
     'start_beyond_stream': lambda clip, frames: (clip.code, frames + 2, frames + 8),
     'negative_start': lambda clip, frames: (clip.code, -3, clip.end),
-    'class_0': lambda clip, frames: (0, clip.start, clip.end),
-    'class_32': lambda clip, frames: (32, clip.start, clip.end),
-    'class_100': lambda clip, frames: (100, clip.start, clip.end),
-    'class_text': lambda clip, frames: ('abc', clip.start, clip.end),
-}
+    **{f'class_{name}': lambda clip, frames, code=code: (code, clip.start, clip.end)
+       for name, code in (('0', 0), ('32', 32), ('100', 100), ('text', 'abc'))}}
 
 
 def label_rows(plan):
-    """Class, start and end of every clip, as they are written."""
     rows = [clip[1:] for clip in plan.clips]
     if plan.defect in ROW_EDITS:
         rows[plan.at] = ROW_EDITS[plan.defect](plan.clips[plan.at], plan.frames)
@@ -194,11 +179,7 @@ def cut_packets(path, share):
 
 
 def plant_in_video(plan, path, twin, colour):
-    """Damage a video that has just been written; ``twin`` is where a second one of its id goes.
-
-    Returns:
-        int: Number of frames that can still be read.
-    """
+    """Damage a new video, whose ``twin`` is a second one of its id; returns the frames left."""
     defect = plan.defect
     if defect == 'labels_without_video':
         path.unlink()

@@ -1,8 +1,6 @@
 """Videos and skeleton files of a synthetic release, written fast.
 
-Frame n of a video shows n as a grid of black and white cells, in a colour of the video's own. In a
-skeleton row the nose's x says n (:func:`nose_x`). So a reader that is one frame late, or takes
-the wrong video, is caught.
+Frame n shows n as a grid of cells, in its video's own colour; the nose's x says n, too.
 """
 import zipfile
 from fractions import Fraction
@@ -42,7 +40,6 @@ def pictures(frames, colour, size):
 
 
 def read_number(image):
-    """Number that a decoded frame shows, ``(H, W, 3)``."""
     lit = image.mean(-1)[CELL // 2::CELL, CELL // 2::CELL].ravel() > (BLACK + WHITE) / 2
     return int((lit * (1 << np.arange(BITS))).sum())
 
@@ -65,7 +62,6 @@ def write_video(path, frames, colour, size=LANDSCAPE, *, faststart=False, variab
 
 
 def nose_x(number, width):
-    """x of the nose in the skeleton row of a frame, pixels."""
     return number * width / (1 << BITS)
 
 
@@ -88,12 +84,10 @@ def full_poses(size):
     angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
     ring = np.stack([np.cos(angle), np.sin(angle)], -1) * .05 * np.array(size)
     face = np.concatenate([light[:, :1, :2] + ring, np.full((PHASES, FACE_POINTS, 1), .8)], -1)
-    hands = []
-    for wrist, tips in ((LEFT_WRIST, light[:, 25:30]), (RIGHT_WRIST, light[:, 30:35])):
-        hand = np.repeat(light[:, wrist, None], HAND_POINTS, 1)
-        hand[:, TIP_POINTS] = tips
-        hands.append(hand)
-    return np.concatenate([light[:, :25], face, *hands], 1)
+    hands = light[:, [LEFT_WRIST] * HAND_POINTS + [RIGHT_WRIST] * HAND_POINTS]
+    hands[:, TIP_POINTS] = light[:, 25:30]
+    hands[:, np.add(TIP_POINTS, HAND_POINTS)] = light[:, 30:35]
+    return np.concatenate([light[:, :25], face, hands], 1)
 
 
 def skeleton_lines(frames, size, offset=0, full=False):
@@ -116,18 +110,10 @@ XLSX_PARTS = {
         'Target="worksheets/sheet1.xml"/></Relationships>'}
 
 
-def column_name(index):
-    """0 -> A, 26 -> AA."""
-    return (column_name(index // 26 - 1) if index >= 26 else '') + chr(ord('A') + index % 26)
-
-
 def write_xlsx(path, rows):
     """Write numbers, given as text, into the one sheet of a workbook."""
-    names = [column_name(index) for index in range(max(map(len, rows)))]
-    body = ''.join(
-        f'<row r="{number}">' + ''.join(f'<c r="{name}{number}"><v>{value}</v></c>'
-                                        for name, value in zip(names, cells)) + '</row>'
-        for number, cells in enumerate(rows, 1))
+    body = ''.join(f'<row>{"".join(f"<c><v>{value}</v></c>" for value in cells)}</row>'
+                   for cells in rows)
     sheet = (f'<worksheet xmlns="{SPACE}spreadsheetml/2006/main"><sheetData>{body}</sheetData>'
              '</worksheet>')
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,4 @@
-"""Which videos and clips a synthetic release has, and where their frames are.
-
-Ids, parts, subjects and totals are those of iMiGUE; clips are drawn, or taken from a label file.
-"""
+"""Videos and clips of a synthetic release: iMiGUE's ids, parts, subjects and totals."""
 import csv
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,4 +1,5 @@
 """Small networks for tests, and their inputs."""
+import numpy as np
 import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
@@ -6,7 +7,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.models import GAIEVisionTransformer
+from gaie_mmaction.models.multimodal.text_features import write_text_features
 
 # a video ViT of 4 x 4 x 4 = 64 tokens
 SIZE = dict(img_size=32, patch_size=8, embed_dims=24, depth=4, num_heads=2, num_frames=8)
@@ -111,3 +114,11 @@ def make_multimodal_batch(model, name, labels, views=1, training=True):
               for key, shape in MULTIMODAL_SHAPES[name].items()}
     samples = [ActionDataSample().set_gt_label(label) for label in labels]
     return model.data_preprocessor(dict(inputs=inputs, data_samples=samples), training)
+
+
+def write_random_text(folder, channels=16):
+    """Write random text features of iMiGUE's classes; returns their path."""
+    path = str(folder / f'text{channels}.npz')
+    features = np.random.default_rng(0).normal(size=(32, channels))
+    write_text_features(path, IMIGUE_CLASSES, features)
+    return path

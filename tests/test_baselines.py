@@ -11,7 +11,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
-from gaie_mmaction.benchmark import build_recognizer, measure_complexity
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.benchmark import measure_complexity
 
 ZOO = Path(mmaction.__file__).parent / '.mim/configs/recognition'
 TSM8 = 'tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb'

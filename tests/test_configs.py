@@ -3,27 +3,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from launching import launch, train_command
 from mmaction.registry import DATASETS, MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from one_epoch import prepare_release, train_and_test
 
-CONFIGS = sorted(
-    path.relative_to(Path(__file__).parents[1]).as_posix()
-    for path in (Path(__file__).parents[1] / 'configs').rglob('*.py') if '_base_' not in path.parts)
-
-
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')
+                 if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
-VITS = [path for path in CONFIGS if 'vit' in path or 'gaie' in path]
-
-
-def load_reduced(root, path):
-    """The config with a narrow backbone, small frames and no weights to fetch."""
-    cfg = Config.fromfile(root / path)
-    cfg.model.backbone.update(
-        embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
-    cfg.model.cls_head.in_channels = 24
-    return cfg
+VITS = [path for path in CONFIGS
+        if ('vit' in path or 'gaie' in path) and not path.startswith('configs/pretraining/')]
+PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
 
 
 def test_there_are_configs():
@@ -33,7 +26,10 @@ def test_there_are_configs():
 
 @pytest.mark.parametrize('path', VITS)
 def test_forward_and_backward(root, path):
-    cfg = load_reduced(root, path)
+    cfg = Config.fromfile(root / path)  # but narrow, with small frames and no weights to fetch
+    cfg.model.backbone.update(
+        embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+    cfg.model.cls_head.in_channels = 24
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     samples = [ActionDataSample().set_gt_label(label) for label in (3, 31)]
@@ -52,7 +48,8 @@ def test_forward_and_backward(root, path):
 
 
 # one study has other classes; its clips come from tools/analysis/study.py
-@pytest.mark.parametrize('path', [one for one in CONFIGS if one != 'configs/study/egogestar.py'])
+@pytest.mark.parametrize('path', [
+    one for one in CONFIGS if one not in ('configs/study/egogestar.py', *PRETRAINING)])
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_datasets_build(root, path, part):
     cfg = Config.fromfile(root / path)
@@ -89,3 +86,32 @@ def test_plain_differs_by_the_neck_alone(root):
     plain = Config.fromfile(root / 'configs/vivit_vitb_imigue.py')
     del gaie.model.backbone['neck'], gaie.model.backbone['merge_layers']
     assert gaie.to_dict() == plain.to_dict()
+
+
+@pytest.mark.parametrize('path', PRETRAINING)
+def test_pretraining(root, path):
+    cfg = Config.fromfile(root / path)
+    cfg.model.backbone.update(
+        embed_dims=24, num_heads=2, img_size=64, num_frames=8, pretrained=None)
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg.model)
+    clips = [torch.randint(0, 256, (1, 3, 8, 64, 64), dtype=torch.uint8) for _ in range(2)]
+    data = model.data_preprocessor(dict(inputs=clips, data_samples=[ActionDataSample()] * 2), True)
+    loss = model(**data, mode='loss')['loss']
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert cfg.val_cfg is None and cfg.test_cfg is None
+
+
+@pytest.mark.slow
+def test_pretraining_then_finetuning(root, tmp_path):
+    """Through mim: the pretrained backbone is where GAIE's training starts."""
+    prepare_release(tmp_path)
+    options = ['train_cfg.max_epochs=1', 'train_dataloader.num_workers=0',
+               'train_dataloader.batch_size=4', f'train_dataloader.dataset.data_root={tmp_path}']
+    work = tmp_path / 'pretraining'
+    output = launch(train_command(root / 'configs/pretraining/videomae_demo.py', '--work-dir', work,
+                                  '--cfg-options', *options), root)
+    assert 'Saving checkpoint at 1 epochs' in output
+    train_and_test('configs/demo/gaie_demo.py', tmp_path, tmp_path / 'finetuning', 4,
+                   f'model.backbone.pretrained={work}/epoch_1.pth')

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from launching import run
-from tiny_training import make_runner, read_losses, write_config
+from tiny_training import assert_same_weights, make_runner, read_losses, write_config
 
 from gaie_mmaction.policy import load_checkpoint_safely
 
@@ -32,24 +31,19 @@ def metrics(work):
 def one(tmp_path_factory):
     """A training by one process, with batches of 4; its validation part has 7 clips."""
     folder = tmp_path_factory.mktemp('one')
-    runner = make_runner(write_config(folder))
-    runner.train()
-    return folder / 'work', runner.message_hub
+    make_runner(write_config(folder)).train()
+    return folder / 'work'
 
 
 @pytest.mark.slow
 def test_training_by_two_processes(tmp_path, one):
-    one, hub = one
     result = mim('train', write_config(tmp_path, 'train_dataloader = dict(batch_size=2)'))
     assert result.returncode == 0, result.stderr[-3000:]
     work = tmp_path / 'work'
     lines = (work / 'losses.txt').read_text().splitlines()
     assert sorted(line.split()[1] for line in lines) == ['0'] * 12 + ['1'] * 12
     assert read_losses(work) == pytest.approx(read_losses(one), rel=1e-4)
-    mine, other = (load_checkpoint_safely(str(folder / 'epoch_3.pth'))['state_dict']
-                   for folder in (work, one))
-    for name, value in other.items():
-        torch.testing.assert_close(mine[name], value, rtol=1e-3, atol=1e-4)
+    assert_same_weights(work, one, parts=('state_dict', ), rtol=1e-3, atol=1e-4)
     # 7 clips for two processes: one of them was predicted twice
     assert (work / 'prediction.csv').read_text() == (one / 'prediction.csv').read_text()
 
@@ -58,10 +52,9 @@ def test_training_by_two_processes(tmp_path, one):
 @pytest.mark.parametrize('num_clips', [7, 8])
 def test_evaluation_by_two_processes(tmp_path, one, num_clips):
     """The same weights: exactly the same metric and file."""
-    checkpoint = one[0] / 'epoch_3.pth'
+    checkpoint = one / 'epoch_3.pth'
     more = f'test_dataloader = dict(dataset=dict(num_clips={num_clips}))'
-    runner = make_runner(write_config(tmp_path / 'one', more), load_from=str(checkpoint))
-    expected = runner.test()
+    expected = make_runner(write_config(tmp_path / 'one', more), load_from=str(checkpoint)).test()
     result = mim('test', write_config(tmp_path / 'two', more), '--checkpoint', str(checkpoint))
     assert result.returncode == 0, result.stderr[-3000:]
     found = metrics(tmp_path / 'two' / 'work')
@@ -89,8 +82,8 @@ def test_sigterm_to_two_processes(tmp_path, one, step, in_validation):
     assert not (work / 'prediction.csv').exists()
     result = mim('train', config, '--resume')
     assert result.returncode == 0, result.stderr[-3000:]
-    assert read_losses(work) == pytest.approx(read_losses(one[0]), rel=1e-4)
-    assert (work / 'prediction.csv').read_text() == (one[0] / 'prediction.csv').read_text()
+    assert read_losses(work) == pytest.approx(read_losses(one), rel=1e-4)
+    assert (work / 'prediction.csv').read_text() == (one / 'prediction.csv').read_text()
 
 
 @pytest.mark.slow

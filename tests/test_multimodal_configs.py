@@ -12,8 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from one_epoch import prepare_release, train_and_test
-from test_configs import CONFIGS
+from one_epoch import forward_and_backward, prepare_release, train_and_test
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
 from gaie_mmaction.models.multimodal.text_features import write_text_features
@@ -65,10 +64,6 @@ def load_batch(cfg, folder, part):
     return pseudo_collate([dataset[k] for k in range(2)])
 
 
-def test_all_are_there():
-    assert set(MULTIMODAL) <= set(CONFIGS)
-
-
 @pytest.mark.parametrize('path', MULTIMODAL)
 def test_both_modalities_are_one_sampling(root, path):
     cfg = Config.fromfile(root / path)
@@ -114,30 +109,16 @@ def test_basis_is_the_zoos_rgbposeconv3d(root):
 
 @pytest.mark.parametrize('path', MULTIMODAL)
 def test_forward_and_backward(root, path, tmp_path):
-    """Two clips through the config's own pipelines, with a narrow network."""
     cfg = load_reduced(root, path, tmp_path)
     make_release(tmp_path, (20, 50))
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
-    batch = load_batch(cfg, tmp_path, 'train')
-    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
-    total = sum(value for name, value in losses.items() if 'loss' in name)
-    total.backward()
-    assert torch.isfinite(total)
-    assert [name for name, p in model.named_parameters()
-            if p.requires_grad and p.grad is None] == []
-    model.eval()
-    batch = load_batch(cfg, tmp_path, 'test')
-    with torch.no_grad():
-        results = model(**model.data_preprocessor(batch), mode='predict')
-    assert [result.pred_score.shape for result in results] == [(32, )] * 2
-    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
-    assert [result.clip_id for result in results] == ['0001_0', '0001_1']
+    forward_and_backward(model, load_batch(cfg, tmp_path, 'train'),
+                         load_batch(cfg, tmp_path, 'test'))
 
 
 @pytest.mark.parametrize('path', MULTIMODAL[:3])
 def test_bfloat16(root, path, tmp_path):
-    """As --amp with that dtype."""
     cfg = load_reduced(root, path, tmp_path)
     make_release(tmp_path, (20, 50))
     init_default_scope('mmaction')
@@ -169,7 +150,6 @@ def test_learning_rates(root, path, tmp_path):
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """A tiny release, prepared."""
     folder = tmp_path_factory.mktemp('multimodal')
     prepare_release(folder)
     write_text(folder)

@@ -60,9 +60,13 @@ def test_mmcv_stays_the_users_choice():
     assert requirement_names('lite') == {'mmcv-lite'}
 
 
-def test_model_index_is_complete(root):
+@pytest.fixture
+def index(root):
+    return Config.fromfile(str(root / 'model-index.yml'))
+
+
+def test_model_index_is_complete(index, root):
     """Every config for iMiGUE has an entry with a collection of its own and measured costs."""
-    index = Config.fromfile(str(root / 'model-index.yml'))
     configs = [model.Config for model in index.Models]
     expected = {path.relative_to(root).as_posix() for folder in ('configs', 'configs/reducers')
                 for path in (root / folder).glob('*.py')}
@@ -75,9 +79,8 @@ def test_model_index_is_complete(root):
 
 
 @pytest.mark.parametrize('name', ['stgcnpp_imigue_bone', 'posec3d_imigue_limb', 'tsm_r50_imigue'])
-def test_model_index_figures(root, name):
+def test_model_index_figures(index, root, name):
     """A few of each kind; the slow test below has all."""
-    index = Config.fromfile(str(root / 'model-index.yml'))
     model = next(model for model in index.Models if model.Name == name)
     cfg = Config.fromfile(root / model.Config)
     cost = measure_complexity(build_recognizer(cfg, 'meta'), view_shape(cfg))

@@ -6,12 +6,13 @@ import sys
 import zipfile
 from pathlib import Path
 from random import Random
+from unittest.mock import Mock
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
-from hostile import Formed, mutate
+from hostile import ARRAY, ARRAY_FORMS, Formed, mutate
 from launching import run, train_command
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
@@ -20,6 +21,8 @@ from test_compat import mmengine_checkpoint
 from tiny_training import write_config
 
 from gaie_mmaction import policy
+
+UNREACHABLE = Mock(side_effect=URLError('unreachable'))
 
 
 @pytest.mark.parametrize('function, argument', [
@@ -36,10 +39,6 @@ def test_code_in_a_checkpoint_is_refused(tmp_path, function, argument):
         assert marker.exists()  # so the attack would have worked
 
 
-def address_of(thing):
-    return id(thing).to_bytes(8, 'little')
-
-
 def history(**state):
     """A log buffer in any state."""
     buffer = HistoryBuffer()
@@ -48,22 +47,7 @@ def history(**state):
     return buffer
 
 
-NUMBER = np.zeros(1).__reduce__()[:2]
-
-
-@pytest.mark.parametrize('form', [
-    (np.ndarray, ((1, ), 'O', address_of(os.system))),
-    (np.ndarray, ((1, ), 'f8', bytes(8))),
-    (*NUMBER, (1, (1, ), np.dtype('O'), False, [os.getcwd])),
-    (*NUMBER, (1, (1, ), np.dtype('O'), False, address_of(os.system))),
-    (*NUMBER, (1, (1000, ), np.dtype('f8'), False, bytes(8))),
-    (*NUMBER, (1, (-1, ), np.dtype('f8'), False, bytes(8))),
-    (np.dtype, ('O8', False, True)),
-    (np.dtype, ('V8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8, 1, 27)),
-    (np.dtype, ('i8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8, 1, 27)),
-    (np.float64(1).__reduce__()[0], (np.dtype('O'), address_of(os.system))),
-    (HistoryBuffer, ([[1]] * 9, [1] * 9)),
-])
+@pytest.mark.parametrize('form', [*ARRAY_FORMS, (HistoryBuffer, ([[1]] * 9, [1] * 9))])
 def test_nothing_but_plain_numbers_becomes_an_array(tmp_path, form):
     """NumPy takes the bytes of an array of objects for addresses."""
     path = str(tmp_path / 'bad.pth')
@@ -108,7 +92,7 @@ def test_a_record_that_grows_on_reading_is_refused(tmp_path):
 def test_bytes_that_are_named_a_thousand_times(tmp_path):
     """One text of 20 KB in the file, and a thousand arrays of it."""
     state = (1, (20_000, ), np.dtype('u1'), False, bytes(20_000))
-    arrays = [Formed(*NUMBER, state) for _ in range(1000)]
+    arrays = [Formed(*ARRAY, state) for _ in range(1000)]
     torch.save(dict(meta=arrays), tmp_path / 'bomb.pth', pickle_protocol=2)
     assert (tmp_path / 'bomb.pth').stat().st_size < 120_000
     with pytest.raises(RuntimeError, match='take more than 4 times its size, the limit .*MAX_GROW'):
@@ -152,9 +136,7 @@ def test_what_is_not_damage_is_not_called_so(tmp_path, monkeypatch):
     torch.save({}, tmp_path / 'a.pth')
 
     def fail(error):
-        def load(*_, **__):
-            raise error
-        monkeypatch.setattr(torch, 'load', load)
+        monkeypatch.setattr(torch, 'load', Mock(side_effect=error))
         return str(tmp_path / 'a.pth')
 
     with pytest.raises(torch.OutOfMemoryError, match='^CUDA out of memory'):
@@ -184,31 +166,21 @@ def test_each_node_downloads_for_itself(tmp_path, monkeypatch):
     """Whatever its rank; and a failure is an error in each process, with nobody waiting."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     monkeypatch.setattr('mmengine.dist.get_dist_info', lambda: (3, 8))
-    calls = []
-
-    def fetch(address, path):
-        calls.append(address)
-        torch.save(dict(state_dict={}), path)
-
+    fetch = Mock(side_effect=lambda address, path: torch.save(dict(state_dict={}), path))
     monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
-    address = 'https://example.com/weights.pth'
     for _ in range(2):
-        assert CheckpointLoader.load_checkpoint(address) == dict(state_dict={})
-    assert calls == [address]
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', unreachable)
+        assert CheckpointLoader.load_checkpoint('https://example.com/a.pth') == dict(state_dict={})
+    assert fetch.call_count == 1
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', UNREACHABLE)
     with pytest.raises(RuntimeError, match='other.pth cannot be downloaded .*unreachable.* copy it '
                                            f'to {tmp_path}/checkpoints/other.pth'):
         CheckpointLoader.load_checkpoint('https://example.com/other.pth')
 
 
-def unreachable(*_):
-    raise URLError('unreachable')
-
-
 def test_everything_that_is_missing_is_said_at_once(tmp_path, root, monkeypatch):
     """Before anything is built: nobody waits for one error after the other."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', unreachable)
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', UNREACHABLE)
     cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
     cfg.load_from = 'absent.pth'
     cfg.optim_wrapper.type = 'AmpOptimWrapper'

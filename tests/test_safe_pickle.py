@@ -7,11 +7,9 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from hostile import Formed, attack, mutate
+from hostile import ARRAY, ARRAY_FORMS, Formed, attack, mutate
 
 from gaie_mmaction.utils.safe_pickle import load_pickle_safely
-
-STATE = np.zeros(1).__reduce__()[:2]  # how an array is pickled
 
 
 @pytest.fixture
@@ -81,15 +79,18 @@ def test_attributes_of_allowed_modules(load, text):
 @pytest.mark.parametrize('odd, said', [
     (np.array([attack('victim')], dtype=object), "a NumPy array of dtype 'O8'"),
     (np.zeros(2, dtype=[('a', 'O')]), "a NumPy array of dtype 'V8'"),
-    # fields in the state of a number, so that eight bytes would become an address
-    (Formed(np.dtype, ('i8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('i8'), 0)}, 8)),
-     'a NumPy array with fields'),
-    (Formed(*STATE, (1, (1, ), np.dtype('f8'), False, [1])), 'a NumPy array of objects'),
-    (Formed(*STATE, (1, (1000, ), np.dtype('f8'), False, bytes(8))),
-     r'a NumPy array of shape \(1000,\) and dtype float64, but with 8 bytes')])
+    (Formed(*ARRAY_FORMS[4]), 'a NumPy array of objects'),
+    (Formed(*ARRAY_FORMS[5]), r'a NumPy array of shape \(1000,\) and dtype float64, but with 8 b'),
+    (Formed(*ARRAY_FORMS[9]), 'a NumPy array with fields')])
 def test_arrays_that_are_not_numbers(load, odd, said):
     with pytest.raises(ValueError, match=f'is refused and nothing of it was run: it holds {said}'):
         load(odd)
+
+
+@pytest.mark.parametrize('form', ARRAY_FORMS)
+def test_nothing_but_plain_numbers_becomes_an_array(load, form):
+    with pytest.raises(ValueError, match='is refused and nothing of it was run: it (holds|calls) '):
+        load(Formed(*form), protocol=2)
 
 
 def test_tensors_beyond_their_bytes(load):
@@ -100,7 +101,7 @@ def test_tensors_beyond_their_bytes(load):
 
 
 @pytest.mark.parametrize('item', [
-    lambda content: Formed(*STATE, (1, (20_000, ), np.dtype('u1'), False, content)),
+    lambda content: Formed(*ARRAY, (1, (20_000, ), np.dtype('u1'), False, content)),
     lambda content: Formed(torch.storage._load_from_bytes, (content, ))])
 @pytest.mark.parametrize('protocol', [2, 4])
 def test_bytes_that_are_named_a_thousand_times(tmp_path, load, protocol, item):

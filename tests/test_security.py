@@ -1,7 +1,4 @@
-"""Files of strangers run nothing; what unpickling and unpacking do is tested beside them:
-test_safe_pickle.py, test_compat.py, test_datasets/, test_evaluation/test_fusion.py and
-test_release/test_archives.py.
-"""
+"""Files of strangers run nothing; what unpickling and unpacking do is tested beside them."""
 import ast
 import os
 from pathlib import Path
@@ -12,6 +9,8 @@ import torch
 from hostile import attack
 from mmengine.runner import checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from numbered_video import write_video
+from tiny_training import make_runner, write_config
 
 from gaie_mmaction.datasets.video_file import VideoFile
 from gaie_mmaction.models.multimodal.text_features import read_text_features
@@ -76,9 +75,7 @@ def test_downloaded_checkpoint(tmp_path, monkeypatch, prefix):
 
 
 def test_checkpoint_to_resume_from(tmp_path):
-    from tiny_training import make_runner, write_config
-    config, marker = write_config(tmp_path), tmp_path / 'attacked'
-    work = tmp_path / 'work'
+    config, marker, work = write_config(tmp_path), tmp_path / 'attacked', tmp_path / 'work'
     work.mkdir()
     torch.save(dict(state_dict={}, meta=attack(marker)), work / 'epoch_1.pth')
     (work / 'last_checkpoint').write_text(str(work / 'epoch_1.pth'))
@@ -108,7 +105,6 @@ def test_compressed_features(tmp_path):
     'a; touch attacked #.mp4', '$(touch attacked).mp4', '`touch attacked`.mp4', "a' 'b.mp4",
     '-i.mp4', 'concat:a|b.mp4', '| touch attacked.mp4'])
 def test_file_names_are_names(tmp_path, monkeypatch, name):
-    from numbered_video import write_video
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / 'plain.mp4', 5)
     os.rename('plain.mp4', name)
@@ -117,4 +113,5 @@ def test_file_names_are_names(tmp_path, monkeypatch, name):
 
 
 def test_readme_says_that_configs_are_code():
-    assert 'Config files are code, and so is a `--dump` file' in (ROOT / 'README.md').read_text()
+    assert 'Config files are code, and so is a `--dump` file' in ' '.join(
+        (ROOT / 'docs/imigue.md').read_text().split())

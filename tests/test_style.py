@@ -16,7 +16,6 @@ MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp,
 
 
 def list_functions(paths):
-    """Every function as its place in the code base and its node."""
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

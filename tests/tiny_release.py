@@ -8,6 +8,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from numbered_video import write_video
@@ -22,7 +23,6 @@ HEADER = ','.join(['', *map(str, range(105))])
 
 @functools.cache
 def whole_video():
-    """Bytes of the one video that all of them are."""
     with tempfile.TemporaryDirectory() as folder:
         write_video(Path(folder) / 'v.mp4', NUM_FRAMES)
         return (Path(folder) / 'v.mp4').read_bytes()
@@ -30,23 +30,20 @@ def whole_video():
 
 def make_release(root, rows='17,0,9\n99,12,29\n'):
     """Three videos of 30 frames, one per part; test labels are a placeholder."""
-    folders = {'0001': 'imigue_data_phase1/datasets/imigue_skeleton_train/0001',
-               '0011': 'imigue_data_phase1/datasets/imigue_skeleton_validate/0011',
-               '0054': 'imigue_data_phase2/imigue_skeleton_test/0054'}
-    videos = {'0001': 'imigue_rgb_phase1/train_data/0001',
-              '0011': 'imigue_rgb_phase1/validation_data/0011',
-              '0054': 'imigue_rgb_phase2/z/0054'}
-    for video_id, folder in folders.items():
-        (root / folder).mkdir(parents=True)
-        text = rows if video_id == '0001' else '1,3,7\n1,8,20\n'
-        (root / folder / f'{video_id}_label.csv').write_text(text)
-        (root / videos[video_id]).mkdir(parents=True)
-        (root / videos[video_id] / f'{video_id}.mp4').write_bytes(whole_video())
+    for video_id, folder, videos, text in (
+            ('0001', 'data_phase1/datasets/imigue_skeleton_train', 'phase1/train_data', rows),
+            ('0011', 'data_phase1/datasets/imigue_skeleton_validate', 'phase1/validation_data',
+             '1,3,7\n1,8,20\n'),
+            ('0054', 'data_phase2/imigue_skeleton_test', 'phase2/z', '1,3,7\n1,8,20\n')):
+        for path, content in (
+                (f'imigue_{folder}/{video_id}/{video_id}_label.csv', text.encode()),
+                (f'imigue_rgb_{videos}/{video_id}/{video_id}.mp4', whole_video())):
+            (root / path).parent.mkdir(parents=True)
+            (root / path).write_bytes(content)
     return root
 
 
 def prepared(root, **options):
-    """Segments by part, and the report."""
     out = root.parent / f'{root.name}-out'
     report = prepare(root, out, **options)
     return {part: read_segments(out / f'{part}.csv') for part in ('train', 'val', 'test')}, report
@@ -63,13 +60,8 @@ def details(report, kind):
 
 
 def run_tool(*arguments):
-    """The command line in this process."""
-    before = sys.argv
-    sys.argv = ['prepare_imigue.py', *map(str, arguments)]
-    try:
+    with patch.object(sys, 'argv', ['prepare_imigue.py', *map(str, arguments)]):
         runpy.run_path(str(TOOL), run_name='__main__')
-    finally:
-        sys.argv = before
 
 
 def start_tool(*arguments, limit=None):

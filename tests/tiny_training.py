@@ -18,6 +18,8 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from gaie_mmaction.policy import load_checkpoint_safely
+
 CONFIG = """
 _base_ = '{root}/configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['gaie_mmaction', 'tiny_training'], allow_failed_imports=False)
@@ -57,11 +59,7 @@ env_cfg = dict(dist_cfg=dict(backend='gloo'))
 class InventedClips(BaseDataset):
     """Noise whose brightness follows the label; clip ``k`` is the same in each run.
 
-    Args:
-        num_clips (int): Number of clips.
-        broken (int): Clip whose frames are NaN. Defaults to -1, none.
-        labelled (bool): Whether the clips have labels. Defaults to True.
-        kills_worker (int): Clip at which the process that reads it dies. Defaults to -1, none.
+    Frames of clip ``broken`` are NaN; the process that reads clip ``kills_worker`` dies.
     """
 
     METAINFO = dict(classes=list('abcd'))
@@ -105,12 +103,7 @@ class LossLog(Hook):
 
 @HOOKS.register_module(force=True)
 class SignalOneProcess(Hook):
-    """SIGTERM to the last process alone, in the first training.
-
-    Args:
-        step (int): Step of training, from 1, that is under way.
-        in_validation (bool): In the validation after that step instead. Defaults to False.
-    """
+    """SIGTERM to the last process alone, once, at a step or in the validation after it."""
 
     def __init__(self, step, in_validation=False):
         self.step, self.in_validation = step, in_validation
@@ -147,11 +140,19 @@ def make_runner(config, resume=False, **options):
     return Runner.from_cfg(cfg)
 
 
-def read_losses(work):
-    """Mean loss over the processes by iteration; of one that was run twice the last.
+def assert_same_weights(work, other, name='epoch_3.pth', parts=('state_dict', 'ema_state_dict'),
+                        **tolerance):
+    """Two trainings have ended alike."""
+    mine, expected = (load_checkpoint_safely(str(folder / name)) for folder in (work, other))
+    assert mine['meta']['iter'] == expected['meta']['iter']
+    for part in parts:
+        assert mine[part].keys() == expected[part].keys()
+        for key, value in expected[part].items():
+            torch.testing.assert_close(mine[part][key], value, **tolerance)
 
-    A line that a kill has cut short is none.
-    """
+
+def read_losses(work):
+    """Mean loss over the processes by iteration, the last of each; without cut lines."""
     found = {}
     for line in (Path(work) / 'losses.txt').read_text().split('\n')[:-1]:
         step, rank, loss, _ = line.split()

@@ -7,17 +7,10 @@ import torch
 from mmengine.config import DictAction
 from rich.console import Console
 
+from gaie_mmaction import export
 from gaie_mmaction.apis import load_config, load_recognizer, view_shape
 from gaie_mmaction.benchmark import print_table
-from gaie_mmaction.export import (
-    FORMATS,
-    ExportError,
-    output_files,
-    sample_frames,
-    time_files,
-    verify_files,
-    write_formats,
-)
+from gaie_mmaction.export import FORMATS, ExportError
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,20 +42,20 @@ def main() -> None:
     args = parse_args()
     try:
         cfg = load_config(args.config, args.cfg_options)
-        paths = output_files(args.out, args.format, Path(args.config).stem)
+        paths = export.output_files(args.out, args.format, Path(args.config).stem)
         model, _ = load_recognizer(cfg, args.checkpoint)
         shape = (args.batch_size, *view_shape(cfg, args.shape))
-        for name, path in write_formats(model, shape, paths):
+        for name, path in export.write_formats(model, shape, paths):
             print(f'Written: {path} ({FORMATS[name].summary}, '
                   f'{path.stat().st_size / 2**20:.1f} MiB)')
     except (ValueError, TypeError, OSError, ExportError) as error:
         sys.exit(str(error))
-    frames, agree = sample_frames(shape), True
+    frames, agree = export.sample_frames(shape), True
     if args.verify:
-        table, agree = verify_files(model, paths, frames, args.tolerance)
+        table, agree = export.verify_files(model, paths, frames, args.tolerance)
         print_table(table, f'Against PyTorch in float32, tolerance {args.tolerance:g}', Console())
     if args.benchmark:
-        print_table(time_files(model, paths, frames, args.rounds),
+        print_table(export.time_files(model, paths, frames, args.rounds),
                     f'CPU, {torch.get_num_threads()} threads, batch {len(frames)}, medians of '
                     f'{args.rounds} interleaved rounds', Console())
     if not agree:

@@ -1,11 +1,24 @@
 """What tools and notebooks call: build, load, recognize, extract features."""
-from .class_names import ClassNames, find_class_names
 from .features import clip_features, extract_features
 from .footage import ImageFolder, find_footage, open_footage, record_webcam
-from .model import build_recognizer, load_config, load_recognizer, load_weights, view_shape
+from .model import (
+    ClassNames,
+    build_recognizer,
+    find_class_names,
+    load_config,
+    load_recognizer,
+    load_weights,
+    view_shape,
+)
 from .recognition import Clip, ClipPipeline, ClipRecognizer, Window, find_clip, read_test_clips
-from .video import VideoResult, recognize_video
-from .windows import Segment, frame_scores, merge_segments, window_ranges
+from .video import (
+    Segment,
+    VideoResult,
+    frame_scores,
+    merge_segments,
+    recognize_video,
+    window_ranges,
+)
 
 __all__ = [
     'ClassNames', 'Clip', 'ClipPipeline', 'ClipRecognizer', 'ImageFolder', 'Segment', 'VideoResult',

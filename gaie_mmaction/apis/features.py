@@ -16,14 +16,7 @@ from .model import load_recognizer
 
 @torch.no_grad()
 def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> torch.Tensor:
-    """Features of B clips, mean over views, float32 on the CPU.
-
-    Returns:
-        Tensor: ``(B, C)``, the head's input, or dense ``(B, C, T', H', W')``.
-
-    Raises:
-        ValueError: If ``dense`` and the backbone gives no feature map.
-    """
+    """Features ``(B, C)``, or dense ``(B, C, T', H', W')``: mean over views, float32 on the CPU."""
     batch = model.data_preprocessor(batch)
     features, _ = model.extract_feat(
         batch['inputs'], stage='neck', data_samples=batch['data_samples'], test_mode=True)
@@ -38,20 +31,12 @@ def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> to
 
 def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False,
                      device: str = 'cpu') -> tuple[int, int]:
-    """Write the features of all clips of ``test_dataloader``.
+    """Write the features of all clips of ``test_dataloader``; returns how many, and of how many.
 
     ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` ``(clips,)`` (-1 is unlabelled) and
     ``features`` ``(clips, C)``. With ``dense`` it is a folder of ``CLIP_ID.npy``,
     ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
     places, zeros where tokens were dropped. Files that exist are kept.
-
-    Returns:
-        tuple[int, int]: Number of clips that were extracted, and of all clips.
-
-    Raises:
-        ValueError: If ``out`` or the checkpoint does not fit.
-        OSError: If a file is missing or cannot be written.
-        VideoReadError: If a clip cannot be read.
     """
     if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
         cfg.model.backbone.return_feat_map = True
@@ -72,9 +57,9 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
             if not dense:
                 found.append(feature)
                 continue
-            with atomic_file(Path(out) / f'{sample.clip_id}.npy') as partial:
-                with open(partial, 'wb') as file:
-                    np.save(file, feature)
+            path = Path(out) / f'{sample.clip_id}.npy'
+            with atomic_file(path) as partial, open(partial, 'wb') as file:
+                np.save(file, feature)
     if not dense:
         with atomic_file(out) as partial, open(partial, 'wb') as file:
             np.savez(file, clip_ids=np.array([clip['clip_id'] for clip in clips]),

@@ -61,10 +61,9 @@ Footage = VideoFile | ImageFolder
 
 
 def find_footage(inputs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Find and name videos: files, folders of videos, folders of images, numbers of webcams.
+    """Path or webcam number by name, of files, folders of videos or images, numbers of webcams.
 
-    Returns:
-        tuple: Path or webcam number by name; and what folders of videos hold besides videos.
+    The second result is what folders of videos hold besides videos.
     """
     names, sources, skipped = [], [], []
     for text in inputs:
@@ -88,11 +87,7 @@ def find_footage(inputs: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 @contextmanager
 def open_footage(source: str, seconds: float = 10) -> Iterator[Footage]:
-    """Open a video file, a folder of images, or a webcam, recorded first for ``seconds``.
-
-    Raises:
-        VideoReadError: If it cannot be read.
-    """
+    """Open a video file, a folder of images, or a webcam, recorded first for ``seconds``."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.fspath(source)
         if _is_webcam(path):
@@ -106,10 +101,7 @@ def open_footage(source: str, seconds: float = 10) -> Iterator[Footage]:
 def record_webcam(index: int, seconds: float, out_file: str | Path) -> int:
     """Record a webcam, numbered as in OpenCV, into an mp4; returns the number of frames.
 
-    Ctrl-C stops the recording early.
-
-    Raises:
-        VideoReadError: If the camera cannot be opened or gives no frame.
+    Ctrl-C stops it early. No camera, or no frame, is a ``VideoReadError``.
     """
     camera = cv2.VideoCapture(index)
     try:

@@ -1,8 +1,9 @@
-"""Recognizers from config files and checkpoints."""
+"""Recognizers from config files and checkpoints, and the names of their classes."""
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mmaction.models import BaseRecognizer
-from mmaction.registry import MODELS
+from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
@@ -19,10 +20,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
 
 
 def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
-    """Build a config's model in evaluation mode, without its pre-trained weights.
-
-    On the device ``'meta'`` nothing is computed.
-    """
+    """Build a config's model in evaluation mode, without weights; ``'meta'`` computes nothing."""
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     return MODELS.build(cfg.model).eval().to(device)
 
@@ -55,28 +53,16 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
 
 def load_recognizer(cfg: Config, checkpoint: str,
                     device: str = 'cpu') -> tuple[BaseRecognizer, dict]:
-    """Build a config's model with the weights of a checkpoint; returns it and ``meta``.
-
-    Raises:
-        ValueError, FileNotFoundError: Same as :func:`load_weights`.
-    """
+    """Build a config's model with the weights of a checkpoint, as by :func:`load_weights`."""
     model = build_recognizer(cfg, device)
     return model, load_weights(model, checkpoint, cfg.filename)
 
 
 def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Input of one view, as the test pipeline makes it.
+    """Shape of one view, ``(C, T, H, W)``, as the test pipeline makes it.
 
-    Args:
-        cfg (Config): With ``model`` and ``test_dataloader``.
-        view (Sequence[int], optional): ``(T, H, W)`` instead of the pipeline's. Defaults to None.
-
-    Returns:
-        tuple[int]: ``(C, T, H, W)``: channels (3, or the joints or limbs of heat maps), frames
-        and pixels; for a graph network ``(M, T, V, 3)``: persons, frames, joints, coordinates.
-
-    Raises:
-        ValueError: If the pipeline names no sizes, or a graph network is given a view in pixels.
+    C is 3, or the joints or limbs of heat maps. A graph network has ``(M, T, V, 3)``: persons,
+    frames, joints, coordinates. ``view`` is ``(T, H, W)`` instead of the pipeline's.
     """
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}
@@ -91,3 +77,43 @@ def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...
                          'give --shape')
     view = view or (sizes['clip_len'], sizes['crop_size'], sizes['crop_size'])
     return (backbone.get('in_channels', 3), *view)
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Names of a model's outputs."""
+    names: tuple[str, ...]
+    origin: str  # 'the checkpoint', 'the config' or 'nobody'
+    caution: str  # what a user must know before trusting the results; empty if nothing
+
+
+def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
+    """Names from a checkpoint's ``meta``, else from the config's test dataset, else numbers.
+
+    The config's names are a guess: the checkpoint may have been trained on other classes. Lists
+    whose length is not ``num_classes`` are not used. ``metainfo=dict(caution=['...'])`` of a
+    training set ends up in its checkpoints and becomes the caution (a list, because mmengine takes
+    a plain string for a file name).
+    """
+    learnt = meta.get('dataset_meta') or {}
+    caution = learnt.get('caution', ())
+    caution = _printable(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
+    classes = learnt.get('classes', learnt.get('CLASSES')) or ()
+    if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
+        return ClassNames(tuple(map(_printable, classes)), 'the checkpoint', caution)
+    reason = ('the checkpoint does not name its classes' if not classes else
+              f'the checkpoint names {len(classes)} classes for {num_classes} outputs')
+    dataset = cfg.test_dataloader.dataset
+    metainfo = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
+    classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes') or ()
+    if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
+        return ClassNames(
+            tuple(map(str, classes)), 'the config', caution or
+            f'{reason}: the names are the config\'s, and wrong if it was trained with others')
+    names = tuple(f'class {label}' for label in range(num_classes))
+    return ClassNames(names, 'nobody', caution or f'{reason}, nor does the config: numbers only')
+
+
+def _printable(text: object) -> str:
+    # a checkpoint may come from anybody: no characters that control a terminal
+    return ''.join(letter for letter in str(text) if letter.isprintable())

@@ -14,9 +14,8 @@ from mmengine.registry import init_default_scope
 from ..datasets.video_file import VideoReadError
 from ..visualization.overlay import Box, box_in_pixels
 from ..visualization.token_map import TokenMap, record_tokens
-from .class_names import find_class_names
 from .footage import Footage, open_footage
-from .model import load_recognizer
+from .model import find_class_names, load_recognizer
 
 
 @dataclass(frozen=True)
@@ -31,23 +30,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Window:
-    """What a model makes of some frames.
-
-    Attributes:
-        start, end (int): First and last frame.
-        scores (np.ndarray): ``(classes,)``, probabilities.
-        tokens (TokenMap, optional): What its token reducer did; None without one.
-        frame_inds (np.ndarray): ``(T,)``, the frames that the model saw.
-        box (tuple[float]): Left, top, width and height of what it saw, as shares of the frame.
-        size (tuple[int]): H and W of the model's input, pixels.
-    """
+    """What a model makes of the frames ``start`` to ``end``, both included."""
     start: int
     end: int
-    scores: np.ndarray
-    tokens: TokenMap | None
-    frame_inds: np.ndarray
-    box: Box
-    size: tuple[int, int]
+    scores: np.ndarray  # (classes,), probabilities
+    tokens: TokenMap | None  # None without a token reducer
+    frame_inds: np.ndarray  # (T,), the frames that the model saw
+    box: Box  # the part of the frame that it saw
+    size: tuple[int, int]  # H and W of the model's input, pixels
 
 
 class ClipPipeline:
@@ -79,11 +69,7 @@ class ClipPipeline:
         self._pack = TRANSFORMS.build(steps[-1])
 
     def __call__(self, footage: Footage, start: int = 0, end: int = -1) -> tuple[dict, dict]:
-        """Result of PackActionInputs for a frame range, and all results before it.
-
-        Raises:
-            VideoReadError: If the range is not inside the footage, or a frame cannot be read.
-        """
+        """Result of PackActionInputs for a frame range, and all results before it."""
         end = len(footage) - 1 if end == -1 else end
         if not 0 <= start <= end < len(footage):
             raise VideoReadError(f'the range {start}..{end} of {footage.filename} is outside its '
@@ -101,12 +87,9 @@ class ClipPipeline:
 
 
 class ClipRecognizer:
-    """A recognizer with its weights, test pipeline and class names.
+    """A recognizer with the weights of a checkpoint (path or URL), test pipeline and class names.
 
-    Args:
-        cfg (Config): With ``model`` and ``test_dataloader``; it is not changed.
-        checkpoint (str): Path or URL; see :func:`load_weights` for errors.
-        device (str): Defaults to ``'cpu'``.
+    Errors are those of :func:`load_weights` and :class:`ClipPipeline`.
     """
 
     def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu') -> None:
@@ -136,9 +119,9 @@ class ClipRecognizer:
                          tokens, results['frame_inds'], (left, top, *extent), (height, width))
 
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
-        """Recognize a clip; the second result is what the model saw, one frame per tubelet.
+        """Recognize a clip, and return also what the model saw, ``(T', H, W, 3)`` uint8, RGB.
 
-        These frames are ``(T', H, W, 3)`` uint8, RGB, cropped and resized but not normalised.
+        That is one frame per tubelet, cropped and resized but not normalised.
         """
         with open_footage(clip.filename) as footage:
             window, = self.recognize(footage, [(clip.start, clip.end)])

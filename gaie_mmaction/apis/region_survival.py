@@ -26,11 +26,7 @@ COLUMNS = ['clip_id', 'x0', 'y0', 'x1', 'y1']
 
 
 def read_regions(path: str) -> dict[str, Region]:
-    """Left, top, right and bottom by clip id, pixels of the video, right and bottom exclusive.
-
-    Raises:
-        ValueError: If the csv's header is not ``clip_id,x0,y0,x1,y1``, or a row is wrong.
-    """
+    """Left, top, right and bottom by clip id, pixels of the video, right and bottom exclusive."""
     table = pd.read_csv(path, dtype=str, encoding='utf-8-sig', index_col=False)
     if list(table) != COLUMNS:
         raise ValueError(f'{path} must have the header {",".join(COLUMNS)}, but it has '
@@ -45,17 +41,9 @@ def read_regions(path: str) -> dict[str, Region]:
 
 def region_weights(region: Region, view: Box, frame: tuple[int, int],
                    cells: tuple[int, int]) -> np.ndarray:
-    """Share of each token's area that lies in a region.
+    """Share of each token's area that lies in a region, ``(H', W')`` = ``cells``, in [0, 1].
 
-    Args:
-        region (tuple[float]): Left, top, right and bottom, pixels of the frame.
-        view (tuple[float]): Left, top, width and height of what the model sees, as shares of
-            the frame.
-        frame (tuple[int, int]): Height and width, pixels.
-        cells (tuple[int, int]): H' and W'.
-
-    Returns:
-        np.ndarray: ``(H', W')``, in [0, 1].
+    ``view`` is what the model sees of the ``frame`` (height and width, pixels).
     """
     height, width = frame
     across = _overlap(region[0] / width, region[2] / width, view[0], view[2], cells[1])
@@ -91,15 +79,9 @@ def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips:
                      regions: dict[str, Region], device: str = 'cpu') -> pd.DataFrame:
     """Measure the survival of each clip's region under the config's reducer and its rivals.
 
-    Rivals, registered names, take its place with the same weights and keep ratio.
-
-    Returns:
-        pd.DataFrame: Columns ``reducer``, ``merge`` (from 1), ``clip_id``, ``label``, ``region``
-        and ``all``: share of the region's tokens and of all tokens that are kept, in [0, 1].
-        Clips whose region the model does not see are left out.
-
-    Raises:
-        ValueError: If there is no reducer, or none with a ``token_keep_ratio`` to compare with.
+    Rivals, registered names, take its place with the same weights and keep ratio. The columns
+    ``region`` and ``all`` are the share of the region's tokens and of all tokens that are kept
+    after a ``merge`` (from 1), in [0, 1]. Clips whose region the model does not see are left out.
     """
     if cfg.model.backbone.get('neck') is None:
         raise ValueError(f'{cfg.filename} has no model.backbone.neck: it keeps all tokens')

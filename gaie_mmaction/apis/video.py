@@ -1,4 +1,8 @@
-"""Gestures of a whole video: windows, scores per frame and segments."""
+"""Gestures of a whole video: windows, scores per frame and segments.
+
+Shapes: F frames, W windows, C classes. Frame ranges include both ends.
+"""
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,27 +12,25 @@ from rich.progress import track
 
 from .footage import Footage
 from .recognition import ClipRecognizer, Window
-from .windows import Segment, frame_scores, merge_segments, window_ranges
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames of one class; ``score`` is the mean of the class's frame scores, in [0, 1]."""
+    start: int
+    end: int
+    label: int
+    score: float
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """Gestures of a video of F frames.
-
-    Attributes:
-        filename (str): The video, or the folder of images.
-        fps (float): Frame rate in frames/s.
-        windows (list[Window]): In order of time, covering all frames.
-        scores (np.ndarray): ``(F, classes)``, mean over the windows that a frame is in.
-        segments (list[Segment]): Frames of one class with a score of at least ``threshold``.
-        threshold (float): Of the segments.
-        recognizer (ClipRecognizer): The model.
-    """
-    filename: str
+    """Gestures of a video."""
+    filename: str  # or the folder of images
     fps: float
-    windows: list[Window]
-    scores: np.ndarray
-    segments: list[Segment]
+    windows: list[Window]  # in order of time, covering all frames
+    scores: np.ndarray  # (F, C), mean over the windows that a frame is in
+    segments: list[Segment]  # frames of one class with a score of at least ``threshold``
     threshold: float
     recognizer: ClipRecognizer
 
@@ -57,12 +59,7 @@ def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 
                     stride: int = 16, threshold: float = .5) -> VideoResult:
     """Recognize the gestures of a video in windows of ``window`` frames, ``stride`` apart.
 
-    Neighbouring frames of one class with a score of at least ``threshold``, in [0, 1], become a
-    segment.
-
-    Raises:
-        ValueError: If ``window`` or ``stride`` is out of range.
-        VideoReadError: If a frame cannot be read.
+    Neighbouring frames of one class with a score of at least ``threshold`` become a segment.
     """
     ranges = window_ranges(len(footage), window, stride)
     windows = list(track(
@@ -72,3 +69,50 @@ def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 
     segments = merge_segments(scores, threshold, max_gap=stride)
     return VideoResult(
         footage.filename, footage.fps, windows, scores, segments, threshold, recognizer)
+
+
+def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
+    """First and last frame of windows that cover F frames, ``stride`` in [1, window] apart.
+
+    The last one ends at frame F - 1. At most ``window`` frames give one window.
+    """
+    if num_frames < 1 or window < 1:
+        raise ValueError(f'num_frames and window must be at least 1, but got {num_frames} and '
+                         f'{window}')
+    if not 1 <= stride <= window:
+        raise ValueError(f'stride must be in [1, window = {window}], so that no frame is left '
+                         f'out, but got {stride}')
+    last = max(num_frames - window, 0)
+    starts = [*range(0, last, stride), last]
+    return [(start, min(start + window, num_frames) - 1) for start in starts]
+
+
+def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.ndarray:
+    """Mean over the windows that a frame lies in, ``(W, C) -> (F, C)``; they cover all frames."""
+    num_frames = max(end for _, end in ranges) + 1
+    total = np.zeros((num_frames, scores.shape[1]))
+    count = np.zeros((num_frames, 1))
+    for (start, end), score in zip(ranges, scores):
+        total[start:end + 1] += score
+        count[start:end + 1] += 1
+    return total / count
+
+
+def merge_segments(scores: np.ndarray, threshold: float, max_gap: int = 0) -> list[Segment]:
+    """Join neighbouring frames of the same best class, in order of time and without overlap.
+
+    Frames whose best score is below ``threshold`` belong to no segment; segments of one class are
+    joined across at most ``max_gap`` of them.
+    """
+    best = np.where(scores.max(axis=1) >= threshold, scores.argmax(axis=1), -1)
+    borders = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
+    parts: list[tuple[int, int, int]] = []  # start, stop (exclusive), class
+    for start, stop in zip(borders, borders[1:]):
+        label = int(best[start])
+        if label < 0:
+            continue
+        if parts and parts[-1][2] == label and start - parts[-1][1] <= max_gap:
+            start = parts.pop()[0]
+        parts.append((start, stop, label))
+    return [Segment(start, stop - 1, label, float(scores[start:stop, label].mean()))
+            for start, stop, label in parts]

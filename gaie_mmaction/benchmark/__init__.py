@@ -1,6 +1,5 @@
 """Counting, timing and comparing models."""
-from ..apis.model import build_recognizer, load_weights, view_shape
-from .accuracy import TestPart, measure_accuracy, read_test_part
+from .accuracy import measure_accuracy, read_test_part
 from .breakdown import break_down, break_down_models
 from .comparison import DTYPES, Conditions, Point, Result, build_model, compare, unique_names
 from .complexity import Complexity, input_shape, measure_complexity
@@ -13,10 +12,10 @@ from .steps import inference_step, training_step
 from .tables import print_table, to_markdown, write_csv
 
 __all__ = [
-    'DTYPES', 'Complexity', 'Conditions', 'Point', 'Result', 'TestPart', 'Timing', 'break_down',
-    'break_down_models', 'build_model', 'build_recognizer', 'compare', 'comparison_table',
-    'draw_sweep', 'draw_tradeoff', 'growth_exponents', 'inference_step', 'input_shape',
-    'load_weights', 'measure_accuracy', 'measure_complexity', 'peak_memory', 'print_table',
-    'published_tables', 'read_test_part', 'table_notes', 'time_interleaved', 'to_markdown',
-    'training_step', 'unique_names', 'view_shape', 'write_comparison', 'write_csv'
+    'DTYPES', 'Complexity', 'Conditions', 'Point', 'Result', 'Timing', 'break_down',
+    'break_down_models', 'build_model', 'compare', 'comparison_table', 'draw_sweep',
+    'draw_tradeoff', 'growth_exponents', 'inference_step', 'input_shape', 'measure_accuracy',
+    'measure_complexity', 'peak_memory', 'print_table', 'published_tables', 'read_test_part',
+    'table_notes', 'time_interleaved', 'to_markdown', 'training_step', 'unique_names',
+    'write_comparison', 'write_csv'
 ]

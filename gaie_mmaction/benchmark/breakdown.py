@@ -71,13 +71,13 @@ class _Watch:
         self.seconds[self.block, part] += time.perf_counter() - start
         return result
 
-    def attend(self, block: int, forward: Callable, x: Tensor, size: Tensor | None = None,
-               needs_importance: bool = False, *args: Any) -> Any:
+    def attend(self, block: int, forward: Callable, x: Tensor, attend: partial | None = None,
+               *args: Any) -> Any:
         self.block = block
-        result = self.run('attention', forward, x, size, needs_importance, *args)
-        if needs_importance:
+        result = self.run('attention', forward, x, attend, *args)
+        if attend is not None and attend.keywords['needs_importance']:
             both = self.seconds.pop((block, 'attention'))
-            self.run('attention', forward, x, size, False, *args)
+            self.run('attention', forward, x, partial(attend, needs_importance=False), *args)
             self.seconds[block, 'importance'] = both - self.seconds[block, 'attention']
         return result
 

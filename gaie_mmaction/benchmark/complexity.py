@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from mmaction.models import Recognizer2D
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 REST = 'norms and others'
 PROJECTIONS = 'attention qkv and projection'
@@ -24,6 +24,12 @@ GROUPS = (('patch_embed', 'patch embedding'), ('attn', PROJECTIONS), ('.mlp', 'm
           ('cls_head', 'head'))
 ATTENTION_PRODUCTS = ('aten.bmm', 'aten._scaled_dot_product')
 NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm3d)
+
+
+@register_flop_formula(torch.ops.gaie_mmaction.match_tokens)
+def _match_flops(metric: list[int], keep_idx: list[int], merge_idx: list[int],
+                 **_: object) -> int:
+    return 2 * metric[0] * metric[2] * keep_idx[1] * merge_idx[1]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """How fast one worker loads clips, beside plain decord."""
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import decord
 import numpy as np
+import pandas as pd
 from mmaction.registry import TRANSFORMS
 from mmengine.registry import init_default_scope
 
@@ -16,11 +15,6 @@ PIPELINE = (dict(type='ClipInit'), dict(type='UniformSample', clip_len=CLIP_LEN,
 
 def measure_loading(clips: list[dict], folder: Path, rounds: int) -> dict[str, float]:
     """Load every clip ``rounds`` times both ways, interleaved so that noise meets both.
-
-    Args:
-        clips (list[dict]): As of ``read_annotations``.
-        folder (Path): Folder of the videos.
-        rounds (int): Repetitions of each clip.
 
     Returns:
         dict[str, float]: Median seconds per clip of ``first`` (which scans the packets of a video
@@ -40,23 +34,19 @@ def measure_loading(clips: list[dict], folder: Path, rounds: int) -> dict[str, f
         reader = decord.VideoReader(results['filename'], num_threads=1)
         return reader.get_batch(results['frame_inds']).asnumpy()
 
-    first, ours, others, differing = [], [], [], 0
+    rows, differing = [], 0
     for clip in clips:
-        first.append(_timed(load, clip)[1])
-        seconds = np.empty((rounds, 2))
-        for k in range(rounds):
-            results, seconds[k, 0] = _timed(load, clip)
-            images, seconds[k, 1] = _timed(load_by_decord, results)
+        times = [time.perf_counter()]
+        load(clip)
+        times.append(time.perf_counter())
+        for _ in range(rounds):
+            results = load(clip)
+            times.append(time.perf_counter())
+            images = load_by_decord(results)
+            times.append(time.perf_counter())
+        first, *seconds = np.diff(times)
+        rows.append((first, np.median(seconds[::2]), np.median(seconds[1::2])))
         differing += sum(not np.array_equal(a, b) for a, b in zip(images, results['imgs']))
-        own, other = np.median(seconds, axis=0)
-        ours.append(own)
-        others.append(other)
-    return dict(first=float(np.median(first)), ours=float(np.median(ours)),
-                decord=float(np.median(others)),
-                ratio=float(np.median(np.divide(others, ours))), differing=differing)
-
-
-def _timed(function: Callable, argument: Any) -> tuple[Any, float]:
-    before = time.perf_counter()
-    result = function(argument)
-    return result, time.perf_counter() - before
+    table = pd.DataFrame(rows, columns=['first', 'ours', 'decord'])
+    table['ratio'] = table['decord'] / table['ours']
+    return dict(table.median(), differing=differing)

@@ -18,6 +18,8 @@ from ..utils.files import atomic_file
 
 NEVER_TESTED = -1  # fold of such clips
 
+__all__ = ['DecodedClips', 'read_clips', 'NEVER_TESTED']
+
 
 @DATASETS.register_module()
 class DecodedClips(Dataset):

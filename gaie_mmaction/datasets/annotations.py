@@ -34,13 +34,11 @@ def write_annotations(path: Path, segments: Iterable[Segment]) -> None:
 
 
 def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
-    """Read a segment csv or a clip list; the first line tells which.
+    """Read a segment csv (a header and the fields of :class:`Segment`) or a clip list.
 
-    * Segment csv: a header and the fields of :class:`Segment`.
-    * Clip list, as MMAction2's ``VideoDataset`` reads it: ``0004_0.mp4 31``, one clip per file;
-      the clip id is the file's name without its extension, a missing label is -1.
-
-    A backslash separates folders as a slash does, so that files written on Windows work everywhere.
+    A clip list is as MMAction2's ``VideoDataset`` reads it: ``0004_0.mp4 31``, one clip per file;
+    the clip id is the stem of the name, a missing label is -1. A backslash separates folders as
+    well.
 
     Args:
         ann_file (str): Path of the file.
@@ -52,8 +50,8 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a line cannot be read, a label or a range is out of bounds, a
-            clip id occurs twice, or there is no clip at all; with file and line.
+        ValueError: With file and line, if anything in it cannot be read or is out of bounds, a clip
+            id occurs twice, or there is no clip.
     """
     if not os.path.isfile(ann_file):
         raise FileNotFoundError(f'annotation file {ann_file} does not exist: make it with '

@@ -1,7 +1,7 @@
 """Check clips before training: every one is opened and decoded."""
 import os
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mmengine.config import Config
 
@@ -11,24 +11,15 @@ from .imigue_classes import IMIGUE_CLASSES
 from .video_file import VideoFile, VideoReadError
 
 
-@dataclass(frozen=True)
-class ClipSet:
-    """An annotation file, the folder of its videos, and how they are used.
-
-    Attributes:
-        ann_file (str): Path of a clip list or segment csv.
-        video_dir (str): Folder that the videos' paths start from.
-        num_classes (int): Labels must be below it. Defaults to iMiGUE's 32.
-        clip_len (int): Frames that a model sees; shorter clips repeat some. Defaults to 16.
-    """
+class ClipSet(NamedTuple):
+    """An annotation file, the folder of its videos, and the frames per clip that a model sees."""
     ann_file: str
     video_dir: str
     num_classes: int = len(IMIGUE_CLASSES)
     clip_len: int = 16
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What is wrong with a clip; short clips and repetitions with one label are usable."""
     clip_id: str
     reason: str
@@ -36,17 +27,9 @@ class Problem:
 
 
 def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
-    """Clips that a config trains, validates and tests with, each set once.
+    """Clips that an RGB config trains, validates and tests with, in this order, each set once.
 
-    Args:
-        cfg (Config): With RGB datasets.
-        data_root (str, optional): Instead of the datasets' own. Defaults to None.
-
-    Returns:
-        list[ClipSet]: In the order train, val, test.
-
-    Raises:
-        ValueError: If a dataset reads no videos.
+    ``data_root`` replaces the datasets' own. A dataset that reads no videos is a ``ValueError``.
     """
     found = []
     for part in ('train', 'val', 'test'):
@@ -56,29 +39,20 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
         if 'data_prefix' not in dataset:
             raise ValueError(f'{dataset.type} of {part}_dataloader reads no videos')
         root = dataset.get('data_root', '') if data_root is None else data_root
-        lengths = [step['clip_len'] for step in dataset.pipeline if 'clip_len' in step]
-        length = lengths[0] if lengths else 1
-        found.append(ClipSet(
-            os.path.join(root, dataset.ann_file),
-            os.path.join(root, dataset.data_prefix.get('video', '')),
-            cfg.model.cls_head.num_classes,
-            length['RGB'] if isinstance(length, dict) else length))
+        length = next((step['clip_len'] for step in dataset.pipeline if 'clip_len' in step), 1)
+        found.append(ClipSet(os.path.join(root, dataset.ann_file),
+                             os.path.join(root, dataset.data_prefix.get('video', '')),
+                             cfg.model.cls_head.num_classes,
+                             length['RGB'] if isinstance(length, dict) else length))
     return list(dict.fromkeys(found))
 
 
 def check_clips(clips: ClipSet, workers: int = 1) -> tuple[Counter[int], list[Problem]]:
     """Open and decode every clip, with a progress bar.
 
-    Args:
-        clips (ClipSet): Which ones.
-        workers (int): Number of processes. Defaults to 1.
-
     Returns:
         tuple[Counter[int], list[Problem]]: Number of clips by label (-1: unlabelled), and problems
-        in the order of the annotation file.
-
-    Raises:
-        FileNotFoundError, ValueError: If the annotation file is missing, or a line cannot be read.
+        in the order of the annotation file. Its own errors are those of `read_annotations`.
     """
     rows = read_annotations(clips.ann_file, 2**31)
     problems = _check_rows(rows, clips.num_classes)

@@ -1,5 +1,5 @@
 """Which frames a video has, by the time stamps of its packets, and whether any are missing."""
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -18,15 +18,15 @@ class VideoReadError(Exception):
     """A clip cannot be read: the file is missing, damaged, too large or too short."""
 
 
-@dataclass(frozen=True)
-class FrameTable:
+class FrameTable(NamedTuple):
     """What the packets of a video say about its frames.
 
     Attributes:
         times (np.ndarray): ``(frames,)`` int64, time stamp of each frame, ascending.
-        keys (np.ndarray): ``(keys, 3)`` int64, for each key frame its time stamp, its decoding time
-            stamp, and the time stamp of the key frame to start decoding from: itself, or the
-            previous one if frames shown earlier follow it in the file (open GOP).
+        keys (np.ndarray): ``(keys, 3)`` int64: time stamp and decoding time stamp of each key
+        frame,
+            and the time stamp of the key frame to start decoding from (the previous one in an open
+            GOP, where frames shown earlier follow in the file).
     """
     times: np.ndarray
     keys: np.ndarray
@@ -49,12 +49,7 @@ def get_frame_table(container: av.container.InputContainer, key: tuple) -> Frame
 
 
 def scan(container: av.container.InputContainer) -> FrameTable:
-    """Read all packets without decoding any.
-
-    Raises:
-        VideoReadError: If the file is incomplete or damaged, or if its frames cannot be told apart
-            by their time stamps.
-    """
+    """Read all packets without decoding any; a file that is not whole is a VideoReadError."""
     if 'matroska' in container.format.name:
         try:
             check_matroska(container.name, len(container.streams))

@@ -11,20 +11,16 @@ from mmengine.dataset import BaseDataset, DefaultSampler
 class DataGroupSampler(DefaultSampler):
     """At most ``max_clips`` clips of each class per epoch, all of them over several epochs.
 
-    "Multi-modal Micro-gesture Classification via Multi-scale Heterogeneous Ensemble Network"
-    (MiGA-IJCAI 2024) names training by data groups, without details; this grouping is our choice.
-    The clips of a class are shuffled once, and each epoch takes the next ``max_clips`` of them,
-    cyclically. So every clip of a class of n comes at least once in ``ceil(n / max_clips)``
-    epochs, and never twice in one.
+    M2HEN (MiGA-IJCAI 2024) trains by data groups and gives no details; this grouping is our choice.
+    The clips of a class are shuffled once, and each epoch takes the next ``max_clips``, cyclically:
+    each clip of a class of n comes at least once in ``ceil(n / max_clips)`` epochs, never twice in
+    one.
 
     Args:
-        dataset (BaseDataset): With ``get_cat_ids``, such as iMiGUE's datasets.
+        dataset (BaseDataset): With ``get_cat_ids``, such as iMiGUE's datasets; all clips labelled.
         max_clips (int): Clips per class and epoch, at least 1.
-        seed (int, optional): Seed of groups and order, the same in all processes. Defaults to
-            None, a random one.
-
-    Raises:
-        ValueError: If ``max_clips`` is below 1, or a clip has no label.
+        seed (int, optional): Of groups and order, the same in all processes. Defaults to None, a
+            random one.
     """
 
     def __init__(self, dataset: BaseDataset, max_clips: int, seed: int | None = None) -> None:

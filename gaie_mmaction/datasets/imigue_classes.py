@@ -1,46 +1,19 @@
-"""Classes of iMiGUE, in the order of the model's outputs.
-
-The release's label files hold codes: 1 to 31, and 99 for illustrative body
-language, which is not a micro-gesture.
-"""
+"""iMiGUE's classes in the order of the model's outputs, and their codes in label files."""
 from typing import Any
 
 IMIGUE_CLASSES = (
-    'Turtle neck',
-    'Bulging face, deep breath',
-    'Touching hat',
-    'Touching or scratching head',
-    'Touching or scratching forehead',
-    'Covering face',
-    'Rubbing eyes',
-    'Touching or scratching facial parts',
-    'Touching ears',
-    'Biting nails',
-    'Touching jaw',
-    'Touching or scratching neck',
-    'Playing or adjusting hair',
-    'Buckle button, pulling shirt collar, adjusting tie',
-    'Touching or covering suprasternal notch',
-    'Scratching back',
-    'Folding arms',
-    'Dusting off clothes',
-    'Putting arms behind body',
-    'Moving torso',
-    'Sitting straightly',
-    'Scratching or touching arms',
-    'Rubbing or holding hands',
-    'Crossing fingers',
-    'Minaret gesture',
-    'Playing or manipulating objects',
-    'Hold back arms',
-    'Head up',
-    'Pressing lips',
-    'Arms akimbo',
-    'Shaking shoulders',
+    'Turtle neck', 'Bulging face, deep breath', 'Touching hat', 'Touching or scratching head',
+    'Touching or scratching forehead', 'Covering face', 'Rubbing eyes',
+    'Touching or scratching facial parts', 'Touching ears', 'Biting nails', 'Touching jaw',
+    'Touching or scratching neck', 'Playing or adjusting hair',
+    'Buckle button, pulling shirt collar, adjusting tie', 'Touching or covering suprasternal notch',
+    'Scratching back', 'Folding arms', 'Dusting off clothes', 'Putting arms behind body',
+    'Moving torso', 'Sitting straightly', 'Scratching or touching arms', 'Rubbing or holding hands',
+    'Crossing fingers', 'Minaret gesture', 'Playing or manipulating objects', 'Hold back arms',
+    'Head up', 'Pressing lips', 'Arms akimbo', 'Shaking shoulders',
     'Illustrative body language (not a micro-gesture)',
 )
-
-IMIGUE_CODES = (*range(1, 32), 99)
+IMIGUE_CODES = (*range(1, 32), 99)  # 99: illustrative body language
 
 
 class HasIMiGUEClasses:
@@ -59,3 +32,8 @@ class HasIMiGUEClasses:
         if metainfo and 'classes' in metainfo and 'codes' not in metainfo:
             del loaded['codes']
         return loaded
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
+        label = self.get_data_info(idx)['label']  # type: ignore[attr-defined]
+        return [] if label == -1 else [label]

@@ -23,9 +23,8 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     """Clips given as frame ranges of whole videos, or as files of their own.
 
     The annotation file is a segment csv (``clip_id,video,start_frame,end_frame,label``; frames
-    from 0, end inclusive) or MMAction2's clip list (``0004_0.mp4 31``): see
-    :func:`~gaie_mmaction.datasets.annotations.read_annotations`. ``ClipInit`` and ``ClipDecode``
-    read both; MMAction2's own readers take a clip list only.
+    from 0, end inclusive) or MMAction2's clip list (``0004_0.mp4 31``). ``ClipInit`` and
+    ``ClipDecode`` read both; MMAction2's own readers take a clip list only.
 
     What a file ``caution.txt`` beside the annotation file of a training set says, such as that
     its people are drawn, goes into the checkpoints, and ``tools/demo.py`` repeats it.
@@ -33,44 +32,25 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     Args:
         ann_file (str): Path of the annotation file.
         pipeline (list[dict or Callable]): Data transforms.
-        data_prefix (dict, optional): ``video`` is the folder of the videos. Defaults to None, the
-            same as ``dict(video='')``.
-        data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults to ''.
-        metainfo (dict, optional): ``classes`` of your own data, a list of names or a file of
+        data_prefix (dict, optional): ``video`` is the folder of the videos. Defaults to None,
+        ``''``. data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults
+        to ''. metainfo (dict, optional): ``classes`` of your own data, a list of names or a file of
             them, which limits the labels. Defaults to None, iMiGUE's 32.
         test_mode (bool): Whether for validation or test; then ``metainfo`` also holds
             ``ann_file``. Defaults to False.
         on_error (str): ``'raise'`` stops at a clip that cannot be read; ``'skip'``, for training
             only, takes another one at random, counts skipped clips and logs each file once. Every
-            process of a distributed run counts for itself and its workers. Defaults to
-            ``'raise'``.
+            process of a distributed run counts for itself and its workers. Defaults to ``'raise'``.
         max_bad_share (float): With ``'skip'``, share of the clips, in [0, 1), that may be bad
             before the run fails. Defaults to 0.05.
-        indices (int or Sequence[int], optional): Only the first few, or these clips.
-            Defaults to None, all.
-        serialize_data (bool): Keep the annotations serialised, so that workers share their
-            memory. Defaults to True.
-        lazy_init (bool): Do not read the annotation file yet. Defaults to False.
-
-    Raises:
-        ValueError: If ``on_error`` is unknown, or ``'skip'`` in test mode, if ``max_bad_share`` is
-            outside [0, 1), if the annotation file is wrong, or if the pipeline's readers ignore
-            its frame ranges.
+        indices, serialize_data, lazy_init: Same as mmengine's ``BaseDataset``.
     """
 
-    def __init__(self,
-                 *,
-                 ann_file: str,
-                 pipeline: list[dict | Callable],
-                 data_prefix: ConfigType | None = None,
-                 data_root: str = '',
-                 metainfo: dict | None = None,
-                 test_mode: bool = False,
-                 on_error: str = 'raise',
-                 max_bad_share: float = 0.05,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False) -> None:
+    def __init__(self, *, ann_file: str, pipeline: list[dict | Callable],
+                 data_prefix: ConfigType | None = None, data_root: str = '',
+                 metainfo: dict | None = None, test_mode: bool = False, on_error: str = 'raise',
+                 max_bad_share: float = 0.05, indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True, lazy_init: bool = False) -> None:
         if on_error not in ON_ERROR:
             raise ValueError(f'on_error must be one of {ON_ERROR}, but got {on_error!r}')
         if on_error == 'skip' and test_mode:
@@ -81,16 +61,10 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         self.on_error = on_error
         self.max_bad_share = max_bad_share
         self._bad: torch.Tensor | None = None  # (clips,) bool, with 'skip'
-        super().__init__(
-            ann_file=ann_file,
-            pipeline=pipeline,
-            data_prefix=dict(video='') if data_prefix is None else data_prefix,
-            data_root=data_root,
-            metainfo=metainfo,
-            test_mode=test_mode,
-            indices=indices,
-            serialize_data=serialize_data,
-            lazy_init=lazy_init)
+        super().__init__(ann_file=ann_file, pipeline=pipeline,
+                         data_prefix=dict(video='') if data_prefix is None else data_prefix,
+                         data_root=data_root, metainfo=metainfo, test_mode=test_mode,
+                         indices=indices, serialize_data=serialize_data, lazy_init=lazy_init)
         caution = os.path.join(os.path.dirname(self.ann_file), 'caution.txt')
         if test_mode:  # metrics find the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file
@@ -108,19 +82,12 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             clip['filename'] = os.path.join(self.data_prefix.get('video', ''), clip.pop('video'))
         return clips
 
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
-        label = self.get_data_info(idx)['label']
-        return [] if label == -1 else [label]
-
     def full_init(self) -> None:
-        """Read the annotations and reset the count of bad clips."""
         if not self._fully_initialized:
             super().full_init()
             self._reset_bad()
 
     def get_subset_(self, indices: Sequence[int] | int) -> None:
-        """Keep some of the clips; bad ones are counted anew."""
         super().get_subset_(indices)
         self._reset_bad()
 
@@ -136,12 +103,7 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
             self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
     def prepare_data(self, idx: int) -> dict | None:
-        """Run the pipeline on a clip; None asks for another one.
-
-        Raises:
-            VideoReadError: If the clip cannot be read and ``on_error='raise'``.
-            RuntimeError: If more than ``max_bad_share`` of the clips are bad.
-        """
+        """Run the pipeline on a clip; None, for a bad one that is skipped, asks for another."""
         try:
             return super().prepare_data(idx)
         except VideoReadError as error:

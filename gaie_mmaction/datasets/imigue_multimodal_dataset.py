@@ -13,63 +13,37 @@ from .imigue_pose_dataset import IMiGUEPoseDataset, read_skeletons, some
 
 @DATASETS.register_module()
 class IMiGUEMultiModalDataset(IMiGUEDataset):
-    """Clips with their frames and their skeletons.
+    """Clips with their frames, as of :class:`IMiGUEDataset`, and their skeletons.
 
-    Frames are found as by :class:`IMiGUEDataset`, skeletons as by :class:`IMiGUEPoseDataset`. Use
-    ``ClipInit``, ``MMSharedSampleFrames`` and ``MMClipDecode`` in the pipeline: one sampling for
-    both. What follows (``Resize``, crops, ``SkeletonFlip``) acts on ``imgs`` and ``keypoint``.
+    Use ``ClipInit``, ``MMSharedSampleFrames`` and ``MMClipDecode`` in the pipeline: one sampling
+    for both. What follows (``Resize``, crops, ``SkeletonFlip``) acts on ``imgs`` and ``keypoint``.
 
-    Both sources must hold the same clips. Only clips without any joint, which a training split of
-    the skeletons leaves out, are left out here too, with a line in the log.
+    Both sources must hold the same clips with the same labels and lengths. Only clips without any
+    joint, which a training split of the skeletons leaves out, are left out here too, with a
+    warning.
 
     Args:
-        ann_file (str): Path of the segment csv or clip list.
-        pipeline (list[dict or Callable]): Data transforms.
         skeleton_file (str): Path of the skeletons of ``tools/data/prepare_imigue.py``, relative to
             ``data_root``.
         split (str, optional): Split of the skeletons. Defaults to None, the stem of ``ann_file``:
             ``'train'`` for ``train.csv``.
         layout (str): Name of the skeleton layout. Defaults to ``'imigue'``.
-        data_prefix, data_root, metainfo, test_mode, on_error, max_bad_share, indices,
-            serialize_data, lazy_init: Same as :class:`IMiGUEDataset`.
-
-    Raises:
-        FileNotFoundError: If one of the files is missing.
-        ValueError: If a clip is in one source only, or differs in label or number of frames; or as
-            by both datasets.
+        others: Same as :class:`IMiGUEDataset`.
     """
 
-    def __init__(self,
-                 *,
-                 ann_file: str,
-                 pipeline: list[dict | Callable],
-                 skeleton_file: str,
-                 split: str | None = None,
-                 layout: str = 'imigue',
-                 data_prefix: ConfigType | None = None,
-                 data_root: str = '',
-                 metainfo: dict | None = None,
-                 test_mode: bool = False,
-                 on_error: str = 'raise',
-                 max_bad_share: float = 0.05,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False) -> None:
+    def __init__(self, *, ann_file: str, pipeline: list[dict | Callable], skeleton_file: str,
+                 split: str | None = None, layout: str = 'imigue',
+                 data_prefix: ConfigType | None = None, data_root: str = '',
+                 metainfo: dict | None = None, test_mode: bool = False, on_error: str = 'raise',
+                 max_bad_share: float = 0.05, indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True, lazy_init: bool = False) -> None:
         self.skeleton_file = os.path.join(data_root, skeleton_file)
         self.split = os.path.splitext(os.path.basename(ann_file))[0] if split is None else split
         self.layout = layout
-        super().__init__(
-            ann_file=ann_file,
-            pipeline=pipeline,
-            data_prefix=data_prefix,
-            data_root=data_root,
-            metainfo=metainfo,
-            test_mode=test_mode,
-            on_error=on_error,
-            max_bad_share=max_bad_share,
-            indices=indices,
-            serialize_data=serialize_data,
-            lazy_init=lazy_init)
+        super().__init__(ann_file=ann_file, pipeline=pipeline, data_prefix=data_prefix,
+                         data_root=data_root, metainfo=metainfo, test_mode=test_mode,
+                         on_error=on_error, max_bad_share=max_bad_share, indices=indices,
+                         serialize_data=serialize_data, lazy_init=lazy_init)
         self.modality = ['RGB', 'Pose']
 
     def load_data_list(self) -> list[dict]:

@@ -10,8 +10,7 @@ from mmengine.logging import print_log
 
 from ..utils.safe_pickle import load_pickle_safely
 from .imigue_classes import HasIMiGUEClasses
-from .imigue_skeleton import hands_swapped
-from .skeleton_layout import get_layout
+from .skeleton_layout import get_layout, hands_swapped
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 EXAMPLES = 5
@@ -22,14 +21,9 @@ def some(names: Sequence[str]) -> str:
 
 
 def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
-    """Read a pickle of skeletons without running anything that it may hold.
+    """Annotations by clip id, and clip ids by split, of a skeleton file.
 
-    Returns:
-        tuple: Annotations by clip id, and clip ids by split.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it has another form, or a clip occurs twice.
+    The pickle is read without running anything that it may hold. Another form is a ``ValueError``.
     """
     content = load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
@@ -51,7 +45,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
 
     The file has the form of MMAction2's ``PoseDataset``, which reads it as well; this class checks
-    it, runs nothing that it may hold, and warns of videos whose hands seem to be swapped.
+    every clip, runs nothing that the file may hold, and warns of hands that seem to be swapped.
 
     A clip has ``clip_id``, ``keypoint`` ``(M, T, V, 2)`` in pixels of a frame of ``img_shape``
     (H, W), and ``keypoint_score`` ``(M, T, V)``, both float32; M persons, T frames, V joints.
@@ -59,53 +53,23 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
 
     Args:
         ann_file (str): Path of the pickle.
-        pipeline (list[dict or Callable]): Data transforms.
         split (str): Name of the split, such as ``'train'`` or ``'trainval'``; its order is kept.
         layout (str): Name of the skeleton layout. Defaults to ``'imigue'``.
-        data_root (str): Folder that ``ann_file`` starts from. Defaults to ''.
-        metainfo (dict, optional): ``classes`` of your own data, a list of names, which limits the
-            labels. Defaults to None, iMiGUE's 32.
-        test_mode (bool): Whether for validation or test; then ``metainfo`` also holds
-            ``ann_file``, the segment csv of the split, if it lies beside the skeletons.
-            Defaults to False.
-        indices (int or Sequence[int], optional): Only the first few, or these clips.
-            Defaults to None, all.
-        serialize_data (bool): Keep the clips serialised, so that workers share their
-            memory. Defaults to True.
-        lazy_init (bool): Do not read the file yet. Defaults to False.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file has another form or no such split; or if a clip of the split is
-            missing or has another number of joints, values that are not finite, a label out of
-            range, or, for training, no joint at all.
+        test_mode (bool): Whether for validation or test; then ``metainfo`` also holds ``ann_file``,
+            the segment csv of the split, if it lies beside the skeletons. Defaults to False.
+        others: Same as :class:`IMiGUEDataset`.
     """
 
-    def __init__(self,
-                 *,
-                 ann_file: str,
-                 pipeline: list[dict | Callable],
-                 split: str,
-                 layout: str = 'imigue',
-                 data_root: str = '',
-                 metainfo: dict | None = None,
-                 test_mode: bool = False,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False) -> None:
+    def __init__(self, *, ann_file: str, pipeline: list[dict | Callable], split: str,
+                 layout: str = 'imigue', data_root: str = '', metainfo: dict | None = None,
+                 test_mode: bool = False, indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True, lazy_init: bool = False) -> None:
         self.split = split
         self.layout = layout
         self._num_joints = get_layout(layout).num_joints
-        super().__init__(
-            ann_file=ann_file,
-            pipeline=pipeline,
-            data_root=data_root,
-            metainfo=metainfo,
-            test_mode=test_mode,
-            indices=indices,
-            serialize_data=serialize_data,
-            lazy_init=lazy_init,
-            modality='Pose')
+        super().__init__(ann_file=ann_file, pipeline=pipeline, data_root=data_root,
+                         metainfo=metainfo, test_mode=test_mode, indices=indices,
+                         serialize_data=serialize_data, lazy_init=lazy_init, modality='Pose')
         segments = os.path.join(os.path.dirname(self.ann_file), f'{split}.csv')
         if test_mode and os.path.isfile(segments):  # there a metric finds all clips of the part
             self._metainfo['ann_file'] = segments
@@ -187,8 +151,3 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                       f'{self.ann_file} seem to have left and right hand swapped: '
                       f'{some(swapped)}. Their left fingertips are nearer to the right '
                       'wrist', logger='current', level=logging.WARNING)
-
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Label of a clip, for ``ClassBalancedDataset``; empty if it has none."""
-        label = self.get_data_info(idx)['label']
-        return [] if label == -1 else [label]

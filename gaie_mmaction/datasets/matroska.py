@@ -15,16 +15,7 @@ KNOWN = {
 
 
 def check_matroska(filename: str, num_streams: int) -> None:
-    """Walk over all elements.
-
-    Args:
-        filename (str): Path.
-        num_streams (int): Number of streams that FFmpeg finds.
-
-    Raises:
-        ValueError: If the file ends within an element, or if anything else stands where one must
-            begin.
-    """
+    """Walk over all elements; `num_streams` is what FFmpeg finds. Damage is a ValueError."""
     with open(filename, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             _walk(data, num_streams)

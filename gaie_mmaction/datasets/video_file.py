@@ -26,7 +26,8 @@ class VideoFile:
     """A video whose frames are read by number.
 
     Frames count from 0 in display order; those that an edit list hides do not count. A video that
-    is to be rotated for display is rotated.
+    is to be rotated for display is rotated. A file that is missing, incomplete, too large or not a
+    video is a :class:`VideoReadError`.
 
     Args:
         filename (str or Path): Path.
@@ -35,10 +36,6 @@ class VideoFile:
 
     Attributes:
         fps (float): Average frame rate in frames/s, 0 if unknown.
-
-    Raises:
-        VideoReadError: If the file is missing, empty, not a video, incomplete or too large, or if
-            its frames cannot be told apart by their time stamps.
     """
 
     def __init__(self, filename: str | Path, max_pixels: int = MAX_PIXELS) -> None:
@@ -96,23 +93,19 @@ class VideoFile:
         self._container.close()
 
     def read(self, frame_inds: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """Decode frames.
-
-        Args:
-            frame_inds (Sequence[int]): Frame numbers in [0, len(self)), any order, repeats allowed.
+        """Decode frames, given by number in any order; repeats are allowed.
 
         Returns:
             list[np.ndarray]: ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``.
 
         Raises:
-            IndexError: If a number is outside the video.
+            IndexError: If a number is outside [0, len(self)).
             VideoReadError: If one of the frames, or one that it is predicted from, is damaged.
         """
         images = {number: to_rgb(frame) for number, frame in self.frames(frame_inds)}
         return [images[number] for number in map(int, frame_inds)]
 
-    def frames(self, frame_inds: Sequence[int] | np.ndarray
-               ) -> Iterator[tuple[int, av.VideoFrame]]:
+    def frames(self, frame_inds: Sequence[int] | np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield number and frame, ascending and without repeats; arguments and errors as `read`."""
         numbers = np.unique(np.asarray(frame_inds, dtype=np.int64))
         if len(numbers) == 0:

@@ -1,6 +1,5 @@
 """Metrics and leaderboard files; late fusion is in :mod:`.fusion`."""
-from .class_report import draw_confusion_matrix, write_class_report
-from .metrics import accuracy
+from .class_report import accuracy, draw_confusion_matrix, write_class_report
 from .miga_submission import MiGASubmission
 from .submission_check import check_submission
 from .submission_file import write_submission

@@ -1,4 +1,4 @@
-"""Per-class results of a labelled part: confusion matrix, recall and number of clips."""
+"""Results of a labelled part: accuracy, confusion matrix, recall of each class."""
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,22 +14,35 @@ CELL = .3  # inches
 DPI = 120
 
 
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Top-1, Top-5 and mean class accuracy, in [0, 1]; ties go to the lower class.
+
+    Args:
+        scores (np.ndarray): ``(clips, classes)``, higher = more likely.
+        labels (np.ndarray): ``(clips,)``, in [0, classes).
+
+    Returns:
+        dict[str, float]: ``top1``, ``top5``, and ``mean1`` over the classes that occur in
+        ``labels``.
+    """
+    from sklearn.metrics import recall_score  # slow to import
+    # scikit-learn's own Top-k gives ties to the higher class, unlike argmax
+    ranked = np.argsort(-scores, axis=1, kind='stable')
+    hits = ranked == labels[:, None]
+    # unlike balanced_accuracy_score, no warning about predicted classes without clips
+    mean1 = recall_score(labels, ranked[:, 0], labels=np.unique(labels), average='macro')
+    return dict(top1=float(hits[:, 0].mean()), top5=float(hits[:, :5].any(axis=1).mean()),
+                mean1=float(mean1))
+
+
 def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
                        classes: Sequence[str]) -> None:
     """Write ``confusion_matrix.csv``, ``recall.csv`` and a picture of each (``.png``).
 
     The csv of the matrix holds numbers of clips, one row per true class; in the picture each row
     is divided by its sum. Recall, the accuracy of a class, is empty for a class without clips; its
-    picture also shows how many clips each class has.
-
-    Args:
-        out_dir (str): Folder, created if missing.
-        predicted (np.ndarray): ``(clips,)``, in [0, classes).
-        labels (np.ndarray): ``(clips,)``, in [0, classes).
-        classes (Sequence[str]): Class names.
-
-    Raises:
-        OSError: If a file cannot be written.
+    picture also shows how many clips each class has. ``predicted`` and ``labels`` are
+    ``(clips,)``, in [0, classes).
     """
     import pandas as pd  # both slow to import
     from sklearn.metrics import confusion_matrix, recall_score
@@ -51,25 +64,20 @@ def write_class_report(out_dir: str, predicted: np.ndarray, labels: np.ndarray,
 def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     """Draw a confusion matrix in percent of each row; rows without clips are grey.
 
-    Only the rows carry names; the columns carry the class ids that the rows end with.
-    MMAction2's ``ConfusionMatrix.plot`` writes names at both, and 32 of them overlap.
-
-    Args:
-        matrix (np.ndarray): ``(classes, classes)`` numbers of clips, one row per true class.
-        classes (Sequence[str]): Class names.
+    ``matrix`` holds numbers of clips, one row per true class. The columns carry class ids only:
+    MMAction2's ``ConfusionMatrix.plot`` writes names there too, and 32 of them overlap.
     """
     from matplotlib.figure import Figure  # not pyplot: no screen, no state
     clips = matrix.sum(axis=1, keepdims=True)
     percent = np.ma.masked_invalid(np.where(clips, 100 * matrix / np.maximum(clips, 1), np.nan))
     side = CELL * len(classes)
     figure = Figure(figsize=(side + 6.5, side + 1.5), layout='constrained')
-    axes = figure.add_subplot()
+    axes = figure.add_subplot(facecolor='0.85')
     image = axes.imshow(percent, cmap='Blues', vmin=0, vmax=100)
     for row, column in zip(*np.nonzero(percent.filled(0) >= .5)):
         value = percent[row, column]
         axes.text(column, row, f'{value:.0f}', ha='center', va='center', fontsize=7,
                   color='white' if value > 55 else 'black')
-    axes.set_facecolor('0.85')
     ids = np.arange(len(classes))
     axes.set_xticks(ids, ids, fontsize=8)
     axes.set_yticks(ids, [f'{name}  ({number} clips)  {label}' for label, (name, number) in
@@ -84,9 +92,7 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure
 def draw_recall(matrix: np.ndarray, classes: Sequence[str]) -> 'Figure':
     """Draw the accuracy and the number of clips of each class; arguments as above."""
     from matplotlib.figure import Figure  # not pyplot: no screen, no state
-    clips = matrix.sum(axis=1)
-    hits = matrix.diagonal()
-    ids = np.arange(len(classes))
+    clips, hits, ids = matrix.sum(axis=1), matrix.diagonal(), np.arange(len(classes))
     figure = Figure(figsize=(12, CELL * len(classes) + 1.5), layout='constrained')
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
     recall = 100 * hits / np.maximum(clips, 1)

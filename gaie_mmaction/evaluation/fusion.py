@@ -13,9 +13,15 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from .metrics import accuracy
+from .class_report import accuracy
 from .score_dump import Scores, match, read_dump
-from .submission_file import examples, read_clip_ids, submission_order, write_submission
+from .submission_file import (
+    compare_ids,
+    examples,
+    read_clip_ids,
+    submission_order,
+    write_submission,
+)
 
 if TYPE_CHECKING:  # slow to import
     import pandas as pd
@@ -34,16 +40,10 @@ def get_kind(scores: np.ndarray) -> str:
 
 
 def to_probabilities(scores: np.ndarray, kind: str, temperature: float = 1.) -> np.ndarray:
-    """Probabilities ``(N, C)`` of scores; those with temperature 1 as they are.
+    """Probabilities ``(N, C)`` of scores of one of :data:`KINDS`.
 
-    Args:
-        scores (np.ndarray): ``(N, C)``.
-        kind (str): ``'logits'`` or ``'probabilities'``.
-        temperature (float): Divides logits, or the logarithms of probabilities, before
-            the softmax; above 1 it flattens them. Defaults to 1.
-
-    Raises:
-        ValueError: If ``kind`` is neither, or wrongly claims probabilities.
+    The temperature divides logits, or the logarithms of probabilities, before the softmax; above
+    1 it flattens them.
     """
     if kind not in KINDS:
         raise ValueError(f'kind must be one of {KINDS}, but got {kind!r}')
@@ -75,11 +75,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray, kind: str) -> float:
 
 
 def check_weights(weights: Sequence[float] | np.ndarray, streams: int) -> np.ndarray:
-    """Weights as an array ``(S,)``.
-
-    Raises:
-        ValueError: If there are not S, one is negative or not finite, or all are 0.
-    """
+    """Weights as an array ``(S,)``; ``ValueError`` if one is negative, or all are 0."""
     values = np.array(weights, np.float64)
     if len(values) != streams:
         raise ValueError(f'there are {streams} streams, but {len(values)} weights')
@@ -98,7 +94,7 @@ def fuse(probabilities: Sequence[np.ndarray],
 
 def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, method: str = 'grid',
                    steps: int = 20) -> np.ndarray:
-    """Find the best weights on the given clips, which must not be test clips.
+    """Find the best weights ``(S,)``, of sum 1, on the given clips, which must not be test clips.
 
     Args:
         probabilities (Sequence[np.ndarray]): S of ``(N, C)``.
@@ -107,11 +103,7 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
             the best Top-1, of equal ones the lowest negative log likelihood of the fused
             scores; with more than 20,000 of them the steps get coarser. ``'nelder-mead'``
             minimises that likelihood, starting from equal weights, as Top-1 has no slope.
-            Defaults to ``'grid'``.
-        steps (int): Steps of the grid. Defaults to 20.
-
-    Returns:
-        np.ndarray: ``(S,)``, their sum is 1.
+        steps (int): Steps of the grid.
     """
     if method not in METHODS:
         raise ValueError(f'method must be one of {METHODS}, but got {method!r}')
@@ -154,11 +146,8 @@ class Fusion:
     notes: list[str]  # what to know about the table
 
 
-def fuse_dumps(preds: Sequence[str],
-               weights: Sequence[float] | None = None,
-               val_preds: Sequence[str] = (),
-               search: str | None = None,
-               calibrate: bool = False,
+def fuse_dumps(preds: Sequence[str], weights: Sequence[float] | None = None,
+               val_preds: Sequence[str] = (), search: str | None = None, calibrate: bool = False,
                kind: str | None = None) -> Fusion:
     """Fuse the dumps of S networks, matched by clip id.
 
@@ -167,11 +156,10 @@ def fuse_dumps(preds: Sequence[str],
         weights (Sequence[float], optional): One per network. Defaults to None, equal weights.
         val_preds (Sequence[str]): Dumps of the same networks on the validation part.
         search (str, optional): One of :data:`METHODS`: find the weights on ``val_preds``.
-        calibrate (bool): Fit one temperature per network on ``val_preds``. Defaults to False.
+        calibrate (bool): Fit one temperature per network on ``val_preds``.
         kind (str, optional): One of :data:`KINDS`. Defaults to None, see :func:`get_kind`.
 
     Raises:
-        OSError: If a dump cannot be read.
         ValueError: If one is not a dump, if they do not match, if ``val_preds`` have unlabelled
             clips or clips of ``preds``, or if the weights are wrong.
     """
@@ -216,8 +204,7 @@ def fuse_dumps(preds: Sequence[str],
 
 
 def _require_other_labelled_clips(val: Scores, test: Scores) -> None:
-    both = sorted(set(val.ids) & set(test.ids), key=submission_order)
-    if both:
+    if both := sorted(set(val.ids) & set(test.ids), key=submission_order):
         raise ValueError(f'{len(both)} clips are in --val-preds and in the fused part too, e.g. '
                          f'{examples(both)}: nothing may be fitted on the clips that are fused')
     if (val.labels < 0).any():
@@ -234,20 +221,14 @@ def _size_warning(fused: np.ndarray, labels: np.ndarray, streams: int) -> str:
 
 
 def write_fusion(fusion: Fusion, out: str, ann_file: str, num_classes: int, format: str) -> None:
-    """Write the leaderboard file of a whole part, see :func:`.write_submission`.
-
-    Raises:
-        OSError: If a file cannot be read or written.
-        ValueError: If the clips are not those of ``ann_file``, or there are other classes.
-    """
+    """Write the leaderboard file of a whole part, that of ``ann_file``."""
     if fusion.scores.shape[1] != num_classes:
         raise ValueError(f'the dumps have scores of {fusion.scores.shape[1]} classes, but the '
                          f'leaderboard has {num_classes} (--num-classes); {out} was not written')
-    expected, given = set(read_clip_ids(ann_file, num_classes)), set(fusion.ids)
-    for what, clips in ((f'are not in {ann_file}', given - expected),
-                        (f'of {ann_file} are not in the dumps', expected - given)):
+    unknown, missing = compare_ids(fusion.ids, read_clip_ids(ann_file, num_classes))
+    for what, clips in ((f'are not in {ann_file}', unknown),
+                        (f'of {ann_file} are not in the dumps', missing)):
         if clips:
-            raise ValueError(f'{len(clips)} clips {what}, e.g. '
-                             f'{examples(sorted(clips, key=submission_order))}; {out} was not '
+            raise ValueError(f'{len(clips)} clips {what}, e.g. {examples(clips)}; {out} was not '
                              'written')
     write_submission(out, fusion.ids, fusion.scores.argmax(axis=1).tolist(), format)

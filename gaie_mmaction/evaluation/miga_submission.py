@@ -11,16 +11,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..utils.files import require_writable
-from .class_report import write_class_report
-from .metrics import accuracy
-from .submission_file import (
-    FORMATS,
-    examples,
-    read_clip_ids,
-    require_format,
-    submission_order,
-    write_submission,
-)
+from . import submission_file as files
+from .class_report import accuracy, write_class_report
+from .submission_file import compare_ids, examples
 
 
 @METRICS.register_module()
@@ -46,26 +39,19 @@ class MiGASubmission(BaseMetric):
             picture of each, of a labelled part. Defaults to None, nothing is written.
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
         prefix (str, optional): Replaces ``acc`` in the names. Defaults to None.
-
-    Raises:
-        ValueError: If there is no such format, or its files have another ending.
-        OSError: If ``out_file`` or ``out_dir`` cannot be written to.
     """
 
     default_prefix = 'acc'
 
-    def __init__(self,
-                 out_file: str | None = None,
-                 format: str | int = '2025',
-                 out_dir: str | None = None,
-                 collect_device: str = 'cpu',
+    def __init__(self, out_file: str | None = None, format: str | int = '2025',
+                 out_dir: str | None = None, collect_device: str = 'cpu',
                  prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_file = out_file
         self.format = str(format)  # a number when it comes from --cfg-options
         self.out_dir = out_dir
         self.work_dir: str | None = None  # SubmissionHook sets it
-        require_format(out_file, self.format)
+        files.require_format(out_file, self.format)
         # now, and not after the whole test
         if out_file is not None:
             require_writable(out_file)
@@ -73,12 +59,7 @@ class MiGASubmission(BaseMetric):
             require_writable(os.path.join(out_dir, 'recall.csv'))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep the ``clip_id``, ``pred_score`` ``(num_classes,)`` and ``gt_label`` of each clip.
-
-        Raises:
-            KeyError: If the clips have no id.
-            ValueError: If the scores of a clip's views are not averaged.
-        """
+        """Keep the ``clip_id``, ``pred_score`` ``(num_classes,)`` and ``gt_label`` of each clip."""
         for sample in data_samples:
             if 'clip_id' not in sample:
                 raise KeyError("MiGASubmission needs the ids of the clips: use an IMiGUEDataset "
@@ -100,11 +81,7 @@ class MiGASubmission(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute ``top1``, ``top5`` and ``mean1``, if labelled, and write the files.
 
-        Raises:
-            ValueError: If a clip is missing or occurs twice, or is not in the annotation
-                file, if only some clips have a label, or if scores are not finite or not one per
-                class. No file is written then.
-            OSError: If a file cannot be written.
+        A ``ValueError`` about clips, labels or scores comes before any file is written.
         """
         ids = [result['clip_id'] for result in results]
         scores = np.stack([result['scores'] for result in results])
@@ -112,8 +89,8 @@ class MiGASubmission(BaseMetric):
         unlabelled = int((labels < 0).sum())
         out_file = self.out_file
         if out_file is None and unlabelled and self.work_dir is not None:
-            name = FORMATS[self.format].member.replace('.csv', FORMATS[self.format].endings[0])
-            out_file = os.path.join(self.work_dir, name)
+            kind = files.FORMATS[self.format]
+            out_file = os.path.join(self.work_dir, kind.member.replace('.csv', kind.endings[0]))
         try:
             self._check(ids, scores)
             if 0 < unlabelled < len(labels):
@@ -142,8 +119,7 @@ class MiGASubmission(BaseMetric):
         return (self.dataset_meta or {}).get(key)
 
     def _check(self, ids: list[str], scores: np.ndarray) -> None:
-        repeated = sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1)
-        if repeated:
+        if repeated := sorted(clip_id for clip_id, times in Counter(ids).items() if times > 1):
             raise ValueError(f'{len(repeated)} clips occur more than once, e.g. '
                              f'{examples(repeated)}')
         if len(ids) != self._size:
@@ -153,8 +129,7 @@ class MiGASubmission(BaseMetric):
         if classes is not None and scores.shape[1] != len(classes):
             raise ValueError(f'the model has {scores.shape[1]} classes, but the dataset '
                              f'{len(classes)}: set model.cls_head.num_classes')
-        broken = [ids[k] for k in np.flatnonzero(~np.isfinite(scores).all(axis=1))]
-        if broken:
+        if broken := [ids[k] for k in np.flatnonzero(~np.isfinite(scores).all(axis=1))]:
             raise ValueError(f'the scores of {len(broken)} clips are not finite, e.g. '
                              f'{examples(broken)}: the training diverged, or their input is '
                              'broken')
@@ -164,12 +139,11 @@ class MiGASubmission(BaseMetric):
         ann_file = self._meta('ann_file')
         if ann_file is None:
             return True
-        expected = set(read_clip_ids(ann_file, len(self._meta('classes'))))
-        unknown = sorted(set(ids) - expected, key=submission_order)
+        expected = files.read_clip_ids(ann_file, len(self._meta('classes')))
+        unknown, missing = compare_ids(ids, expected)
         if unknown:
             raise ValueError(f'{len(unknown)} clips are not in {ann_file}, e.g. '
                              f'{examples(unknown)}')
-        missing = sorted(expected - set(ids), key=submission_order)
         message = (f'{len(missing)} of {len(expected)} clips of {ann_file} have no prediction, '
                    f'e.g. {examples(missing)}: a leaderboard file needs the whole part, '
                    'without indices')
@@ -182,7 +156,7 @@ class MiGASubmission(BaseMetric):
     def _write(self, out_file: str, ids: list[str], predicted: np.ndarray) -> None:
         replaced = os.path.exists(out_file)
         try:
-            write_submission(out_file, ids, predicted.tolist(), self.format)
+            files.write_submission(out_file, ids, predicted.tolist(), self.format)
         except OSError as error:
             raise OSError(
                 f'{out_file} cannot be written: {error}; an earlier file is intact. With `--dump '

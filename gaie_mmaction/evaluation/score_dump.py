@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from ..utils.safe_pickle import MAX_GROWTH, ROOM, load_pickle_safely
-from .submission_file import examples, submission_order
+from .submission_file import compare_ids, examples
 
 FLOATS = (torch.float16, torch.float32, torch.float64)  # bfloat16 sums are too coarse
 
 
 @dataclass
 class Scores:
-    """Scores of one network: N clips, C classes."""
+    """Of one network: N clips, C classes."""
     path: str
     ids: list[str]
     scores: np.ndarray  # (N, C) float64
@@ -26,10 +26,7 @@ class Scores:
 def read_dump(path: str) -> Scores:
     """Read a dump: a list with ``clip_id``, ``pred_score`` ``(C,)`` and ``gt_label`` per clip.
 
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else, a clip twice, scores that are not finite,
-            or different numbers of classes.
+    Anything else, a repeated clip and scores that are not finite are a ``ValueError``.
     """
     samples = load_pickle_safely(path)
     if not (isinstance(samples, list) and samples
@@ -96,17 +93,11 @@ def _label(path: str, sample: dict) -> int:
 
 
 def match(streams: Sequence[Scores]) -> list[Scores]:
-    """Sort the clips of all streams like those of the first, by their ids.
-
-    Raises:
-        ValueError: If a clip is missing in one, or if their labels or numbers of
-            classes differ.
-    """
+    """Sort the clips of all streams like those of the first, by id; they must be the same."""
     first, matched = streams[0], []
     for stream in streams:
         places = {clip_id: k for k, clip_id in enumerate(stream.ids)}
-        missing = sorted(set(first.ids) - set(places), key=submission_order)
-        extra = sorted(set(places) - set(first.ids), key=submission_order)
+        missing, extra = compare_ids(first.ids, places)
         if missing or extra:
             parts = [f'{len(clips)} clips are only in {path}, e.g. {examples(clips)}'
                      for clips, path in ((missing, first.path), (extra, stream.path)) if clips]
@@ -116,8 +107,7 @@ def match(streams: Sequence[Scores]) -> list[Scores]:
                              f'has {stream.scores.shape[1]}')
         order = [places[clip_id] for clip_id in first.ids]
         labels = stream.labels[order]
-        clips = [first.ids[k] for k in np.flatnonzero(labels != first.labels)]
-        if clips:
+        if clips := [first.ids[k] for k in np.flatnonzero(labels != first.labels)]:
             raise ValueError(f'{first.path} and {stream.path} have different labels for '
                              f'{len(clips)} clips, e.g. {examples(clips)}')
         matched.append(Scores(stream.path, first.ids, stream.scores[order], labels))

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from .submission_file import FORMATS, HEADER, examples, submission_order
+from .submission_file import FORMATS, HEADER, compare_ids, examples, submission_order
 
 FORMAT_OF_MEMBER = {specification.member: name for name, specification in FORMATS.items()}
 MAX_BYTES = 4 * 2**20  # of the csv; iMiGUE's test part takes 45 KB
@@ -21,13 +21,13 @@ SUSPICIOUS_SHARE = .9  # of one class; the most frequent one of the training par
 
 @dataclass
 class SubmissionReport:
-    """What :func:`check_submission` found."""
+    """Result of :func:`check_submission`."""
     format: str
     container: str  # 'csv' or 'zip'
     num_rows: int = 0
     targets: dict[str, int] = field(default_factory=dict)  # valid class by clip id
-    faults: dict[str, list[str]] = field(  # every case by kind
-        default_factory=lambda: defaultdict(list))
+    # every case by kind
+    faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def fault_lines(self) -> list[str]:
         """One line per kind of fault: number of cases, and the first of them."""
@@ -47,26 +47,19 @@ class SubmissionReport:
         return lines
 
 
-def check_submission(path: str,
-                     clip_ids: Collection[str],
-                     num_classes: int,
-                     max_bytes: int = MAX_BYTES,
-                     max_ratio: int = MAX_RATIO) -> SubmissionReport:
+def check_submission(path: str, clip_ids: Collection[str], num_classes: int,
+                     max_bytes: int = MAX_BYTES, max_ratio: int = MAX_RATIO) -> SubmissionReport:
     """Check a leaderboard file of any format, recognised by its content.
 
     Args:
         path (str): The file.
         clip_ids (Collection[str]): Ids of all clips of the test part.
         num_classes (int): Targets must be below it.
-        max_bytes (int): Largest csv that is read. Defaults to 4 MiB.
-        max_ratio (int): Largest size of a csv relative to its zip. Defaults to 100.
-
-    Returns:
-        SubmissionReport: The rows and all faults.
+        max_bytes (int): Largest csv that is read.
+        max_ratio (int): Largest size of a csv relative to its zip.
 
     Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it has no rows to check: a damaged zip, a zip with other files, a file
+        ValueError: If there are no rows to check: a damaged zip, a zip with other files, a file
             beyond a limit, or no text.
     """
     size = os.path.getsize(path)
@@ -87,8 +80,7 @@ def check_submission(path: str,
     known = set(clip_ids)
     rows = _skip_header(_read_lines(path, content, report), known, report)
     given = _check_rows(rows, known, num_classes, report)
-    missing = sorted(known - given, key=submission_order)
-    if missing:
+    if missing := compare_ids(known, given)[0]:
         report.faults['missing clips'] += missing
     return report
 

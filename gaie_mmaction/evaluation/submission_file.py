@@ -4,7 +4,7 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..datasets.annotations import read_annotations
@@ -40,6 +40,12 @@ def examples(entries: Sequence) -> str:
     return text + ('; ...' if len(entries) > NUM_EXAMPLES else '')
 
 
+def compare_ids(ids: Iterable[str], others: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Clip ids that only the first has, and those that only the second has, in order."""
+    one, two = set(ids), set(others)
+    return sorted(one - two, key=submission_order), sorted(two - one, key=submission_order)
+
+
 def read_clip_ids(ann_file: str, num_classes: int) -> list[str]:
     """Ids of all clips of an annotation file; ``ValueError`` if it is not one."""
     try:
@@ -58,25 +64,18 @@ def require_format(out_file: str | None, format: str) -> None:
                          f'{out_file!r}')
 
 
-def write_submission(out_file: str,
-                     clip_ids: Sequence[str],
-                     targets: Sequence[int],
+def write_submission(out_file: str, clip_ids: Sequence[str], targets: Sequence[int],
                      format: str = '2025') -> None:
     """Write one row ``clip id,class`` per clip, in the leaderboard's order.
 
-    The same rows give the same bytes. The file appears only when it is complete.
+    The same rows give the same bytes. The file appears only when it is complete, its folders are
+    created.
 
     Args:
-        out_file (str): Path; missing folders are created.
-        clip_ids (Sequence[str]): ``<VID>_<k>`` each.
-        targets (Sequence[int]): Predicted class of each clip.
-        format (str): ``'2025'``: header ``Id,Target``, a csv, or ``prediction.csv`` in a
-            zip if ``out_file`` ends in ``.zip``. ``'2023'``: no header, ``Submission.csv`` in a
-            zip. Defaults to ``'2025'``.
+        format (str): See :class:`MiGASubmission`.
 
     Raises:
         ValueError: If the format or the ending of ``out_file`` is wrong.
-        OSError: If the file cannot be written.
     """
     require_format(out_file, format)
     rows = sorted(zip(clip_ids, map(int, targets), strict=True),
@@ -90,8 +89,7 @@ def write_submission(out_file: str,
     with atomic_file(out_file) as partial:
         if out_file.endswith('.zip'):
             with zipfile.ZipFile(partial, 'w') as archive:
-                # ZipInfo has a fixed date
-                archive.writestr(
-                    zipfile.ZipInfo(FORMATS[format].member), content, zipfile.ZIP_DEFLATED)
+                info = zipfile.ZipInfo(FORMATS[format].member)  # its date is fixed
+                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
         else:
             partial.write_bytes(content)

@@ -21,10 +21,9 @@ from torch.export import ExportedProgram
 
 from ..utils.files import atomic_file
 from .traceable import TraceableRecognizer, trace
-from .verification import Comparison
 
 OPSET = 18  # ScatterElements adds from opset 16 on
-Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]  # frames (B, 3, T, H, W) -> outputs
 
 
 class ExportError(RuntimeError):
@@ -33,35 +32,15 @@ class ExportError(RuntimeError):
 
 @dataclass(frozen=True)
 class Format:
-    """One file format.
-
-    Attributes:
-        ending (str): End of the file name.
-        write (Callable): Takes the traced program, the names of its outputs and the path.
-        load (Callable): Takes the path and returns a function from frames ``(B, 3, T, H, W)``
-            float32 to the outputs, all NumPy arrays.
-        summary (str): Description for the help text.
-        needs (tuple[str]): Modules that are not installed by default.
-        dtype (torch.dtype): Dtype that the program is traced in.
-        lower_precision (float, optional): Largest acceptable error of a score, as a share of the
-            largest score, if the format computes below float32. Defaults to None, float32.
-    """
+    """One file format; ``write`` takes the traced program, the names of its outputs and a path."""
     ending: str
     write: Callable[[ExportedProgram, Sequence[str], Path], None]
     load: Callable[[Path], Runner]
     summary: str
-    needs: tuple[str, ...] = ()
-    dtype: torch.dtype = torch.float32
+    needs: tuple[str, ...] = ()  # modules that are not installed by default
+    dtype: torch.dtype = torch.float32  # that the program is traced in
+    # largest error of a score as a share of the largest score, if it computes below float32
     lower_precision: float | None = None
-
-    def accepts(self, found: Comparison, tolerance: float) -> bool:
-        """Whether the outputs are as close to PyTorch's as this format allows.
-
-        ``tolerance`` is the largest absolute error of a score in float32.
-        """
-        if self.lower_precision is None:
-            return found.within(tolerance)
-        return found.max_error <= self.lower_precision * found.scale
 
 
 def check_available(name: str) -> None:
@@ -77,7 +56,6 @@ def check_available(name: str) -> None:
 
 
 def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
-    """Write ONNX with the weights inside."""
     from onnxscript import opset18 as op
 
     def stable_sort(x: Any, stable: bool | None = None, dim: int = -1,
@@ -106,7 +84,7 @@ def write_onnx_int8(program: ExportedProgram, names: Sequence[str], path: Path) 
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / 'whole.onnx'
+        whole = Path(folder, 'whole.onnx')
         write_onnx(program, names, whole)
         model = onnx.load(whole)
         del model.graph.value_info[:]  # it keeps the shapes of weights that are transposed
@@ -122,7 +100,6 @@ def write_onnx_int8(program: ExportedProgram, names: Sequence[str], path: Path) 
 
 
 def load_onnx(path: Path) -> Runner:
-    """Run with ONNX Runtime, with as many threads as PyTorch."""
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -133,20 +110,17 @@ def load_onnx(path: Path) -> Runner:
 
 
 def write_torch_export(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
-    """Write ``torch.export``'s file."""
     # autocast regions cannot be read back from a file: they become plain casts
     with _quiet(), atomic_file(path) as partial, open(partial, 'wb') as file:
         torch.export.save(program.run_decompositions({}), file)
 
 
 def load_torch_export(path: Path) -> Runner:
-    """Run with PyTorch."""
     with open(path, 'rb') as file:
         return _runner(torch.export.load(file).module())
 
 
 def write_aotinductor(program: ExportedProgram, names: Sequence[str], path: Path) -> None:
-    """Compile for this machine's processor."""
     from torch._inductor import aoti_compile_and_package
     with tempfile.TemporaryDirectory() as folder, atomic_file(path) as partial, _quiet():
         package = aoti_compile_and_package(program, package_path=f'{folder}/model.pt2')
@@ -154,7 +128,6 @@ def write_aotinductor(program: ExportedProgram, names: Sequence[str], path: Path
 
 
 def load_aotinductor(path: Path) -> Runner:
-    """Run a package compiled by AOTInductor."""
     from torch._inductor import aoti_load_package
     return _runner(aoti_load_package(os.fspath(path)))
 
@@ -178,30 +151,23 @@ def _runner(function: Callable) -> Runner:
 
 
 ONNX = ('onnx', 'onnxscript', 'onnxruntime')
+BF16: dict[str, Any] = dict(summary='the same in bfloat16 autocast', dtype=torch.bfloat16,
+                            lower_precision=.1)
 FORMATS: dict[str, Format] = {
     'onnx': Format('.onnx', write_onnx, load_onnx, 'ONNX, run with ONNX Runtime', ONNX),
     'onnx-int8': Format('-int8.onnx', write_onnx_int8, load_onnx,
-                        'ONNX with linear layers in 8-bit integers', ONNX,
-                        lower_precision=.15),
+                        'ONNX with linear layers in 8-bit integers', ONNX, lower_precision=.15),
     'torch-export': Format('.pt2', write_torch_export, load_torch_export,
                            'torch.export, run with PyTorch'),
-    'torch-export-bf16': Format('-bf16.pt2', write_torch_export, load_torch_export,
-                                'the same in bfloat16 autocast', dtype=torch.bfloat16,
-                                lower_precision=.1),
+    'torch-export-bf16': Format('-bf16.pt2', write_torch_export, load_torch_export, **BF16),
     'aotinductor': Format('-aoti.pt2', write_aotinductor, load_aotinductor,
                           'compiled for this processor by AOTInductor'),
-    'aotinductor-bf16': Format('-aoti-bf16.pt2', write_aotinductor, load_aotinductor,
-                               'the same in bfloat16 autocast', dtype=torch.bfloat16,
-                               lower_precision=.1),
+    'aotinductor-bf16': Format('-aoti-bf16.pt2', write_aotinductor, load_aotinductor, **BF16),
 }
 
 
 def output_files(out: str, formats: Sequence[str], stem: str) -> dict[str, Path]:
-    """Path by format: ``out/stem.onnx`` and so on, or ``out`` itself, a file of one format.
-
-    Raises:
-        ValueError: If ``out`` is a file of another format, or one file for several formats.
-    """
+    """Path by format: ``out/stem.onnx`` and so on, or ``out`` itself, a file of one format."""
     if Path(out).is_dir() or Path(out).suffix not in ('.onnx', '.pt2'):
         return {name: Path(out) / (stem + FORMATS[name].ending) for name in formats}
     if len(formats) > 1:
@@ -216,12 +182,8 @@ def write_formats(model: nn.Module, shape: Sequence[int],
                   paths: dict[str, Path]) -> Iterator[tuple[str, Path]]:
     """Write a recognizer in evaluation mode, for one input shape ``(B, 3, T, H, W)``.
 
-    Yields:
-        tuple[str, Path]: Each item of ``paths``, by format, once its file is written.
-
-    Raises:
-        ExportError: If modules or the compiler of a format are missing.
-        TypeError: If it is not a ``Recognizer3D``.
+    Yields each item of ``paths``, by format, once its file is written. Missing modules or a missing
+    compiler are an :class:`ExportError`, and any but a ``Recognizer3D`` is a ``TypeError``.
     """
     for name in paths:
         check_available(name)

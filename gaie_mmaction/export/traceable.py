@@ -16,14 +16,9 @@ from ..models.necks import TokenState
 
 
 class TraceableRecognizer(nn.Module):
-    """What is exported: pixels in, scores and kept tokens out.
+    """What is exported of a ``Recognizer3D``: pixels in, scores and kept tokens out.
 
-    Args:
-        model (nn.Module): A ``Recognizer3D`` in evaluation mode.
-        dtype (torch.dtype): ``float32``, or autocast's dtype. Defaults to ``float32``.
-
-    Raises:
-        TypeError: If it is another kind of recognizer.
+    ``dtype`` is ``float32``, or autocast's. Another kind of recognizer is a ``TypeError``.
     """
 
     mean: Tensor
@@ -43,37 +38,31 @@ class TraceableRecognizer(nn.Module):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """tuple[str]: ``scores``, then ``kept_1`` and so on, one per merge."""
+        """``scores``, then ``kept_1`` and so on, one per merge."""
         merges = getattr(self.backbone, 'merge_layers', ())
         return ('scores', *(f'kept_{k + 1}' for k in range(len(merges))))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Recognize ``(B, 3, T, H, W)`` float32 frames, RGB, in [0, 255].
+        """Scores ``(B, classes)`` before the softmax of ``(B, 3, T, H, W)`` frames in [0, 255].
 
-        Returns:
-            tuple[Tensor]: Scores ``(B, classes)`` before the softmax, then for each merge the
-            original indices ``(B, K)`` int64, ascending, of the kept tokens.
+        Then for each merge the original indices ``(B, K)``, ascending, of the kept tokens.
         """
-        with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
-            scores, *kept = self._run((frames - self.mean) / self.std)
-        return (scores.float(), *kept)
-
-    def _run(self, x: Tensor) -> tuple[Tensor, ...]:
-        if not hasattr(self.backbone, 'forward_tokens'):
-            return (self.cls_head(self.backbone(x)), )
         history: list[TokenState] = []
-        state = self.backbone.forward_tokens(x, history)
-        features = self.backbone.pool(self.backbone.norm(state.x), state)
-        return (self.cls_head(features), *(after.position for after in history[1::2]))
+        with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
+            x = (frames - self.mean) / self.std
+            if hasattr(self.backbone, 'forward_tokens'):
+                state = self.backbone.forward_tokens(x, history)
+                features = self.backbone.pool(self.backbone.norm(state.x), state)
+            else:
+                features = self.backbone(x)
+            scores = self.cls_head(features)
+        return (scores.float(), *(after.position for after in history[1::2]))
 
 
 @torch.no_grad()
 def trace(model: nn.Module, shape: Sequence[int],
           dtype: torch.dtype = torch.float32) -> torch.export.ExportedProgram:
-    """Trace a :class:`TraceableRecognizer` by ``torch.export``.
-
-    The program accepts inputs of ``shape`` ``(B, 3, T, H, W)`` only.
-    """
+    """Trace a :class:`TraceableRecognizer` for inputs of ``shape`` ``(B, 3, T, H, W)`` alone."""
     graph, frames = TraceableRecognizer(model, dtype).eval(), torch.zeros(tuple(shape))
     graph(frames)  # VideoSwin caches masks in its first run: they must not be the tracer's
     return torch.export.export(graph, (frames, ), strict=False)

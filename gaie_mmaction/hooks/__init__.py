@@ -2,13 +2,13 @@
 from .check_invalid_loss import CheckInvalidLossHook
 from .checkpoint import SafeCheckpointHook
 from .checks import CheckpointFitHook, NumClassCheckHook, SubmissionHook, TokenReducerCheckHook
-from .diffrate_hook import DiffRateHook
-from .keep_ratio_warmup import TokenKeepRatioWarmupHook
+from .compile_backbone import CompileBackboneHook
 from .preemption import PreemptionHook
+from .reducer_schedules import DiffRateHook, TokenKeepRatioWarmupHook
 from .token_map_hook import TokenMapHook
 
 __all__ = [
-    'CheckInvalidLossHook', 'CheckpointFitHook', 'DiffRateHook', 'NumClassCheckHook',
-    'PreemptionHook', 'SafeCheckpointHook', 'SubmissionHook', 'TokenKeepRatioWarmupHook',
-    'TokenMapHook', 'TokenReducerCheckHook'
+    'CheckInvalidLossHook', 'CheckpointFitHook', 'CompileBackboneHook', 'DiffRateHook',
+    'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'SubmissionHook',
+    'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
 ]

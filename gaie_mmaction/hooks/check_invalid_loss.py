@@ -17,23 +17,19 @@ from ..utils.files import atomic_file
 class CheckInvalidLossHook(Hook):
     """Stop at the first loss that is NaN or infinite, and save the batch.
 
-    Same as MMDetection's hook of that name, but at every iteration: mmengine reads each loss for
-    its log anyway, so this adds no synchronisation. No checkpoint has the spoilt weights.
-
-    ``<work_dir>/invalid_loss_iter_<step>.pth`` (``..._rank_<rank>.pth`` in distributed training)
-    holds ``inputs`` and ``labels`` of the batch, their ``clip_ids``, those of the previous step
-    (``previous_clip_ids``), ``losses``, and ``epoch`` and ``iter`` from 1.
+    Same as MMDetection's hook of that name, but at every iteration, so that no checkpoint has the
+    spoilt weights. ``<work_dir>/invalid_loss_iter_<step>.pth`` (``..._rank_<rank>.pth`` in
+    distributed training) holds ``inputs``, ``labels`` and ``clip_ids`` of the batch, the
+    ``previous_clip_ids``, ``losses``, and ``epoch`` and ``iter`` from 1.
     """
 
     def __init__(self) -> None:
         self.clip_ids: list[str] = []
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: dict,
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
                          outputs: dict) -> None:
         """Raise ``FloatingPointError`` if the loss is not finite."""
+        # mmengine reads each loss for its log anyway: this adds no synchronisation
         samples = list(_flatten(data_batch['data_samples']))
         previous, self.clip_ids = self.clip_ids, [_name(sample) for sample in samples]
         if math.isfinite(outputs['loss'].item()):

@@ -25,8 +25,7 @@ class SafeCheckpointHook(CheckpointHook):
     """Write the new checkpoint, point ``last_checkpoint`` to it, then delete the outdated one.
 
     mmengine deletes first, so that with ``max_keep_ckpts=1`` nothing is left after a kill or on a
-    full disk. While a checkpoint is written there is one file more than ``max_keep_ckpts``.
-    Arguments are those of mmengine's ``CheckpointHook``.
+    full disk. Same arguments as ``CheckpointHook``.
     """
 
     def before_train(self, runner: Runner) -> None:

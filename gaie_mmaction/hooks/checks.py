@@ -25,9 +25,8 @@ def unwrap(model: nn.Module) -> Any:
 class CheckpointFitHook(Hook):
     """Refuse to test with a checkpoint of another model.
 
-    mmengine loads what fits, warns about the rest, and tests with that part at random: a
-    leaderboard file of chance. A training run may start from part of a checkpoint, as finetuning
-    does, and is not checked.
+    mmengine loads what fits, warns about the rest, and tests with that part at random. Training
+    may start from part of a checkpoint, as finetuning does, and is not checked.
     """
 
     priority = 'LOWEST'  # EMAHook puts the averaged weights in place before
@@ -54,8 +53,7 @@ class CheckpointFitHook(Hook):
 class NumClassCheckHook(Hook):
     """Compare the number of classes of the head and of the datasets.
 
-    Same as MMDetection's hook of that name. Otherwise a label beyond the head is an index error,
-    or on a GPU a device-side assertion. Datasets without class names are not checked.
+    Same as MMDetection's hook of that name. Datasets without class names are not checked.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -77,8 +75,7 @@ class NumClassCheckHook(Hook):
 class TokenReducerCheckHook(Hook):
     """Refuse a backbone that ignores its ``neck``.
 
-    MMAction2's ``VisionTransformer`` swallows unknown arguments, so that a config with
-    ``neck=dict(type='GAIENeck')`` in it would train and test the plain network.
+    MMAction2's ``VisionTransformer`` swallows unknown arguments, and would be the plain network.
     """
 
     def before_run(self, runner: Runner) -> None:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmaction.registry import HOOKS
@@ -29,11 +28,10 @@ class PreemptionHook(Hook):
     count its iterations twice, so finished batches are skipped without being read. An interrupted
     validation is repeated first. In distributed training a signal to one process counts for all;
     where a validation has unequal numbers of batches (a sampler without ``round_up``), it waits
-    for the next training iteration. The next such signal overwrites the file.
+    for the next training iteration.
 
-    Workers of the data loaders ignore the SIGTERM that schedulers send to every process, and end
-    with their parent. This needs ``sigwaitinfo``: on Windows and macOS only a SIGTERM to the main
-    process alone is handled.
+    Workers of the data loaders ignore the SIGTERM that schedulers send to every process. This
+    needs ``sigwaitinfo``: on Windows and macOS only a SIGTERM to the main process alone is handled.
     """
 
     priority = 'LOWEST'  # after parameters, averages and schedulers have made their step
@@ -51,7 +49,8 @@ class PreemptionHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Listen, and skip the batches of the epoch that are done."""
         if threading.current_thread() is threading.main_thread():  # nobody else may
-            self.handler = signal.signal(signal.SIGTERM, self._remember)
+            self.handler = signal.signal(
+                signal.SIGTERM, lambda *_: setattr(self, 'signalled', True))
         loaders = [runner.train_dataloader]
         if runner.val_loop is not None:
             loaders.append(runner.val_dataloader)
@@ -78,10 +77,7 @@ class PreemptionHook(Hook):
         # DataLoader forbids a plain assignment, since it would not reach running workers
         object.__setattr__(loader, 'batch_sampler', _RestOfEpoch(loader.batch_sampler, done))
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: dict | None = None,
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Save and exit with code 143, if a process was asked to."""
         if not self._asked(runner):
@@ -92,12 +88,9 @@ class PreemptionHook(Hook):
                         batches_per_epoch=len(runner.train_dataloader))
         _save_and_leave(runner, meta)
 
-    def after_val_iter(self,
-                       runner: Runner,
-                       batch_idx: int,
-                       data_batch: dict | None = None,
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence | None = None) -> None:
-        """Save the state of training and exit with code 143, if a process was asked to."""
+        """The same; training's state is that after its last iteration."""
         if runner.distributed and not getattr(runner.val_dataloader.sampler, 'round_up', False):
             return  # a process without further batches would not take part in the all_reduce
         if not self._asked(runner):
@@ -115,9 +108,6 @@ class PreemptionHook(Hook):
         """Stop listening."""
         if self.handler is not None:
             signal.signal(signal.SIGTERM, self.handler)
-
-    def _remember(self, *_: Any) -> None:
-        self.signalled = True
 
     def _asked(self, runner: Runner) -> bool:
         if not runner.distributed:

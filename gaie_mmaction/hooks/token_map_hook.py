@@ -10,22 +10,19 @@ from mmengine.runner import Runner
 
 from ..models import TokenReducer
 from ..models.necks import TokenState
+from .checks import unwrap
 
 
 @HOOKS.register_module()
 class TokenMapHook(Hook):
     """Send token maps of the first validation clips to the visualizer's backends.
 
-    ``visualizer.vis_backends`` may be TensorBoard, WandB or a folder. The pictures are those of
-    ``tools/visualize/token_map.py``, of the same clips in each epoch; they are recorded during the
-    validation, in the main process only.
+    The pictures are those of ``tools/visualize/token_map.py``, recorded during the validation in
+    the main process.
 
     Args:
         num_clips (int): Clips to draw, at least 1. Defaults to 4.
         interval (int): Draw in every ``interval``-th epoch, at least 1. Defaults to 1.
-
-    Raises:
-        ValueError: If a number is below 1, or the model has no token reducer.
     """
 
     def __init__(self, num_clips: int = 4, interval: int = 1) -> None:
@@ -50,9 +47,7 @@ class TokenMapHook(Hook):
         wanted = is_main_process() and runner.epoch % self.interval == 0
         self._drawn = 0 if wanted else self.num_clips
 
-    def before_val_iter(self,
-                        runner: Runner,
-                        batch_idx: int,
+    def before_val_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict | None = None) -> None:
         """Record the batch, if clips of it are to be drawn."""
         if self._drawn < self.num_clips:
@@ -60,10 +55,7 @@ class TokenMapHook(Hook):
             self._recording = record_tokens(runner.model)
             self._history = self._recording.__enter__()
 
-    def after_val_iter(self,
-                       runner: Runner,
-                       batch_idx: int,
-                       data_batch: dict,
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
                        outputs: Sequence) -> None:
         """Draw clips of the batch."""
         if self._recording is None:
@@ -71,9 +63,8 @@ class TokenMapHook(Hook):
         from ..visualization import TokenMap, draw_token_map, figure_to_image
         self._recording.__exit__(None, None, None)
         self._recording = None
-        history = self._history
-        model = getattr(runner.model, 'module', runner.model)
-        backbone, classes = model.backbone, runner.visualizer.dataset_meta.get('classes')
+        history, backbone = self._history, unwrap(runner.model).backbone
+        classes = runner.visualizer.dataset_meta.get('classes')
         place = 0  # of the clip's first view in the model's batch
         for inputs, sample in zip(data_batch['inputs'], outputs):
             if self._drawn == self.num_clips or place >= len(history[0].x):
@@ -84,10 +75,10 @@ class TokenMapHook(Hook):
             tokens = TokenMap.from_history(history, grid, place)
             name = str(sample.get('clip_id', self._drawn))
             title = f'{name}, epoch {runner.epoch}: ' + _describe(sample, classes)
-            figure = draw_token_map(
-                frames[::backbone.tubelet_size], tokens, title, sorted(backbone.merge_layers))
-            runner.visualizer.add_image(
-                f'tokens_{name}', figure_to_image(figure), step=runner.epoch)
+            figure = draw_token_map(frames[::steps[0]], tokens, title,
+                                    sorted(backbone.merge_layers))
+            runner.visualizer.add_image(f'tokens_{name}', figure_to_image(figure),
+                                        step=runner.epoch)
             self._drawn += 1
             place += len(inputs)
 

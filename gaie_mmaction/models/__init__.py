@@ -2,3 +2,4 @@
 from .backbones import *  # noqa: F401,F403
 from .multimodal import *  # noqa: F401,F403
 from .necks import *  # noqa: F401,F403
+from .pretraining import *  # noqa: F401,F403

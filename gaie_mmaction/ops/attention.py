@@ -2,6 +2,7 @@
 
 Shapes: B batch, h heads, N tokens, d channels per head.
 """
+import math
 from types import ModuleType
 
 import torch
@@ -22,7 +23,8 @@ def attention_with_importance(q: Tensor,
                               *,
                               scale: float | None = None,
                               bias: Tensor | None = None,
-                              backend: str = 'auto') -> tuple[Tensor, Tensor]:
+                              backend: str = 'auto',
+                              importance_queries: int | None = None) -> tuple[Tensor, Tensor]:
     """Softmax attention and the column mean of its map.
 
     The importance of token j is the mean, over heads and over all queries i, of
@@ -45,6 +47,10 @@ def attention_with_importance(q: Tensor,
               that multiplies it.
             - ``'triton'``: own kernels, on a GPU with Triton; gradients as in ``'chunked'``.
             - ``'auto'``: the fastest one that fits. Defaults to ``'auto'``.
+        importance_queries (int, optional): Estimate the importance from M of the N queries, see
+            :func:`strided_queries`, beside PyTorch's fused attention; the backend is then that of
+            the importance, ``'auto'``, ``'eager'`` or ``'chunked'``. Defaults to None: from all,
+            as for ``M >= N``.
 
     Returns:
         tuple[Tensor, Tensor]: The attention's output ``(B, h, N, d)`` in the dtype
@@ -52,7 +58,8 @@ def attention_with_importance(q: Tensor,
         the importance is non-negative and sums to 1.
 
     Raises:
-        ValueError: If the backend is unknown or does not fit, or the shapes do not fit.
+        ValueError: If the backend is unknown or does not fit, the shapes do not fit, or
+            ``importance_queries < 1``.
     """
     if backend not in BACKENDS:
         raise ValueError(f'backend must be one of {BACKENDS}, but got {backend!r}')
@@ -61,6 +68,8 @@ def attention_with_importance(q: Tensor,
         raise ValueError(f'bias must have the shape (B, N) = {(q.shape[0], q.shape[2])}, '
                          f'but got {tuple(bias.shape)}')
     scale = q.shape[-1]**-0.5 if scale is None else scale
+    if importance_queries is not None and importance_queries < q.shape[2]:
+        return _attend_and_estimate(q, k, v, bias, scale, backend, importance_queries)
     if backend == 'auto':
         backend = _fastest(q, bias)
     with no_autocast(q.device):
@@ -73,10 +82,52 @@ def attention_with_importance(q: Tensor,
         # with a gradient no values: the importance alone
         out, importance = attend(q.detach(), k.detach(), None if needs_gradient else v.detach(),
                                  None if bias is None else bias.detach(), scale)
-        if out is None:
-            mask = None if bias is None else bias[:, None, None].to(q.dtype)
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-        return out, importance
+        return _fused(q, k, v, bias, scale) if out is None else out, importance
+
+
+def strided_queries(num_tokens: int, num_queries: int) -> list[int]:
+    """Indices of M of N queries, spread over space and time.
+
+    The stride has no common factor with N, so that no place, row or frame of the grid is
+    preferred and no query is taken twice.
+
+    Args:
+        num_tokens (int): N.
+        num_queries (int): M, in [1, N].
+
+    Returns:
+        list[int]: M different indices.
+
+    Raises:
+        ValueError: If ``num_queries`` is outside [1, N].
+    """
+    if not 1 <= num_queries <= num_tokens:
+        raise ValueError(f'importance_queries must be at least 1, but got {num_queries}')
+    stride = num_tokens // num_queries
+    while math.gcd(stride, num_tokens) > 1:
+        stride += 1
+    return [index * stride % num_tokens for index in range(num_queries)]
+
+
+def _attend_and_estimate(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float,
+                         backend: str, num_queries: int) -> tuple[Tensor, Tensor]:
+    index = torch.tensor(strided_queries(q.shape[2], num_queries), device=q.device)
+    if backend not in ('auto', 'eager', 'chunked'):
+        raise ValueError(f'importance_queries does not go with backend {backend!r}: take '
+                         "'auto', 'eager' or 'chunked'")
+    with no_autocast(q.device):
+        rows, keys = q.detach().index_select(2, index), k.detach()
+        shift = None if bias is None else bias.detach()
+        if backend == 'eager' or is_exporting():
+            importance = _eager(rows, keys, v.detach(), shift, scale)[1]
+        else:
+            importance = chunked_attention(rows, keys, None, shift, scale)[1]
+        return _fused(q, k, v, bias, scale), importance
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    mask = None if bias is None else bias[:, None, None].to(q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:
@@ -98,9 +149,9 @@ def _triton() -> ModuleType:
 def _fastest(q: Tensor, bias: Tensor | None) -> str:
     if is_exporting():
         return 'eager'  # the others are blockwise, or use operators that ONNX lacks
-    if q.device.type == 'cuda' and _triton().fits(q):
+    if q.device.type == 'cuda' and _triton().is_supported(q):
         return 'triton'
-    if flash_attention.pays(q) and not _needs_gradient(bias):
+    if flash_attention.is_profitable(q) and not _needs_gradient(bias):
         return 'flash'
     return 'chunked'
 

@@ -1,16 +1,15 @@
-"""Attention and its map's column mean by blocks of the map, on any device.
+"""Attention and the column mean of its map, block by block, on any device.
 
-Shapes: B batch, h heads, N tokens, d channels per head, g heads at once, M queries at once.
+Shapes: B batch, h heads, M queries, N keys, d channels per head, g heads at once.
 """
-
 import torch
 from torch import Tensor
 
 from .precision import at_least_float32
 
-# Float32 values that are held at once: 6 MB of the map, and of what is copied to float32 for it.
-# More leaves the caches of usual CPUs, less makes the products inefficient.
-BLOCK_VALUES = 1_500_000
+# Float32 values that are held at once, of the map and of what is copied to float32 for it. On a
+# CPU 6 MB: more leaves the caches, less makes the products inefficient. On a GPU launches count.
+BLOCK_VALUES = dict(cpu=1_500_000, other=64_000_000)
 
 
 def chunked_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
@@ -22,14 +21,14 @@ def chunked_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | Non
     logit of 10 is off by 0.03 and its probability by 3 %.
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries.
+        q (Tensor): ``(B, h, M, d)`` queries.
         k (Tensor): ``(B, h, N, d)`` keys.
         v (Tensor, optional): ``(B, h, N, d)`` values; None for the importance alone.
         bias (Tensor, optional): ``(B, N)``, added to every query's logits.
         scale (float): Factor of the logits.
 
     Returns:
-        tuple: ``(B, h, N, d)`` in the dtype of ``v``, with the memory order (B, N, h, d), or
+        tuple: ``(B, h, M, d)`` in the dtype of ``v``, with the memory order (B, M, h, d), or
         None; and ``(B, N)`` float32.
     """
     # torch.export traces without Dynamo; PyTorch 2.8 says is_exporting() to torch.compile, too
@@ -42,27 +41,29 @@ def chunked_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | Non
 
 def _attend(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
             scale: float) -> tuple[Tensor | None, Tensor]:
-    batch, heads, num_tokens, dims = q.shape
+    (batch, heads, num_queries, dims), num_keys = q.shape, k.shape[2]
     dtype = at_least_float32(q.dtype)
-    out = None if v is None else v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
-    column_sum = q.new_zeros(batch, num_tokens, dtype=dtype)
-    clips, group = _group_sizes(batch, heads, num_tokens)
+    out = None if v is None else v.new_empty(batch, num_queries, heads, dims).transpose(1, 2)
+    column_sum = q.new_zeros(batch, num_keys, dtype=dtype)
+    budget = block_values(q.device)
+    copied = 0 if q.dtype == dtype else 2 * num_keys * dims  # per head: keys and values
+    clips, group = _group_sizes(q, num_keys, copied, budget)
     # an exported program knows no results that are written into a view
     buffer = None
     if not torch.compiler.is_exporting():
-        most = max(BLOCK_VALUES, clips * group * num_tokens)  # a row of each at least
-        buffer = q.new_empty(min(most, clips * group * num_tokens**2), dtype=dtype)
+        most = max(budget, clips * group * num_keys)  # a row of each at least
+        buffer = q.new_empty(min(most, clips * group * num_queries * num_keys), dtype=dtype)
     for clip in range(0, batch, clips):
         for head in range(0, heads, group):
             part = (slice(clip, clip + clips), slice(head, head + group))
             # of one clip this is a view: nothing is copied
             queries, keys = q[part].flatten(0, 1), k[part].flatten(0, 1).to(dtype)  # (g, N, d)
             values = None if v is None else v[part].flatten(0, 1).to(dtype)
-            copied = 0 if q.dtype == dtype else 2 * keys.numel()
-            for start, stop in _query_blocks(num_tokens, len(keys), copied):
+            most = (budget - copied * len(keys)) // (num_keys * len(keys))
+            for start, stop in _query_blocks(num_queries, most):
                 attn = _probabilities(queries[:, start:stop], keys, bias, part, scale, buffer)
                 here = column_sum[part[0]]
-                here += attn.view(len(here), -1, num_tokens).sum(dim=1)
+                here += attn.view(len(here), -1, num_keys).sum(dim=1)
                 if out is None or values is None:
                     continue
                 place = out[part][:, :, start:stop]  # (clips, heads, M, d)
@@ -70,7 +71,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
                     torch.bmm(attn, values, out=place[0])
                 else:
                     place.copy_((attn @ values).view(place.shape))
-    return out, (column_sum / (heads * num_tokens)).float()
+    return out, (column_sum / (heads * num_queries)).float()
 
 
 def _probabilities(q: Tensor, k: Tensor, bias: Tensor | None, part: tuple[slice, slice],
@@ -90,19 +91,27 @@ def _probabilities(q: Tensor, k: Tensor, bias: Tensor | None, part: tuple[slice,
     return torch.softmax(attn, dim=-1, out=attn)
 
 
-def _group_sizes(batch: int, heads: int, num_tokens: int) -> tuple[int, int]:
-    """Clips and heads at once: whole clips if they are small, else a head for each thread."""
-    clips = BLOCK_VALUES // (heads * num_tokens**2)
+def block_values(device: torch.device) -> int:
+    """Values of :data:`BLOCK_VALUES` for a device."""
+    return BLOCK_VALUES['cpu' if device.type == 'cpu' else 'other']
+
+
+def _group_sizes(q: Tensor, num_keys: int, copied: int, budget: int) -> tuple[int, int]:
+    """Clips and heads at once: whole clips if they are small, else on a CPU a head per thread."""
+    batch, heads, num_queries, _ = q.shape
+    clips = budget // (heads * (num_queries * num_keys + copied))
     if clips:
         return min(clips, batch), heads
-    return 1, min(heads, torch.get_num_threads())
+    threads = torch.get_num_threads() if q.device.type == 'cpu' else heads
+    # copies take half of the budget at most: they would leave a block no more than single rows
+    affordable = budget // (2 * copied) if copied else heads
+    return 1, max(1, min(heads, threads, affordable))
 
 
-def _query_blocks(num_tokens: int, rows: int, copied: int) -> list[tuple[int, int]]:
-    """Borders of blocks of queries, about equal, that the memory allows."""
-    most = max(1, (BLOCK_VALUES - copied) // (rows * num_tokens))
-    step = -(-num_tokens // -(-num_tokens // most))
-    return [(start, min(start + step, num_tokens)) for start in range(0, num_tokens, step)]
+def _query_blocks(num_queries: int, most: int) -> list[tuple[int, int]]:
+    """Borders of blocks of about equal size, of at most ``most`` queries, or one."""
+    step = -(-num_queries // -(-num_queries // max(1, most)))
+    return [(start, min(start + step, num_queries)) for start in range(0, num_queries, step)]
 
 
 @torch.library.custom_op('gaie_mmaction::chunked_attention', mutates_args=())
@@ -115,8 +124,8 @@ def _as_one_operator(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None
 @_as_one_operator.register_fake
 def _shapes(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
             scale: float) -> tuple[Tensor, Tensor]:
-    batch, heads, num_tokens, dims = q.shape
+    batch, heads, num_queries, dims = q.shape
     out = q.new_empty(0)
     if v is not None:
-        out = v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
-    return out, q.new_empty(batch, num_tokens, dtype=torch.float32)
+        out = v.new_empty(batch, num_queries, heads, dims).transpose(1, 2)
+    return out, q.new_empty(batch, k.shape[2], dtype=torch.float32)

@@ -17,7 +17,7 @@ MULTIPLIES_BFLOAT16 = any(
     _CAPABILITIES.get(feature, False) for feature in ('amx_bf16', 'avx512_bf16'))
 
 
-def pays(q: Tensor) -> bool:
+def is_profitable(q: Tensor) -> bool:
     """Whether this is the fastest way for such queries.
 
     It multiplies the map twice more than needed, and multiplies in the dtype given: a gain for

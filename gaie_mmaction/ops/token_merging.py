@@ -4,6 +4,8 @@ Shapes: B batch, N tokens, K kept tokens, C channels. Indices are ``int64``.
 Source: "Enhancing Micro-gesture Classification via Global-Aware Importance Estimation in
 Vision Transformer", CEUR-WS Vol-4168, section 3.
 """
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,8 +13,9 @@ from torch import Tensor
 from .precision import at_least_float32, no_autocast
 from .tracing import is_exporting
 
-# Similarities held at once, 8 MB in float32: at large batches the whole map would take hundreds.
-MATCH_VALUES = 2_000_000
+# Similarities held at once, 8 MB in float32 on a CPU: at large batches the whole map would take
+# hundreds. On a GPU launches count.
+MATCH_VALUES = dict(cpu=2_000_000, other=64_000_000)
 RATIO_STEPS = 10**12
 
 
@@ -100,14 +103,30 @@ def match_tokens(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
         Tensor: ``dst`` ``(B, N - K)``, a position in ``keep_idx``, in [0, K). Ties go to the
         earliest kept token. A token of norm zero has similarity 0 to all.
     """
+    if is_exporting():
+        return _match(metric, keep_idx, merge_idx)
+    return _match_operator(metric, keep_idx, merge_idx)
+
+
+def _match(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
     metric = metric.to(at_least_float32(metric.dtype))
     with no_autocast(metric.device):
         # only the kept side is normalised: a background token's norm scales its whole row
         kept = F.normalize(gather_tokens(metric, keep_idx), dim=-1).transpose(1, 2)  # (B, D, K)
         background = gather_tokens(metric, merge_idx)  # (B, N - K, D)
-        rows = max(1, MATCH_VALUES // (kept.shape[0] * kept.shape[2]))
+        most = MATCH_VALUES['cpu' if metric.device.type == 'cpu' else 'other']
+        rows = max(1, most // (kept.shape[0] * kept.shape[2]))
         return torch.cat([(block @ kept).argmax(dim=-1) for block in background.split(rows, dim=1)],
                          dim=1)
+
+
+# One operator to the compiler, which would unroll the blocks
+_match_operator = torch.library.custom_op('gaie_mmaction::match_tokens', _match, mutates_args=())
+
+
+@_match_operator.register_fake
+def _matched_shape(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
+    return torch.empty_like(merge_idx)
 
 
 def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
@@ -127,6 +146,14 @@ def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
     Returns:
         Tensor: ``(B, K, C)`` in the dtype of ``x`` and the order of ``keep_idx``.
     """
+    if is_exporting():
+        return _merge(x, keep_idx, merge_idx, dst, weight)[0]
+    return _merge_operator(x, keep_idx, merge_idx, dst, weight)[0]
+
+
+def _merge(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
+           weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Means ``(B, K, C)`` and weights ``(B, K)`` of the groups."""
     dtype = at_least_float32(x.dtype)
     if weight is None:
         weight = x.new_ones(x.shape[:2], dtype=dtype)
@@ -136,8 +163,59 @@ def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
         weighted = x.to(dtype) * weight.unsqueeze(-1)
     kept = gather_tokens(weighted, keep_idx).to(dtype)  # (B, N, C) -> (B, K, C)
     merged = gather_tokens(weighted, merge_idx).to(dtype)  # (B, N, C) -> (B, M, C)
-    total = scatter_add_tokens(kept, dst, merged)
-    return (total / merge_sizes(weight, keep_idx, merge_idx, dst).unsqueeze(-1)).to(x.dtype)
+    total = merge_sizes(weight, keep_idx, merge_idx, dst)
+    return (scatter_add_tokens(kept, dst, merged) / total.unsqueeze(-1)).to(x.dtype), total
+
+
+# One operator: compiled by Inductor, the sum would be made of atomics on a GPU, in random order.
+@torch.library.custom_op('gaie_mmaction::merge_tokens', mutates_args=())
+def _merge_operator(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
+                    weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    if x.device.type == 'cuda':
+        from . import triton_merging  # imports Triton, if there is one
+        if triton_merging.is_supported(x):
+            return triton_merging.triton_merge(x, keep_idx, merge_idx, dst, weight)
+    return _merge(x, keep_idx, merge_idx, dst, weight)
+
+
+@_merge_operator.register_fake
+def _merged_shapes(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
+                   weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    batch, num_keep = keep_idx.shape
+    return (x.new_empty(batch, num_keep, x.shape[2]),
+            x.new_empty(batch, num_keep, dtype=at_least_float32(x.dtype)))
+
+
+def _save_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    x, keep_idx, merge_idx, dst, weight = inputs
+    merged, total = output
+    ctx.mark_non_differentiable(total)
+    only_x = (None, None, None)
+    values = only_x if weight is None else (x, weight, merged)
+    ctx.save_for_backward(keep_idx, merge_idx, dst, total, *values)
+    ctx.num_tokens, ctx.dtype = x.shape[1], x.dtype
+
+
+def _merge_backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    """Each token gets the gradient of its group's mean: a copy, where autograd would add."""
+    keep_idx, merge_idx, dst, total, x, weight, merged = ctx.saved_tensors
+    grad = grad.to(total.dtype) / total.unsqueeze(-1)  # (B, K, C)
+    order = _flat_index(torch.cat([keep_idx, merge_idx], dim=1), ctx.num_tokens)
+
+    def spread(t: Tensor) -> Tensor:  # (B, K, C) -> (B, N, C), zeros outside of all groups
+        rows = torch.cat([t, gather_tokens(t, dst)], dim=1).flatten(0, 1)
+        zeros = t.new_zeros(len(t) * ctx.num_tokens, t.shape[2])
+        return zeros.index_copy(0, order, rows).unflatten(0, (len(t), ctx.num_tokens))
+
+    grad_x, grad_weight = spread(grad), None
+    if weight is not None:
+        if ctx.needs_input_grad[4]:
+            grad_weight = (grad_x * (x - spread(merged.to(grad.dtype)))).sum(-1).to(weight.dtype)
+        grad_x = grad_x * weight.unsqueeze(-1)
+    return grad_x.to(ctx.dtype), None, None, None, grad_weight
+
+
+_merge_operator.register_autograd(_merge_backward, setup_context=_save_for_backward)
 
 
 def scatter_add_tokens(x: Tensor, dst: Tensor, added: Tensor) -> Tensor:

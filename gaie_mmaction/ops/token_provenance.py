@@ -39,7 +39,7 @@ def update_source(source: Tensor, index: Tensor) -> Tensor:
         Tensor: ``(B, N0)`` int64, in [-1, K).
     """
     # gather has no index -1: clamp first, restore the dropped ones after
-    return torch.where(source < 0, -1, index.gather(1, source.clamp(min=0)))
+    return index.gather(1, source.clamp(min=0)).masked_fill(source < 0, -1)
 
 
 def unmerge_tokens(x: Tensor, source: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
-"""Attention and its map's column mean on a GPU, by two kernels; Triton is optional.
+"""Attention and the column mean of its map on a GPU, by two Triton kernels.
 
-The first kernel makes the output and each query's log-sum-exp, block by block of the map. The
-second one makes the map's blocks again from it and sums their columns. Nothing is added
-by atomics: a result is the same from run to run.
+The first kernel computes the output and each query's log-sum-exp, block by block of the map. The
+second recomputes the blocks from it and sums their columns. There are no atomics: results do not
+change from run to run.
 
 Shapes: B batch, h heads, N tokens, d channels per head. Logarithms are to base 2.
 """
 import math
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -20,14 +21,69 @@ except ImportError:
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 HEAD_DIMS = (16, 128)  # least and most
+MIN_CAPABILITY = (8, 0)  # older GPUs have no tensor-core instruction for these kernels
 LOG2_E = math.log2(math.e)
 # Triton reads it when a kernel is defined
 INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
 
 
-def fits(q: Tensor) -> bool:
+def is_supported(q: Tensor) -> bool:
     """Whether the kernels can take such queries, ``(B, h, N, d)``, on a GPU."""
-    return q.device.type == 'cuda' and not _problem(q)
+    return q.device.type == 'cuda' and not unsupported_reason(q)
+
+
+def unsupported_reason(q: Tensor) -> str:
+    """Why the kernels cannot take the queries; '' if they can."""
+    if triton is None:
+        return 'needs the package triton'
+    if q.device.type != 'cuda' and not INTERPRETED:
+        return f'needs tensors on a GPU, but got {q.device}'
+    if q.dtype not in DTYPES:
+        return f'takes {", ".join(map(str, DTYPES))}, but got {q.dtype}'
+    if not HEAD_DIMS[0] <= q.shape[-1] <= HEAD_DIMS[1]:
+        return f'takes heads of {HEAD_DIMS[0]} to {HEAD_DIMS[1]} channels, but got {q.shape[-1]}'
+    if q.device.type == 'cuda':
+        capability = _capability(q.device)
+        if capability < MIN_CAPABILITY:
+            return f'needs compute capability {MIN_CAPABILITY}, but {q.device} has {capability}'
+    return ''
+
+
+@torch.compiler.assume_constant_result
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)
+
+
+def device_guard(tensor: Tensor) -> AbstractContextManager:
+    """Context in which the tensor's GPU is the current one: Triton launches there."""
+    if tensor.device.type != 'cuda' or torch.compiler.is_dynamo_compiling():
+        return nullcontext()  # compiled code has its own
+    return torch.cuda.device(tensor.device)
+
+
+def launch_options(dtype: torch.dtype, dims: int) -> tuple[dict, dict]:
+    """Blocks, warps and stages of the two kernels.
+
+    The largest that neither exceed the shared memory of any GPU since sm_80 nor spill registers
+    there: tests/test_ops/test_triton_aot.py compiles them all.
+
+    Args:
+        dtype (torch.dtype): One of :data:`DTYPES`.
+        dims (int): Channels d of a head.
+
+    Returns:
+        tuple[dict, dict]: Of the attention, and of the column mean.
+    """
+    common = dict(dims=dims, BLOCK_D=max(16, triton.next_power_of_2(dims)),
+                  WIDEN=INTERPRETED and dtype == torch.bfloat16)
+    if dtype != torch.float32:
+        common.update(PRECISION='tf32', num_warps=4 if dims <= 32 else 8, num_stages=2)
+        return dict(common, BLOCK_M=128, BLOCK_N=64), dict(common, BLOCK_M=64, BLOCK_N=128)
+    # three TF32 products have float32's accuracy; 'ieee' would not use the tensor cores
+    common.update(PRECISION='tf32x3', num_warps=8, num_stages=2)
+    if dims <= 64:
+        return dict(common, BLOCK_M=64, BLOCK_N=32), dict(common, BLOCK_M=32, BLOCK_N=64)
+    return dict(common, BLOCK_M=32, BLOCK_N=16), dict(common, BLOCK_M=16, BLOCK_N=64)
 
 
 def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
@@ -48,9 +104,9 @@ def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None
     Raises:
         ValueError: If Triton is missing, or the dtype, d or the device does not fit.
     """
-    problem = _problem(q)
-    if problem:
-        raise ValueError(f"backend 'triton' {problem}: take backend='auto'")
+    reason = unsupported_reason(q)
+    if reason:
+        raise ValueError(f"backend 'triton' {reason}: take backend='auto'")
     batch, heads, num_tokens, dims = q.shape
     q, k = (t if t.stride(-1) == 1 else t.contiguous() for t in (q, k))
     with_output, with_bias = v is not None, bias is not None
@@ -62,33 +118,16 @@ def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None
     bias = q if bias is None else bias.float().contiguous() * LOG2_E
     log_sum = q.new_empty(batch, heads, num_tokens, dtype=torch.float32)
     column_mean = torch.empty_like(log_sum)
-    exact = q.dtype == torch.float32
-    rows, columns = (64, 32) if exact else (128, 64)
-    shared = dict(
-        num_tokens=num_tokens, heads=heads, dims=dims, scale=scale * LOG2_E,
-        with_bias=with_bias, BLOCK_D=max(16, triton.next_power_of_2(dims)),
-        PRECISION='ieee' if exact else 'tf32',
-        WIDEN=INTERPRETED and q.dtype == torch.bfloat16, num_warps=4 if dims <= 64 else 8)
-    _attend[(triton.cdiv(num_tokens, rows), batch * heads)](
-        q, k, v, bias, out, log_sum, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3],
-        *out.stride()[:3], with_output=with_output, BLOCK_M=rows, BLOCK_N=columns, **shared)
-    _average_columns[(triton.cdiv(num_tokens, rows), batch * heads)](
-        q, k, bias, log_sum, column_mean, *q.stride()[:3], *k.stride()[:3],
-        BLOCK_M=columns, BLOCK_N=rows, **shared)
+    attend, average = launch_options(q.dtype, dims)
+    shared = dict(num_tokens=num_tokens, heads=heads, scale=scale * LOG2_E, with_bias=with_bias)
+    with device_guard(q):
+        _attend[(triton.cdiv(num_tokens, attend['BLOCK_M']), batch * heads)](
+            q, k, v, bias, out, log_sum, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3],
+            *out.stride()[:3], with_output=with_output, **shared, **attend)
+        _average_columns[(triton.cdiv(num_tokens, average['BLOCK_N']), batch * heads)](
+            q, k, bias, log_sum, column_mean, *q.stride()[:3], *k.stride()[:3],
+            **shared, **average)
     return out if with_output else None, column_mean.mean(dim=1)
-
-
-def _problem(q: Tensor) -> str:
-    """Why the kernels cannot take the queries; '' if they can."""
-    if triton is None:
-        return 'needs the package triton'
-    if q.device.type != 'cuda' and not INTERPRETED:
-        return f'needs tensors on a GPU, but got {q.device}'
-    if q.dtype not in DTYPES:
-        return f'takes {", ".join(map(str, DTYPES))}, but got {q.dtype}'
-    if not HEAD_DIMS[0] <= q.shape[-1] <= HEAD_DIMS[1]:
-        return f'takes heads of {HEAD_DIMS[0]} to {HEAD_DIMS[1]} channels, but got {q.shape[-1]}'
-    return ''
 
 
 if triton is not None:
@@ -134,8 +173,10 @@ if triton is not None:
                                   other=0.)[None, :]
             logits = tl.where((columns < num_tokens)[None, :], logits, float('-inf'))
             new_top = tl.maximum(top, tl.max(logits, 1))
-            share = tl.exp2(logits - new_top[:, None])
-            shrink = tl.exp2(top - new_top)
+            # as long as all biases are -inf, so is the maximum: -inf - -inf would be NaN
+            shift = tl.where(new_top == float('-inf'), 0., new_top)
+            share = tl.exp2(logits - shift[:, None])
+            shrink = tl.exp2(top - shift)
             total = total * shrink + tl.sum(share, 1)
             top = new_top
             if with_output:

@@ -1,9 +1,7 @@
-"""Read a release of iMiGUE as it is given out.
+"""Read a release of iMiGUE as it is given out; what deviates goes into one :class:`Report`.
 
-Data flows one way: :mod:`archives` (zips to files) -> :mod:`layout` (files by video id) ->
-:mod:`video_info` (what a video and its skeleton hold) -> :mod:`segments` (rows of the annotation
-files) -> :mod:`splits` -> :mod:`outputs` -> :mod:`cutting` (short clips). Whatever deviates goes
-into one :class:`Report`.
+:mod:`archives` (zips to files) -> :mod:`layout` (files by video id) -> :mod:`video_info` (videos
+and skeletons) -> :mod:`splits` (rows of annotation files) -> :mod:`prepare` -> :mod:`cutting`.
 """
 from .prepare import prepare
 from .report import Deviation, ReleaseError, Report

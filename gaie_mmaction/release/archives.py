@@ -21,10 +21,10 @@ SMALL = 100_000_000  # bytes; what unpacks to less is harmless, whatever its rat
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error,
           OverflowError)
 # not bzip2 and LZMA: zipfile decompresses their blocks whole, and a few bytes can fill the memory
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 # others concern every file: a full disk, a folder that must not be written to
-ERRORS_OF_ONE_ENTRY = (None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
-                       errno.EINVAL, errno.EILSEQ)
+ERRORS_OF_ONE_ENTRY = {None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+                       errno.EINVAL, errno.EILSEQ}
 
 
 class _Refused(Exception):
@@ -35,13 +35,9 @@ def unpack_archives(root: Path, skip: Path, report: Report,
                     max_ratio: float = MAX_UNPACKED_RATIO) -> None:
     """Unpack every zip below ``root``, except in ``skip``, into a folder of its name beside it.
 
-    Entries that lie somewhere below ``root`` already, by name and size, are left alone, so that a
-    second run, or a zip that was unpacked by hand, costs nothing. A file appears under its name
-    only once it is complete and its checksum is right. ``report`` gets what is damaged, encrypted,
-    unsafe, or unpacks to more than 100 MB and more than ``max_ratio`` times the zip.
-
-    Raises:
-        ReleaseError: If the target is full or cannot be written to.
+    Entries that lie below ``root`` already, by name and size, are left alone. ``report`` gets what
+    is damaged, encrypted, unsafe, or unpacks to more than 100 MB and more than ``max_ratio`` times
+    the zip. A target that is full or cannot be written to is a :class:`ReleaseError`.
     """
     present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)}
     jobs: dict[Path, list[zipfile.ZipInfo]] = {}
@@ -69,16 +65,15 @@ def unpack_archives(root: Path, skip: Path, report: Report,
     with Progress(*columns, console=Console(stderr=True), disable=not needed) as progress:
         bar = progress.add_task('unpacking', total=needed)
         for archive, entries in jobs.items():
-            for folder in {_target(archive, entry).parent for entry in entries}:
+            targets = [archive.with_suffix('') / entry.filename for entry in entries]
+            for folder in {target.parent for target in targets}:
                 remove_partial_files(folder)
             with zipfile.ZipFile(archive) as file:
-                for entry in entries:
-                    _extract(file, entry, archive, root, report)
+                for entry, target in zip(entries, targets):
+                    damage = _extract(file, entry, target)
+                    if damage:
+                        report.add(REFUSED, archive.relative_to(root), damage)
                     progress.advance(bar, entry.file_size)
-
-
-def _target(archive: Path, entry: zipfile.ZipInfo) -> Path:
-    return archive.with_suffix('') / entry.filename
 
 
 def find_excess(entries: list[zipfile.ZipInfo], zip_size: int,
@@ -127,16 +122,17 @@ def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.Z
     return [entry for name, entry in zip(names, wanted.values()) if name not in redundant]
 
 
-def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, root: Path,
-             report: Report) -> None:
+def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> str:
+    """Write an entry; returns how it is damaged, empty if it is not."""
     try:
-        with (atomic_file(_target(archive, entry)) as partial, file.open(entry) as source,
+        with (atomic_file(target) as partial, file.open(entry) as source,
               open(partial, 'wb') as copy):
             shutil.copyfileobj(source, copy, 1 << 20)  # stops at the size that was declared
     except (*DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in ERRORS_OF_ONE_ENTRY:
             raise ReleaseError(
-                f'{archive} cannot be unpacked beside itself: {error.strerror}. Mend it and run '
-                'again, or give a folder that you can write to, with links to the zips') from error
-        report.add(REFUSED, archive.relative_to(root),
-                   f'{entry.filename} is damaged ({error}) and was left out: fetch the zip again')
+                f'{file.filename} cannot be unpacked beside itself: {error.strerror}. Mend it and '
+                'run again, or give a folder that you can write to, with links to the zips'
+            ) from error
+        return f'{entry.filename} is damaged ({error}) and was left out: fetch the zip again'
+    return ''

@@ -1,6 +1,7 @@
 """Cut whole videos into short clips that load fast."""
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,11 +26,7 @@ FORMAT = 1  # raised when clips that were cut before have to be cut again
 
 def cut_all(segments: Sequence[Segment], root: Path, out: Path, workers: int,
             report: Report) -> None:
-    """Cut every clip that is not there yet; ``report`` gets their number and the failures.
-
-    Raises:
-        ReleaseError: If ``out`` is full or cannot be written to.
-    """
+    """Cut every clip that is not there yet; ``report`` gets their number and the failures."""
     out.mkdir(exist_ok=True)
     remove_partial_files(out)
     by_video: dict[str, list[Segment]] = {}
@@ -50,11 +47,7 @@ def cut_all(segments: Sequence[Segment], root: Path, out: Path, workers: int,
 
 def cut_clips(video: Path, name: str, segments: Sequence[Segment],
               out: Path) -> tuple[int, list[str]]:
-    """Cut clips of one video, except those that ``out`` has; a clip keeps its origin as a comment.
-
-    Returns:
-        tuple[int, list[str]]: How many clips were written, and one line per failure.
-    """
+    """Cut what ``out`` lacks of one video's clips: how many were written, one line per failure."""
     written, errors = 0, []
     status = video.stat()
     version = f'{status.st_size} bytes, modified {status.st_mtime_ns}'
@@ -76,12 +69,10 @@ def cut_clips(video: Path, name: str, segments: Sequence[Segment],
 
 
 def get_origin(path: Path) -> str:
-    """What a clip was cut from; empty if there is no such clip."""
-    try:
-        with av.open(os.fspath(path)) as container:
-            origin = container.metadata.get('comment', '')
-    except (av.FFmpegError, OSError):
-        return ''  # not there, or incomplete: cut it
+    """What a clip was cut from, which is its comment; empty if it is missing or incomplete."""
+    origin = ''
+    with suppress(av.FFmpegError, OSError), av.open(os.fspath(path)) as container:
+        origin = container.metadata.get('comment', '')
     return origin
 
 

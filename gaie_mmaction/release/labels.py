@@ -1,11 +1,11 @@
 """Read label files; a row that cannot be read is reported and costs one clip."""
 import csv
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..datasets.annotations import Segment
-from ..datasets.imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
+from ..datasets.imigue_classes import IMIGUE_CODES
 from .layout import LICENSED_COLUMNS
 from .report import ReleaseError, Report
 
@@ -14,23 +14,18 @@ FORM = 'form of label files'
 ROWS = 'label rows that cannot be read'
 
 
-@dataclass(frozen=True)
-class LabelRow:
-    """Row k of a video, from 0: the clip ``<VID>_<k>``, its class as text, first and last frame.
-
-    Where the frames cannot be read, they are None and ``error`` says why.
-    """
+class LabelRow(NamedTuple):
+    """Row k of a video, from 0, is clip ``<VID>_<k>``; ``error`` says why ``frames`` is None."""
     k: int
-    code: str
-    frames: tuple[int, int] | None
+    code: str  # the class as the file has it
+    frames: tuple[int, int] | None  # first and last
     error: str = ''
 
 
-@dataclass
-class LicensedTable:
-    """``labels_20200831.csv``: rows and subject by video id, the subjects only if it has them."""
-    rows: dict[str, list[LabelRow]] = field(default_factory=dict)
-    subjects: dict[str, int] = field(default_factory=dict)
+class LicensedTable(NamedTuple):
+    """``labels_20200831.csv`` by video id; empty where there is no table, or no subject in it."""
+    rows: dict[str, list[LabelRow]]
+    subjects: dict[str, int]
 
 
 def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
@@ -67,16 +62,8 @@ def label_of(code: str) -> int | None:
 
 
 def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
-    """Read the licensed release's table of labels, which the report calls ``name``.
-
-    Raises:
-        ReleaseError: If the file has no header with ``LICENSED_COLUMNS``.
-    """
-    try:
-        text, unusual = _read_text(path)
-        lines = list(csv.reader(text.splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
+    """Read the licensed release's table of labels, which the report calls ``name``."""
+    lines, unusual = _read_csv(path)
     if unusual:
         report.add(FORM, name, f'has {", ".join(unusual)}; read all the same')
     header = [column.strip() for column in lines[0]] if lines else []
@@ -84,9 +71,9 @@ def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
     if missing:
         raise ReleaseError(f'{path}: the header lacks {", ".join(missing)}; give the '
                            f'labels_20200831.csv of the licensed release (its header is {header})')
-    table = LicensedTable()
+    table = LicensedTable({}, {})
     for number, line in enumerate(lines[1:], 2):
-        row = {column: value.strip() for column, value in zip(header, line)}
+        row = dict(zip(header, map(str.strip, line)))
         if not any(row.values()):
             continue
         if not _is_integer(row.get('video_id', ''), sign=''):
@@ -110,21 +97,13 @@ def read_licensed_csv(path: Path, name: str, report: Report) -> LicensedTable:
 
 
 def add_test_labels(segments: list[Segment], path: Path) -> list[Segment]:
-    """Label the segments of the test part from a csv with the header ``clip_id,label``.
-
-    Raises:
-        ReleaseError: If a label is not one of the model's, or a clip has none or two.
-    """
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
+    """Label the segments of the test part from a csv with the header ``clip_id,label``."""
+    lines = [(number, row) for number, row in enumerate(_read_csv(path)[0], 1) if row]
     header = lines[0][1] if lines else None
     if header != ['clip_id', 'label']:
         raise ReleaseError(f'{path}: needs the header clip_id,label, but has {header}')
     labels: dict[str, int] = {}
-    limit = len(IMIGUE_CLASSES) - 1
+    limit = len(IMIGUE_CODES) - 1
     for number, row in lines[1:]:
         if len(row) != 2 or not _is_integer(row[1].strip(), sign='') or int(row[1]) > limit:
             raise ReleaseError(f'{path}, line {number}: needs a clip id and a label in 0..{limit}, '
@@ -147,6 +126,15 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
     if '\r' in text:
         unusual.append('Windows line ends')
     return text.removeprefix('\ufeff').replace('\r\n', '\n').replace('\r', '\n'), unusual
+
+
+def _read_csv(path: Path) -> tuple[list[list[str]], list[str]]:
+    """Rows of a csv file, blank ones too, and what is unusual about its form."""
+    try:
+        text, unusual = _read_text(path)
+        return list(csv.reader(text.splitlines())), unusual
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ReleaseError(f'{path} cannot be read as a csv file: {error}') from error
 
 
 def _is_integer(text: str, sign: str = '[+-]?') -> bool:

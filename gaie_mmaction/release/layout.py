@@ -12,9 +12,9 @@ from .report import UNSAFE, ReleaseError, Report
 PARTS = ('train', 'val', 'test')
 # Whole words: `latest` is not a test part, `strain` not a training part. The challenge names the
 # folders of its test videos by nothing but its second phase.
-WORDS_OF_PART = dict(train=('train', 'training'),
-                     val=('val', 'valid', 'validate', 'validation', 'dev'),
-                     test=('test', 'testing', 'phase 2'))
+WORDS_OF_PART = dict(
+    train=('train', 'training'), val=('val', 'valid', 'validate', 'validation', 'dev'),
+    test=('test', 'testing', 'phase 2'))
 LICENSED_COLUMNS = ('video_id', 'class', 'start_frame', 'end_frame')
 # the first one found is used
 SKELETON_ENDINGS = ('_light_hand.csv', '_openpose.xlsx', '_2.xlsx')
@@ -43,10 +43,9 @@ def is_junk(name: str) -> bool:
 
 def find_files(root: Path, endings: tuple[str, ...], skip: Path,
                report: Report | None = None) -> Iterator[Path]:
-    """Regular files below ``root``, sorted by name; links to folders are followed once.
+    """Regular files below ``root`` with these (lower-case) endings, sorted; links followed once.
 
-    ``endings`` are lower-case ends of the names. The folder ``skip``, the tool's own output, is
-    not entered. ``report`` gets the matching files that cannot be used.
+    ``skip``, the tool's own output, is not entered. ``report`` gets the files that cannot be used.
     """
     seen, skip = set(), skip.resolve()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -77,11 +76,7 @@ def _unusable_reason(path: Path, root: Path) -> str:
 
 
 def find_layout(root: Path, skip: Path, report: Report) -> Layout:
-    """Find the files of a release; unclear ones are reported.
-
-    Raises:
-        ReleaseError: If there are no labels or no videos at all.
-    """
+    """Find the files of a release; unclear ones are reported."""
     found: dict[str, dict[str, list[Path]]] = {
         ending: {} for ending in ('_label.csv', '.mp4', *SKELETON_ENDINGS)}
     layout = Layout(root)
@@ -90,15 +85,15 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
         if ending:
             found[ending].setdefault(path.name[:-len(ending)], []).append(path)
         elif path.suffix.lower() == '.csv' and _is_licensed_csv(path, layout, report):
-            if layout.licensed_csv is None:
-                layout.licensed_csv = path
-            else:
+            layout.licensed_csv = layout.licensed_csv or path
+            if layout.licensed_csv != path:
                 report.add('tables of labels that occur twice', layout.name(path),
                            f'not used; {layout.name(layout.licensed_csv)} is')
-    for ending, what, kind in (
-            ('_label.csv', '<VID>_label.csv and no labels_20200831.csv', 'skeleton'),
-            ('.mp4', '<VID>.mp4', 'rgb')):
-        if not found[ending] and not (kind == 'skeleton' and layout.licensed_csv):
+    for present, what, kind in (
+            (found['_label.csv'] or layout.licensed_csv,
+             '<VID>_label.csv and no labels_20200831.csv', 'skeleton'),
+            (found['.mp4'], '<VID>.mp4', 'rgb')):
+        if not present:
             raise ReleaseError(f'no {what} below {root}: put the imigue_{kind}_phase1 and phase2 '
                                'zips there, unpacked or as they are')
     layout.label_files = _one_each(found['_label.csv'], 'label files', layout, report)
@@ -112,8 +107,7 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
 
 def _place(video_id: str, layout: Layout, report: Report) -> None:
     """Find the part of a video by the folders of its label file and of itself."""
-    paths = [files[video_id] for files in (layout.label_files, layout.videos)
-             if video_id in files]
+    paths = [files[video_id] for files in (layout.label_files, layout.videos) if video_id in files]
     parts = [_named_parts(path, layout) for path in paths]
     for path, named in zip(paths, parts):
         if len(named) > 1:
@@ -145,7 +139,6 @@ def _named_parts(path: Path, layout: Layout) -> list[str]:
 
 
 def _is_licensed_csv(path: Path, layout: Layout, report: Report) -> bool:
-    """Whether a csv has the columns of the licensed release's label table."""
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             header = [name.strip() for name in next(csv.reader(file), [])]

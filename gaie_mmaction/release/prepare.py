@@ -1,16 +1,22 @@
 """Turn a release into the files that the datasets read."""
+import os
+import pickle
 from pathlib import Path
 
-from ..utils.files import locked_folder, remove_partial_files
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from ..datasets.annotations import write_annotations
+from ..datasets.imigue_classes import IMIGUE_CLASSES
+from ..utils.files import atomic_file, locked_folder, remove_partial_files
 from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .cutting import cut_all
-from .labels import add_test_labels, read_licensed_csv
+from .labels import LicensedTable, add_test_labels, read_licensed_csv
 from .layout import PARTS, find_layout
-from .outputs import link_videos, skeleton_clips, write_outputs, write_report
 from .report import ReleaseError, Report
-from .segments import make_parts
-from .splits import make_splits
-from .video_info import probe_all
+from .splits import Splits, make_parts, make_splits, video_id_of
+from .video_info import VideoInfo, probe_all
 
 
 def prepare(root: Path, out: Path, *, subjects: Path | None = None,
@@ -23,15 +29,14 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         out (Path): Folder for annotation files, skeletons, report and a link to ``root``.
         subjects (Path, optional): The licensed release's table, where it is not below ``root``.
         test_labels (Path, optional): Labels of the test part where they are known.
-        cut (bool): Also cut every clip into a short video. Defaults to False.
-        workers (int): Number of processes. Defaults to 1.
+        cut (bool): Also cut every clip into a short video.
+        workers (int): Number of processes.
         max_unpacked_ratio (float): Zips that unpack to more than this multiple of their size
-            (and to more than 100 MB) are refused. Defaults to 100.
+            (and to more than 100 MB) are refused.
 
     Raises:
-        ReleaseError: If the release cannot be prepared.
-        FolderInUseError: If another run writes into ``out``.
-        WorkerError: If a worker process dies.
+        ReleaseError, FolderInUseError, WorkerError: If the release cannot be prepared, another run
+            writes into ``out``, or a worker process dies.
         OSError: If ``out`` is full or cannot be written to.
     """
     if out.resolve() == root.resolve():
@@ -46,9 +51,9 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         unpack_archives(root, out, report, max_unpacked_ratio)
         layout = find_layout(root, out, report)
         table = subjects or layout.licensed_csv
-        licensed = read_licensed_csv(table, table.name, report) if table else None
-        labelled = {*layout.label_files, *(licensed.rows if licensed else ())}
-        report.unplaced_videos = len(labelled.intersection(layout.unplaced))
+        licensed = (read_licensed_csv(table, table.name, report) if table
+                    else LicensedTable({}, {}))
+        report.unplaced_videos = len({*layout.label_files, *licensed.rows} & {*layout.unplaced})
 
         infos = probe_all(layout, cache, workers, report)
         parts = make_parts(layout, infos, licensed, report)
@@ -59,9 +64,77 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
 
         skeletons = skeleton_clips(splits, infos, cache) if layout.skeletons else None
         write_outputs(out, splits, skeletons)
-        write_report(out, report)
+        report.write(out)
         if cut:
             segments = [segment for part in PARTS for segment in parts[part]]
             cut_all(segments, root, out / 'clips', workers, report)
-            write_report(out, report)  # again, with what was found on the way
+            report.write(out)  # again, with what was found on the way
     return report
+
+
+def write_outputs(out: Path, splits: Splits, skeletons: dict | None) -> None:
+    """Write annotation files and skeletons; those that only an earlier run made are deleted."""
+    for name in ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test'):
+        if name not in splits:
+            (out / f'{name}.csv').unlink(missing_ok=True)
+            (out / f'{name}.txt').unlink(missing_ok=True)
+    if skeletons is None:
+        (out / 'skeleton.pkl').unlink(missing_ok=True)
+    for name, segments in splits.items():
+        write_annotations(out / name, segments)
+    with atomic_file(out / 'label_map.txt') as partial:
+        partial.write_text('\n'.join(IMIGUE_CLASSES) + '\n', encoding='utf-8')
+    if skeletons is not None:
+        with atomic_file(out / 'skeleton.pkl') as partial:
+            partial.write_bytes(pickle.dumps(skeletons, protocol=4))
+
+
+def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> dict:
+    """Skeletons of all clips, as MMAction2's ``PoseDataset`` reads them.
+
+    ``keypoint`` is ``(1, T, 22, 2)`` in pixels, ``keypoint_score`` ``(1, T, 22)``, both float32. A
+    clip without any joint has zeros, and is in no split whose name ends in ``train(val)``.
+    """
+    by_video: dict[str, dict] = {}
+    for part in splits.values():
+        for segment in part:
+            by_video.setdefault(video_id_of(segment), {})[segment.clip_id] = segment
+    annotations, empty = [], set()
+    for video_id, clips in track(sorted(by_video.items()), 'skeletons',
+                                 console=Console(stderr=True)):
+        info = infos[video_id]
+        shape = (info.height, info.width)
+        skeleton = (np.load(cache / f'{video_id}.npy') if info.skeleton == 'usable' else
+                    np.zeros((info.num_frames, 22, 3), np.float32))
+        for clip_id, _, start, end, label in clips.values():
+            joints = skeleton[None, start:end + 1]
+            if not joints.any():
+                empty.add(clip_id)
+            annotations.append(dict(
+                frame_dir=clip_id, label=label, total_frames=end - start + 1, img_shape=shape,
+                original_shape=shape, keypoint=np.ascontiguousarray(joints[..., :2]),
+                keypoint_score=np.ascontiguousarray(joints[..., 2])))
+    split = {name: [segment.clip_id for segment in part
+                    if not (name.endswith(('train', 'trainval')) and segment.clip_id in empty)]
+             for name, part in splits.items()}
+    return dict(split=split, annotations=annotations)
+
+
+def link_videos(out: Path, root: Path) -> None:
+    """Make ``out/videos`` point at the release."""
+    link = out / 'videos'
+    if link.exists() and link.samefile(root):
+        return
+    if link.exists() and not link.is_symlink():
+        raise ReleaseError(f'{link} exists and is not a link: move it away, the link to {root} '
+                           'goes there')
+    partial = out / '.videos.partial'
+    partial.unlink(missing_ok=True)
+    try:
+        partial.symlink_to(root.resolve(), target_is_directory=True)
+    except OSError as error:  # Windows allows it only to administrators and in developer mode
+        raise ReleaseError(
+            f'no link from {link} to {root.resolve()} can be made here ({error.strerror}). On '
+            f'Windows make it yourself, by mklink /J "{link.absolute()}" "{root.resolve()}" in a '
+            'command prompt, and run again') from error
+    os.replace(partial, link)

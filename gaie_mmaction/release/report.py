@@ -6,16 +6,17 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..datasets.annotations import Segment
 from ..datasets.imigue_classes import IMIGUE_CLASSES
+from ..utils.files import atomic_file
 
 PUBLISHED_CLIPS = dict(train=12893, val=777, test=4562)
-# Control characters, line separators, and bytes of a file name that are not UTF-8. Neither a
-# clip list nor a line of the report can hold them.
+# control characters, line separators and bytes that are not UTF-8: no line of text can hold them
 UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
@@ -23,8 +24,7 @@ class ReleaseError(Exception):
     """The release cannot be prepared; the message names the file and the way out."""
 
 
-@dataclass(frozen=True, order=True)
-class Deviation:
+class Deviation(NamedTuple):
     """What is wrong with a file, given relative to the release, and what was done about it."""
     kind: str
     file: str
@@ -33,11 +33,7 @@ class Deviation:
 
 @dataclass
 class Report:
-    """Counts by part (``train``, ``val``, ``test``), properties of the videos, and deviations.
-
-    ``unplaced_videos`` counts labelled videos that are left out because no folder names their
-    part, ``clips_cut`` what this run has cut.
-    """
+    """Counts by part (``train``, ``val``, ``test``), properties of the videos, and deviations."""
     videos: dict[str, int] = field(default_factory=dict)
     clips: dict[str, int] = field(default_factory=dict)
     published_clips: dict[str, int] = field(default_factory=lambda: dict(PUBLISHED_CLIPS))
@@ -47,24 +43,21 @@ class Report:
     skeletons: dict[str, int] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     deviations: list[Deviation] = field(default_factory=list)
-    unplaced_videos: int = 0
-    clips_cut: int = 0
+    unplaced_videos: int = 0  # labelled, but left out, as no folder names their part
+    clips_cut: int = 0  # by this run
 
     def add(self, kind: str, file: object, detail: str) -> None:
-        """Note a deviation."""
         file, detail = (UNSAFE.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
                         for text in (str(file), detail))
         self.deviations.append(Deviation(kind, file, detail))
 
     def count_clips(self, parts: dict[str, list[Segment]]) -> None:
-        """Count the clips of each part and class."""
         for part, segments in parts.items():
             self.clips[part] = len(segments)
             counts = Counter(segment.label for segment in segments)
             self.clips_per_class[part] = {
                 'unlabelled' if label < 0 else f'{label} {IMIGUE_CLASSES[label]}': number
-                for label, number in sorted(counts.items())
-            }
+                for label, number in sorted(counts.items())}
 
     def text(self) -> str:
         """The report for people."""
@@ -93,8 +86,16 @@ class Report:
         content = asdict(self)
         # an interrupted run, continued, is to leave the same files as an unbroken one
         del content['clips_cut']
-        content['deviations'] = [asdict(deviation) for deviation in sorted(self.deviations)]
+        content['deviations'] = [deviation._asdict() for deviation in sorted(self.deviations)]
         return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+
+    def write(self, out: Path) -> None:
+        """Write ``report.txt``, ``report.json`` and ``classes.png``."""
+        for name, text in (('report.txt', self.text()), ('report.json', self.json())):
+            with atomic_file(out / name) as partial:
+                partial.write_text(text, encoding='utf-8')
+        with atomic_file(out / 'classes.png') as partial:
+            self.plot_classes(partial)
 
     def plot_classes(self, out_file: Path) -> None:
         """Draw the labelled clips per class as a PNG, on a logarithmic axis."""

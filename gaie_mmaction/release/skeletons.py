@@ -1,7 +1,4 @@
-"""Read the skeleton file of a video as 22 joints per frame.
-
-Shapes: T frames, V = 22 joints.
-"""
+"""Read the skeleton file of a video as 22 joints per frame."""
 import zipfile
 from pathlib import Path
 
@@ -9,7 +6,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
-from ..datasets.imigue_skeleton import JOINTS, hands_swapped
+from ..datasets.skeleton_layout import JOINTS, hands_swapped
 from .archives import find_excess
 
 # Three columns per joint: x, y, score. Of OpenPose's 25 body joints the upper body and the face,
@@ -17,7 +14,6 @@ from .archives import find_excess
 BODY = (*range(8), *range(15, 19))
 FROM_LIGHT_HAND = (*BODY, *range(25, 35))
 FROM_OPENPOSE = (*BODY, 99, 103, 107, 111, 115, 120, 124, 128, 132, 136)
-LIGHT_HAND_JOINTS, OPENPOSE_JOINTS = 35, 137
 
 
 class SkeletonError(Exception):
@@ -25,23 +21,14 @@ class SkeletonError(Exception):
 
 
 def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
-    """Read the skeleton of a video.
+    """Read ``<VID>_light_hand.csv`` (header, index, 35 joints), or a workbook of 137 joints.
 
-    Args:
-        path (Path): ``<VID>_light_hand.csv`` (a header, an index and 35 joints), or a workbook of
-            137 joints without header and index.
-        num_frames (int): T, frames of the video.
-
-    Returns:
-        tuple[np.ndarray, list[str]]: ``(T, V, 3)`` float32, x and y in pixels of the
-        video and the score in [0, 1], zeros where a joint is missing; and the deviations,
-        with what was done about them.
-
-    Raises:
-        SkeletonError: If the file has other columns, or cannot be read.
+    Returns ``(num_frames, 22, 3)`` float32 (x and y in pixels of the video and the score in
+    [0, 1], zeros where a joint is missing), and the deviations with what was done about them. A
+    file of other columns, or that cannot be read, is a :class:`SkeletonError`.
     """
     light_hand = path.suffix.lower() == '.csv'
-    num_joints = LIGHT_HAND_JOINTS if light_hand else OPENPOSE_JOINTS
+    num_joints, chosen = (35, FROM_LIGHT_HAND) if light_hand else (137, FROM_OPENPOSE)
     deviations: list[str] = []
     try:
         table = _read_csv(path, deviations) if light_hand else _read_workbook(path)
@@ -57,8 +44,7 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
     if light_hand:
         places = _places(values[:, 0], num_frames, deviations)
         values = values[:, 1:]
-    joints = values.reshape(len(values), num_joints, 3)[
-        :, FROM_LIGHT_HAND if light_hand else FROM_OPENPOSE]
+    joints = values.reshape(len(values), num_joints, 3)[:, chosen]
     if len(joints) != num_frames:
         change = 'the rest is left out' if len(joints) > num_frames else 'the others are missing'
         deviations.append(f'has {len(joints)} rows for {num_frames} frames; {change}')
@@ -107,10 +93,9 @@ def _numbers(table: pd.DataFrame, deviations: list[str]) -> np.ndarray:
     bad = ~np.isfinite(numbers)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        deviations.append(
-            f'{int(bad.sum())} values are not numbers, the first one '
-            f'({str(table.iat[row, column])!r}) in row {row + 1} of the data, column {column + 1}; '
-            'taken for missing')
+        first = f'({str(table.iat[row, column])!r}) in row {row + 1} of the data'
+        deviations.append(f'{int(bad.sum())} values are not numbers, the first one {first}, '
+                          f'column {column + 1}; taken for missing')
     return np.where(bad, np.float32(0), numbers)
 
 

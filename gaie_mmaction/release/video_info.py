@@ -18,31 +18,26 @@ FORMAT = 2  # of the cache; raised when VideoInfo changes
 
 @dataclass
 class VideoInfo:
-    """Properties of a video, as displayed, and of its skeleton.
-
-    ``error`` says why the video cannot be read; ``skeleton`` is ``'usable'``, ``'empty'``,
-    ``'unreadable'`` or ``'absent'``.
-    """
+    """Properties of a video, as displayed, and of its skeleton."""
     num_frames: int = 0
     width: int = 0
     height: int = 0
     fps: float = 0.
-    error: str = ''
-    skeleton: str = 'absent'
+    error: str = ''  # why the video cannot be read
+    skeleton: str = 'absent'  # or usable, empty, unreadable
     skeleton_notes: list[str] = field(default_factory=list)
 
 
 def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> VideoInfo:
     """Count the frames, decode the first and the last, convert the skeleton.
 
-    ``cache`` gets ``<VID>.json`` (the result) and ``<VID>.npy`` (the skeleton, ``(T, 22, 3)``).
-    They are used as long as video and skeleton file stay the same.
+    ``cache`` keeps the result, ``<VID>.json``, and the skeleton, ``<VID>.npy`` ``(T, 22, 3)``, as
+    long as their sources stay the same.
     """
     sources = [_identity(video)] + ([_identity(skeleton)] if skeleton else [])
-    cached = _load_cached(cache / f'{video_id}.json', sources)
-    if cached and (cached.skeleton not in ('usable', 'empty')
-                   or _is_skeleton(cache / f'{video_id}.npy', cached.num_frames)):
-        return cached
+    info = _load_cached(cache / video_id, sources)
+    if info:
+        return info
     info = VideoInfo()
     try:
         with VideoFile(video) as reader:
@@ -64,11 +59,6 @@ def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> Vid
         content = dict(format=FORMAT, sources=sources, info=asdict(info))
         partial.write_text(json.dumps(content), encoding='utf-8')
     return info
-
-
-def load_skeleton(video_id: str, cache: Path) -> np.ndarray:
-    """Skeleton that :func:`probe` converted, ``(T, 22, 3)`` float32."""
-    return np.load(cache / f'{video_id}.npy')
 
 
 def probe_all(layout: Layout, cache: Path, workers: int, report: Report) -> dict[str, VideoInfo]:
@@ -99,21 +89,17 @@ def _identity(path: Path) -> list:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _load_cached(path: Path, sources: list) -> VideoInfo | None:
-    """What was found before; None if the sources have changed or the file is not as written."""
+def _load_cached(stem: Path, sources: list) -> VideoInfo | None:
+    """What was found before; None if the sources have changed or a file is not as written."""
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        if content['format'] != FORMAT or content['sources'] != sources:
-            return None
+        content = json.loads(Path(f'{stem}.json').read_text(encoding='utf-8'))
         info = VideoInfo(**content['info'])
-    except (FileNotFoundError, ValueError, TypeError, LookupError, RecursionError):
+        is_valid = (content['format'] == FORMAT and content['sources'] == sources and
+                    list(map(type, vars(info).values())) == list(
+                        map(type, vars(VideoInfo()).values())))
+        if is_valid and info.skeleton in ('usable', 'empty'):
+            skeleton = np.load(f'{stem}.npy', mmap_mode='r')
+            is_valid = skeleton.shape == (info.num_frames, 22, 3)
+    except (FileNotFoundError, ValueError, TypeError, LookupError, RecursionError, EOFError):
         return None
-    expected = {name: type(value) for name, value in vars(VideoInfo()).items()}
-    return info if {name: type(value) for name, value in vars(info).items()} == expected else None
-
-
-def _is_skeleton(path: Path, num_frames: int) -> bool:
-    try:
-        return np.load(path, mmap_mode='r').shape == (num_frames, 22, 3)
-    except (FileNotFoundError, ValueError, EOFError):
-        return False
+    return info if is_valid else None

@@ -11,13 +11,10 @@ SUBJECTS = dict(train=24, validate=2, test=8)
 
 def draw_dataset(data: str | Path, *, subjects: dict[str, int] | None = None,
                  difficulty: str = 'normal', redraw: bool = False) -> None:
-    """Draw a synthetic release into ``<data>_release`` and prepare it in ``data``.
+    """Draw a synthetic release into ``<data>_release`` and prepare it in ``data``, once or anew.
 
-    Args:
-        data (str or Path): Folder of the prepared dataset.
-        subjects (dict[str, int], optional): Number of subjects per part. Defaults to 24, 2 and 8.
-        difficulty (str): ``'normal'`` or ``'hard'``. Defaults to ``'normal'``.
-        redraw (bool): Whether to replace what is there already. Defaults to False.
+    ``subjects`` is their number per part, by default 24, 2 and 8; ``difficulty`` a key of
+    ``DIFFICULTIES``.
     """
     if Path(data, 'test.csv').exists() and not redraw:
         return

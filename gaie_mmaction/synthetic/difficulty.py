@@ -16,13 +16,12 @@ class Difficulty:
     """How hard a dataset is.
 
     Attributes:
-        amplitude (tuple[float, float]): Range, in (0, 1], that each clip draws the share of the
-            full movement from.
-        noise_std (float): Sensor noise, grey levels.
-        shake (float): Standard deviation of the camera's position, pixels of the video.
-        sway (float): Factor of the idle movement.
-        passers_by (float): Average number of people who walk by at a time.
-        flashes (float): Share of the frames that a flash lights.
+        amplitude: Range, in (0, 1], that each clip draws the share of the full movement from.
+        noise_std: Sensor noise, grey levels.
+        shake: Standard deviation of the camera's position, pixels of the video.
+        sway: Factor of the idle movement.
+        passers_by: Average number of people who walk by at a time.
+        flashes: Share of the frames that a flash lights.
     """
     amplitude: tuple[float, float] = (1., 1.)
     noise_std: float = 3.
@@ -57,12 +56,8 @@ class Walk:
 class Disturbances:
     """All that disturbs one video.
 
-    Args:
-        difficulty (Difficulty): How much of it.
-        rng (np.random.Generator): A generator for nothing else, so that gestures and looks do not
-            depend on the difficulty.
-        num_frames (int): Number of frames of the video.
-        shape (tuple[int, int]): Height and width of the canvas.
+    ``rng`` is a generator for nothing else, so that gestures and looks do not depend on the
+    difficulty; ``shape`` is the height and width of the canvas.
     """
 
     def __init__(self, difficulty: Difficulty, rng: np.random.Generator, num_frames: int,
@@ -83,14 +78,11 @@ class Disturbances:
         width = rng.uniform(.09, .15) * self.width
         speed = (self.width + 2 * width) / rng.uniform(*CROSSING_FRAMES)
         leftwards = rng.random() < .5
-        return Walk(
-            first=int(rng.integers(-CROSSING_FRAMES[1], num_frames)),
-            start=self.width + width if leftwards else -width,
-            speed=-speed if leftwards else speed,
-            top=rng.uniform(.1, .3) * self.height,
-            width=width,
-            colour=to_colour(rng.integers(20, 160, 3)),
-            skin=to_colour(rng.integers((75, 105, 160), (166, 196, 236))))
+        return Walk(first=int(rng.integers(-CROSSING_FRAMES[1], num_frames)),
+                    start=self.width + width if leftwards else -width,
+                    speed=-speed if leftwards else speed, top=rng.uniform(.1, .3) * self.height,
+                    width=width, colour=to_colour(rng.integers(20, 160, 3)),
+                    skin=to_colour(rng.integers((75, 105, 160), (166, 196, 236))))
 
     def draw_behind(self, background: np.ndarray, frame: int) -> np.ndarray:
         """The background with the people who walk by; without any, the same array."""

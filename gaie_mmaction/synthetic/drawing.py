@@ -112,8 +112,7 @@ def _draw_head(image: np.ndarray, subject: Subject, joints: dict[str, Point], po
             _ellipse(image, eye, (.15 * r, .1 * r), (245, 245, 245))
             cv2.circle(image, _pixel(eye), int(.08 * r), (40, 30, 30), -1, cv2.LINE_AA)
     nose = joints['nose']
-    _line(image, nose + [0, -.2 * r], nose + [.06 * r, .05 * r], _shade(skin, .75),
-          max(2, .08 * r))
+    _line(image, nose + [0, -.2 * r], nose + [.06 * r, .05 * r], _shade(skin, .75), max(2, .08 * r))
     _draw_mouth(image, subject, joints['mouth'], pose.press)
 
 

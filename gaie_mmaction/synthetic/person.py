@@ -72,17 +72,12 @@ def sample_subject(rng: np.random.Generator) -> Subject:
         return colours[rng.integers(len(colours))]
 
     return Subject(
-        centre=SCALE * WIDTH * rng.uniform(.44, .56),
-        head_y=SCALE * HEIGHT * rng.uniform(.27, .31),
-        radius=SCALE * HEIGHT * rng.uniform(.128, .15),
-        shoulder=rng.uniform(1.75, 2.15),
-        skin=to_colour(np.array(choose(SKINS)) + jitter),
-        hair=choose(HAIR),
+        centre=SCALE * WIDTH * rng.uniform(.44, .56), head_y=SCALE * HEIGHT * rng.uniform(.27, .31),
+        radius=SCALE * HEIGHT * rng.uniform(.128, .15), shoulder=rng.uniform(1.75, 2.15),
+        skin=to_colour(np.array(choose(SKINS)) + jitter), hair=choose(HAIR),
         clothes=to_colour(np.clip(np.array(choose(CLOTHES)) + 2 * jitter, 0, 255)),
-        hair_length=rng.uniform(.1, .9),
-        beard=bool(rng.random() < .25),
-        tempo=rng.uniform(.85, 1.2),
-        right_handed=float(rng.choice([.85, .15], p=[.75, .25])))
+        hair_length=rng.uniform(.1, .9), beard=bool(rng.random() < .25),
+        tempo=rng.uniform(.85, 1.2), right_handed=float(rng.choice([.85, .15], p=[.75, .25])))
 
 
 def idle_pose(subject: Subject, frame: int, phases: np.ndarray, amount: float = 1.) -> Pose:

@@ -1,8 +1,7 @@
 """Write a synthetic dataset in the layout of the challenge's release.
 
-Each subject has one video, and no subject is in two parts. Beside the release lie the answers
-that organisers would keep: ``test_answers.csv`` (labels of the test part) and ``regions.csv``
-(the box, in pixels, that each clip's gesture moves).
+Each subject has one video and is in one part. Beside the release lie what organisers would keep:
+``test_answers.csv`` (labels) and ``regions.csv`` (the box, in pixels, that each gesture moves).
 """
 import csv
 import tempfile
@@ -15,21 +14,11 @@ import numpy as np
 
 from ..datasets.imigue_classes import IMIGUE_CODES
 from ..utils.parallel import in_parallel
+from . import person
 from .difficulty import DIFFICULTIES, Difficulty, Disturbances
 from .drawing import draw_background, draw_foreground, draw_frame
 from .gestures import GESTURES, apply_gesture, moving_box
-from .person import (
-    FPS,
-    HEIGHT,
-    SCALE,
-    WIDTH,
-    Point,
-    Pose,
-    get_joints,
-    idle_pose,
-    light_hand_row,
-    sample_subject,
-)
+from .person import FPS, HEIGHT, SCALE, WIDTH, Point, Pose
 
 KEY_FRAMES = 16  # a key frame at least this often makes reading a range cheap
 CLIP_FRAMES = (20, 40)  # one distribution of lengths for all classes
@@ -69,7 +58,7 @@ class Recording:
                  difficulty: Difficulty) -> None:
         self.rng = rng = np.random.default_rng([seed, int(video_id)])
         self.sway = difficulty.sway
-        self.subject = sample_subject(rng)
+        self.subject = person.sample_subject(rng)
         self.background = draw_background(rng)
         self.layers = draw_foreground(rng, self.subject)
         self.noise = rng.normal(0, difficulty.noise_std, (8, HEIGHT, WIDTH, 3)).astype(np.int16)
@@ -97,18 +86,19 @@ class Recording:
         image = self.disturbances.finish(image, frame)
         grain = np.roll(self.noise[frame % 8], tuple(self.rng.integers(0, 64, 2)), axis=(0, 1))
         shift = SCALE * self.disturbances.shifts[frame]
-        row = light_hand_row({name: point + shift for name, point in joints.items()}, self.rng)
+        row = person.light_hand_row(
+            {name: point + shift for name, point in joints.items()}, self.rng)
         return np.clip(image + grain, 0, 255).astype(np.uint8), row
 
     def _move(self, frame: int) -> tuple[Pose, dict[str, Point]]:
-        pose = idle_pose(self.subject, frame, self.phases, self.sway)
-        joints = get_joints(self.subject, pose)
+        pose = person.idle_pose(self.subject, frame, self.phases, self.sway)
+        joints = person.get_joints(self.subject, pose)
         k = self.clip_of.get(frame)
         if k is not None:
             gesture, first, last = self.clips[k]
             pose = apply_gesture(self.subject, pose, gesture, (frame - first) / (last - first),
                                  last - first + 1, *self.styles[k], self.amplitudes[k])
-            idle, joints = joints, get_joints(self.subject, pose)
+            idle, joints = joints, person.get_joints(self.subject, pose)
             box = moving_box(self.subject, pose, idle, joints, self.amplitudes[k])
             if box is not None:
                 shift = SCALE * self.disturbances.shifts[frame]
@@ -164,12 +154,7 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
         clips_per_class (int): Gestures of each of the 8 classes in each video.
         workers (int): Number of processes.
         difficulty (str): A key of ``DIFFICULTIES``. Defaults to ``'normal'``.
-        overwrite (bool): Replace an older synthetic dataset. Defaults to True.
-
-    Raises:
-        ValueError: If the seed is below 0, or another number below 1.
-        FileExistsError: If the folder holds anything but a synthetic dataset, or one that is not
-            to be replaced.
+        overwrite (bool): Replace an older synthetic dataset, but nothing else. Defaults to True.
     """
     out = out.resolve()
     limits = dict(seed=(seed, 0), clips_per_class=(clips_per_class, 1), workers=(workers, 1),

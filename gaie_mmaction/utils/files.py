@@ -18,19 +18,12 @@ PARTIAL = '.partial'
 def atomic_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
     """Write under a temporary name in the same folder, and rename when the block succeeds.
 
-    The name differs each time, as the workers of a killed process may still be writing. Missing
-    folders are created. After an error the file is as it was before.
-
-    Args:
-        path (str or Path): The file.
-        durable (bool): Flush the content to the disk before renaming, against power failures.
-            Defaults to False.
-
-    Yields:
-        Path: Where to write.
+    Missing folders are created. After an error the file is as it was before. ``durable`` flushes
+    the content to the disk before renaming, against power failures.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # another name each time: the workers of a killed process may still be writing
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix=PARTIAL)
     os.close(handle)
     try:
@@ -56,19 +49,10 @@ class FolderInUseError(RuntimeError):
 
 @contextmanager
 def locked_folder(folder: Path, timeout: float = 2) -> Iterator[None]:
-    """Keep other processes out of a folder while the block runs.
+    """Keep other processes out of an existing folder while the block runs.
 
-    The operating system releases the lock, on ``<folder>/.lock``, however the process ends; the
-    file itself may stay behind. A process may lock a folder several times.
-
-    Args:
-        folder (Path): An existing folder.
-        timeout (float): Seconds to wait for another process. Forked workers share the lock, and
-            those of a killed run need a moment to notice and exit. Defaults to 2.
-
-    Raises:
-        FolderInUseError: If another process holds the lock.
-        OSError: If the file cannot be created.
+    The operating system releases the lock, on ``<folder>/.lock``, however the process ends. Forked
+    workers share it, and those of a killed run need a moment to exit: ``timeout`` in seconds.
     """
     path = Path(folder) / '.lock'
     lock = FileLock(path, timeout=timeout, is_singleton=True)
@@ -87,15 +71,7 @@ def locked_folder(folder: Path, timeout: float = 2) -> Iterator[None]:
 
 
 def require_writable(path: str) -> None:
-    """Check before long work that a file can be written after it; nothing is written.
-
-    Args:
-        path (str): The file; it and its folders may be missing.
-
-    Raises:
-        OSError: If ``path`` is a folder, if one of its parents is a file, or if there is no
-            permission to write in its nearest existing parent.
-    """
+    """Check before long work that a file can be written after it; its folders may be missing."""
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)

@@ -33,14 +33,11 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
         jobs (Mapping): Arguments by key.
         workers (int): Number of processes.
         title (str): Shown before the bar.
-        unit (str): What the bar counts, in the singular. Defaults to ``'item'``.
-        weight (Callable): How many units a key stands for. Defaults to one.
+        unit (str): What the bar counts, in the singular.
+        weight (Callable): How many units a key stands for.
 
-    Yields:
-        tuple: Key and result, in the order of completion.
-
-    Raises:
-        WorkerError: If a worker dies, for example because memory runs out.
+    Yields key and result, in the order of completion. A worker that dies, for example because
+    memory runs out, is a :class:`WorkerError`.
     """
     # no thread that refreshes the bar: a worker must not be forked while one holds a lock
     progress = Progress(

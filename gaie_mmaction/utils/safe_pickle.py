@@ -34,10 +34,8 @@ _bytes_left: ContextVar[float] = ContextVar('bytes_left', default=math.inf)
 
 @contextmanager
 def limited_growth(size: int) -> Iterator[None]:
-    """Limit the arrays built in the block to :data:`MAX_GROWTH` times ``size``, plus 1 MiB.
-
-    A pickle may name the bytes of one array a million times.
-    """
+    """Limit the arrays built in the block to :data:`MAX_GROWTH` times ``size``, plus 1 MiB."""
+    # a pickle may name the bytes of one array a million times
     token = _bytes_left.set(MAX_GROWTH * size + ROOM)
     try:
         yield
@@ -58,10 +56,6 @@ def require_uncompressed(file: IO[bytes]) -> None:
     """Refuse a zip whose records declare more bytes than the file has, before one is read.
 
     ``torch.save`` and ``numpy.savez`` never compress. Files that are not zips pass.
-
-    Raises:
-        pickle.UnpicklingError: If they do.
-        zipfile.BadZipFile: If the zip is damaged.
     """
     start = file.read(2)
     size = file.seek(0, os.SEEK_END)
@@ -94,7 +88,6 @@ class CheckedDType:
         self.order = state[1]
 
     def real(self) -> np.dtype:
-        """The dtype itself."""
         return np.dtype(self.code).newbyteorder(self.order)
 
 
@@ -248,16 +241,9 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
 def load_pickle_safely(path: str) -> Any:
     """Read a pickle of plain containers, numbers, texts, NumPy arrays and torch tensors.
 
-    Args:
-        path (str): Path of the file.
-
-    Returns:
-        Any: Its content.
-
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds anything else, in which case nothing of it is run, or if it
-            is damaged or not a pickle.
+        ValueError: If it holds anything else, of which nothing is run, or is damaged.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path} does not exist')

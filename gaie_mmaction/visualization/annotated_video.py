@@ -16,18 +16,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..utils.files import atomic_file
 from .fonts import find_font
-from .image_grid import figure_to_image
 from .overlay import WHOLE, paint_importance, paint_tokens
+from .pictures import figure_to_image
 from .video_writer import VideoWriter
 
 if TYPE_CHECKING:
     from ..apis import VideoResult
     from ..apis.footage import Footage
 
-WIDTH = 1280  # pixels
-HEAD = 24
-PANEL_HEIGHT = 400
+WIDTH, PANEL_HEIGHT, HEAD = 1280, 400, 24  # pixels
 LIST_WIDTH, STRIP_HEIGHT = 440, 190
+AXES = (.06, .22, .92, .72)  # left, bottom, width and height, shares of the strip
 CURVES = 6  # classes with a curve
 CHUNK = 32  # frames decoded at once
 BACKGROUND, PLOT = '#18181c', '#26262c'
@@ -39,27 +38,40 @@ class AnnotatedVideo:
     """Draws a result over the frames of a video of ``height`` x ``width`` pixels."""
 
     def __init__(self, result: 'VideoResult', title: str, height: int, width: int) -> None:
-        self.result, self.title, self.classes = result, title, result.recognizer.classes
-        self.heads = self._panel_heads()
-        scale = min(WIDTH / len(self.heads) / width, PANEL_HEIGHT / height)
+        self.result, self.classes = result, result.recognizer.classes
+        heads = self._panel_heads()
+        self.slot = WIDTH // len(heads)  # share of the width: portrait panels are narrower
+        scale = min(self.slot / width, PANEL_HEIGHT / height)
         self.panel = int(width * scale), int(height * scale)
         self.top = HEAD * (3 if self.classes.caution else 2)
         self.centers = np.array([(w.start + w.end) / 2 for w in result.windows])
-        peaks = result.scores.max(axis=0)
-        self.curves = np.argsort(-peaks, kind='stable')[:CURVES].tolist()
+        self.curves = np.argsort(-result.scores.max(axis=0), kind='stable')[:CURVES].tolist()
         path = find_font(title + self.classes.caution + ''.join(self.classes.names))
-        self.fonts = [ImageFont.truetype(path, size) for size in (13, 15)]
-        self.canvas, self.plot = self._empty_canvas()
+        self.font, large = (ImageFont.truetype(path, size) for size in (13, 15))
+        # all that stays the same
+        picture = Image.new(
+            'RGB', (WIDTH, self.top + self.panel[1] + STRIP_HEIGHT), BACKGROUND)
+        picture.paste(Image.fromarray(self._draw_strip()), (LIST_WIDTH, self.top + self.panel[1]))
+        draw = ImageDraw.Draw(picture)
+        _text(draw, (8, 4), title, large, PLAIN, WIDTH - 16)
+        _text(draw, (8, 4 + HEAD), self.classes.caution, self.font, WARNING, WIDTH - 16)
+        for place, head in enumerate(heads):
+            _text(draw, (self.slot * place + 4, self.top - HEAD + 5), head, self.font, FAINT,
+                  self.slot - 8)
+        self.canvas = np.asarray(picture)
 
     def draw(self, number: int, frame: np.ndarray) -> np.ndarray:
         """Draw frame ``number``, ``(H, W, 3)`` uint8, RGB; the result has one size for all."""
         frame = cv2.resize(frame, self.panel, interpolation=cv2.INTER_AREA)
-        canvas = self.canvas.copy()
+        canvas, base = self.canvas.copy(), self.top + self.panel[1]
         for place, image in enumerate([frame, *self._token_panels(number, frame)]):
-            x = self._slot(place) + (self._slot(1) - self.panel[0]) // 2
-            canvas[self.top:self.top + self.panel[1], x:x + self.panel[0]] = image
-        left, right, low, high = self.plot
-        x = round(left + (right - left) * number / max(len(self.result.scores) - 1, 1))
+            x = self.slot * place + (self.slot - self.panel[0]) // 2
+            canvas[self.top:base, x:x + self.panel[0]] = image
+        # the cursor
+        left, bottom, width, height = AXES
+        moment = left + width * number / max(len(self.result.scores) - 1, 1)
+        x = LIST_WIDTH + round((WIDTH - LIST_WIDTH) * moment)
+        low, high = (base + round(STRIP_HEIGHT * (1 - y)) for y in (bottom + height, bottom))
         cv2.line(canvas, (x, low), (x, high), (255, 255, 255), 1)
         picture = Image.fromarray(canvas)
         self._list_classes(ImageDraw.Draw(picture), number)
@@ -86,36 +98,17 @@ class AnnotatedVideo:
         seen = int(np.abs(window.frame_inds - number).argmin())
         t = min(seen // self.result.recognizer.tubelet_size, len(tokens.kept[-1]) - 1)
         panels = [paint_tokens(frame, tokens.kept[-1][t], tokens.owner[-1][t], window.box)]
-        if tokens.importance[0] is not None:
-            heat = tokens.importance[0]
-            panels.insert(0, paint_importance(
-                frame, heat[t], float(np.percentile(heat, 99)), window.box))
+        heat = tokens.importance[0]
+        if heat is not None:
+            top = float(np.percentile(heat, 99))
+            panels.insert(0, paint_importance(frame, heat[t], top, window.box))
         return panels
 
-    def _slot(self, place: int) -> int:
-        """Left border of a panel's share of the width: portrait panels are narrower."""
-        return WIDTH * place // len(self.heads)
-
-    def _empty_canvas(self) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-        """All that stays the same, and left, right, top and bottom of the plot, pixels."""
-        height = self.top + self.panel[1] + STRIP_HEIGHT
-        picture = Image.new('RGB', (WIDTH, height), BACKGROUND)
-        strip, (left, right, low, high) = self._draw_strip(WIDTH - LIST_WIDTH, STRIP_HEIGHT)
-        base = height - STRIP_HEIGHT
-        picture.paste(Image.fromarray(strip), (LIST_WIDTH, base))
-        draw = ImageDraw.Draw(picture)
-        _text(draw, (8, 4), self.title, self.fonts[1], PLAIN, WIDTH - 16)
-        _text(draw, (8, 4 + HEAD), self.classes.caution, self.fonts[0], WARNING, WIDTH - 16)
-        for place, head in enumerate(self.heads):
-            _text(draw, (self._slot(place) + 4, self.top - HEAD + 5), head, self.fonts[0], FAINT,
-                  self._slot(1) - 8)
-        return np.asarray(picture), (LIST_WIDTH + left, LIST_WIDTH + right, base + low, base + high)
-
-    def _draw_strip(self, width: int, height: int) -> tuple[np.ndarray, tuple[int, ...]]:
-        """Curves and segments, and left, right, top and bottom of the axes, pixels."""
-        result, dpi = self.result, 100
-        figure = Figure(figsize=(width / dpi, height / dpi), facecolor=BACKGROUND)
-        axes = figure.add_axes((.06, .22, .92, .72), facecolor=PLOT)
+    def _draw_strip(self) -> np.ndarray:
+        """Curves and segments."""
+        result, width, dpi = self.result, WIDTH - LIST_WIDTH, 100
+        figure = Figure(figsize=(width / dpi, STRIP_HEIGHT / dpi), facecolor=BACKGROUND)
+        axes = figure.add_axes(AXES, facecolor=PLOT)
         for place, label in enumerate(self.curves):
             axes.plot(result.scores[:, label], color=COLORS[place], linewidth=1.4)
         axes.axhline(result.threshold, color='0.6', linewidth=.8, linestyle=':')
@@ -127,23 +120,19 @@ class AnnotatedVideo:
         axes.set_xlabel('frame', color='0.75', fontsize=8, labelpad=1)
         axes.set_ylabel('score', color='0.75', fontsize=8, labelpad=1)
         axes.tick_params(colors='0.75', labelsize=8)
-        image = figure_to_image(figure, dpi)
-        box = axes.get_position()
-        corners = (box.x0 * width, box.x1 * width, (1 - box.y1) * height, (1 - box.y0) * height)
-        return cv2.resize(image, (width, height)), tuple(round(corner) for corner in corners)
+        return cv2.resize(figure_to_image(figure, dpi), (width, STRIP_HEIGHT))
 
     def _list_classes(self, draw: ImageDraw.ImageDraw, number: int) -> None:
-        names, y = self.classes.names, self.top + self.panel[1] + 8
+        y, width = self.top + self.panel[1] + 8, LIST_WIDTH - 16
         for row in self.result.top5(self.result.scores[number]):
-            draw.rectangle((8, y + 17, 8 + round(row['score'] * (LIST_WIDTH - 16)), y + 21),
+            draw.rectangle((8, y + 17, 8 + round(row['score'] * width), y + 21),
                            fill=self._color(row['label']))
-            _text(draw, (8, y), f'{row["score"]:.2f}  {row["name"]}', self.fonts[0], PLAIN,
-                  LIST_WIDTH - 16)
+            _text(draw, (8, y), f'{row["score"]:.2f}  {row["name"]}', self.font, PLAIN, width)
             y += 28
-        inside = [s for s in self.result.segments if s.start <= number <= s.end]
         text = f'frame {number}' + ''.join(
-            f'   segment {s.start}-{s.end}: {names[s.label]}' for s in inside)
-        _text(draw, (8, y + 6), text, self.fonts[0], FAINT, LIST_WIDTH - 16)
+            f'   segment {s.start}-{s.end}: {self.classes.names[s.label]}'
+            for s in self.result.segments if s.start <= number <= s.end)
+        _text(draw, (8, y + 6), text, self.font, FAINT, width)
 
     def _color(self, label: int) -> str:
         return COLORS[self.curves.index(label)] if label in self.curves else GREY
@@ -151,11 +140,7 @@ class AnnotatedVideo:
 
 def write_annotated_video(footage: 'Footage', result: 'VideoResult', title: str,
                           path: Path) -> None:
-    """Write an mp4 of all frames with what was recognized; ``title`` is its first line.
-
-    Raises:
-        FileExistsError: If ``path`` is the video itself.
-    """
+    """Write an mp4 of all frames with what was recognized; ``title`` is its first line."""
     if path.resolve() == Path(footage.filename).resolve():
         raise FileExistsError(f'{path} is the video itself: choose another folder by --out')
     drawing = None
@@ -170,8 +155,8 @@ def write_annotated_video(footage: 'Footage', result: 'VideoResult', title: str,
 def _text(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str,
           font: ImageFont.FreeTypeFont, color: str, width: int) -> None:
     """One line, cut with an ellipsis where it would be wider."""
-    if draw.textlength(text, font=font) > width:
-        while text and draw.textlength(text + '…', font=font) > width:
-            text = text[:-1]
-        text += '…'
-    draw.text(place, text, font=font, fill=color)
+    line = text
+    while text and draw.textlength(line, font=font) > width:
+        text = text[:-1]
+        line = f'{text}…'
+    draw.text(place, line, font=font, fill=color)

@@ -30,13 +30,9 @@ def color_of(number: np.ndarray) -> np.ndarray:
 
 def paint_importance(frame: np.ndarray, importance: np.ndarray, top: float,
                      box: Box = WHOLE) -> np.ndarray:
-    """Blend a heat-map into a frame.
+    """Blend a non-negative heat-map ``(H', W')`` into a copy of a frame ``(H, W, 3)``.
 
-    Args:
-        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB; it is not changed.
-        importance (np.ndarray): ``(H', W')``, non-negative.
-        top (float): Value of the brightest colour.
-        box (tuple[float]): Its place. Defaults to the whole frame.
+    ``top`` is the value of the brightest colour.
     """
     image, part = _darken_outside(frame, box)
     level = (255 * np.clip(importance / top, 0, 1)).astype(np.uint8)
@@ -48,11 +44,7 @@ def paint_tokens(frame: np.ndarray, kept: np.ndarray, owner: np.ndarray,
                  box: Box = WHOLE) -> np.ndarray:
     """Show kept tokens as they are, merged ones dark in the colour of what they merged into.
 
-    Args:
-        frame (np.ndarray): ``(H, W, 3)`` uint8, RGB; it is not changed.
-        kept (np.ndarray): ``(H', W')`` bool.
-        owner (np.ndarray): ``(H', W')`` int, see :class:`TokenMap`; dropped ones (-1) are black.
-        box (tuple[float]): Their place. Defaults to the whole frame.
+    ``kept`` and ``owner`` are ``(H', W')``, as in :class:`TokenMap`; dropped ones are black.
     """
     image, part = _darken_outside(frame, box)
     height, width = part.shape[:2]

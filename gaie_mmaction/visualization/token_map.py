@@ -15,30 +15,19 @@ from ..models import TokenReducer, TokenState
 
 @dataclass(frozen=True)
 class TokenMap:
-    """Where each original token of a clip is after each merge.
-
-    Attributes:
-        importance (tuple): M arrays ``(T', H', W')`` float32 from before each merge: importance
-            of the token that holds each original token, non-negative, 0 where it was dropped;
-            None where the reducer uses no importance.
-        kept (tuple[np.ndarray]): M arrays ``(T', H', W')`` bool: whether the original token is
-            still in its own place.
-        owner (tuple[np.ndarray]): M arrays ``(T', H', W')`` int64: original index, in [0, N0), of
-            the token that holds each original token. Tokens without a place of their own count
-            from N0 on; -1 where the original token was dropped.
-    """
+    """Where each original token of a clip is after each merge: M arrays ``(T', H', W')`` each."""
+    # float32, before the merge: importance of the token that holds each original token,
+    # non-negative, 0 where it was dropped; None where the reducer uses no importance
     importance: tuple[np.ndarray | None, ...]
-    kept: tuple[np.ndarray, ...]
+    kept: tuple[np.ndarray, ...]  # bool: whether the original token is still in its own place
+    # int64: original index of the token that holds each original token; from N0 on for tokens
+    # without a place of their own, -1 where the original token was dropped
     owner: tuple[np.ndarray, ...]
 
     @classmethod
     def from_history(cls, history: Sequence[TokenState], grid: tuple[int, int, int],
                      clip: int = 0) -> 'TokenMap':
-        """Take clip number ``clip`` out of the recorded states of a batch.
-
-        ``history`` are the states before and after each merge, alternating, of
-        :func:`record_tokens` or ``forward_tokens``; ``grid`` is (T', H', W').
-        """
+        """Take one clip of a batch out of the states of :func:`record_tokens`."""
         importance, kept, owner = [], [], []
         for before, after in zip(history[::2], history[1::2]):
             importance.append(_importance_in_place(before, clip, grid))

@@ -8,32 +8,21 @@ from gaie_mmaction.apis import find_class_names
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.synthetic import CAUTION
 
-
-@pytest.fixture
-def cfg(root):
-    return Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+CHECKPOINT = dict(classes=('nod', 'wa\x1bve'), caution=['of', 'drawings\n'])
 
 
-def test_the_checkpoint_knows_best(cfg):
-    classes = find_class_names(
-        dict(dataset_meta=dict(classes=('nod', 'wa\x1bve'), caution=['of', 'drawings\n'])), cfg, 2)
-    assert (classes.names, classes.origin) == (('nod', 'wave'), 'the checkpoint')
-    assert classes.caution == 'of drawings'
-
-
-def test_the_config_is_a_guess_that_says_so(cfg):
-    classes = find_class_names({}, cfg, 32)
-    assert (classes.names, classes.origin) == (IMIGUE_CLASSES, 'the config')
-    assert 'does not name its classes' in classes.caution
-    cfg.test_dataloader.dataset.metainfo = dict(classes=['a', 'b', 'c'])
-    classes = find_class_names(dict(dataset_meta=dict(classes=['x'])), cfg, 3)
-    assert classes.names == ('a', 'b', 'c')
-    assert 'names 1 classes for 3 outputs' in classes.caution
-
-
-def test_numbers_where_nobody_knows(cfg):
-    classes = find_class_names({}, cfg, 3)
-    assert (classes.names, classes.origin) == (('class 0', 'class 1', 'class 2'), 'nobody')
+@pytest.mark.parametrize('learnt, own, names, origin, caution', [
+    (CHECKPOINT, None, ('nod', 'wave'), 'the checkpoint', 'of drawings'),
+    (None, None, IMIGUE_CLASSES, 'the config', 'does not name its classes'),
+    (dict(classes=['x']), ['a', 'b', 'c'], tuple('abc'), 'the config', '1 classes for 3 outputs'),
+    (None, None, ('class 0', 'class 1', 'class 2'), 'nobody', 'nor does the config')])
+def test_who_names_the_classes(root, learnt, own, names, origin, caution):
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    if own:
+        cfg.test_dataloader.dataset.metainfo = dict(classes=own)
+    found = find_class_names(dict(dataset_meta=learnt), cfg, len(names))
+    assert (found.names, found.origin) == (names, origin)
+    assert found.caution == caution if learnt is CHECKPOINT else caution in found.caution
 
 
 def test_checkpoints_of_the_demo_warn(root, tmp_path):

@@ -3,7 +3,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from gaie_mmaction.benchmark import build_recognizer, load_weights, read_test_part
+from gaie_mmaction.apis import build_recognizer, load_weights
+from gaie_mmaction.benchmark import read_test_part
 
 
 @pytest.fixture
@@ -62,9 +63,9 @@ def test_read_test_part(cfg, tmp_path, labels, labelled):
     rows = ''.join(f'0001_{k},0001.mp4,0,9,{label}\n' for k, label in enumerate(labels))
     (tmp_path / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
-    part = read_test_part(cfg)
-    assert (part.ann_file, part.num_clips) == (str(tmp_path / 'test.csv'), 2)
-    assert part.is_labelled == labelled
+    path, num_clips, is_labelled = read_test_part(cfg)
+    assert (path, num_clips) == (str(tmp_path / 'test.csv'), 2)
+    assert is_labelled == labelled
     assert cfg.test_dataloader.dataset.type == 'IMiGUEDataset'  # the config stays whole
     (tmp_path / 'test.csv').unlink()
     with pytest.raises(FileNotFoundError, match='test.csv'):

@@ -178,8 +178,8 @@ def test_parts_of_each_block(monkeypatch):
     model = GAIEVisionTransformer(img_size=16, patch_size=8, embed_dims=8, depth=2, num_heads=1,
                                   num_frames=2, neck=neck, merge_layers=(1, )).eval()
     x = torch.randn(1, 3, 2, 16, 16)
-    from gaie_mmaction.models.necks import gaie_neck
-    originals = {'match': gaie_neck.match_tokens, 'merge': gaie_neck.merge_tokens}
+    from gaie_mmaction.models.necks import gaie_neck, token_reducer
+    originals = {'match': gaie_neck.match_tokens, 'merge': token_reducer.merge_tokens}
     attend, transform = model.blocks[1].attn.forward, model.blocks[0].mlp.forward
 
     def slow(function, seconds):
@@ -188,12 +188,12 @@ def test_parts_of_each_block(monkeypatch):
             return function(*args, **kwargs)
         return run
 
-    def slow_with_importance(x, size=None, needs_importance=False, *args):
-        time.sleep(.05 if needs_importance else .02)
-        return attend(x, size, needs_importance, *args)
+    def slow_with_importance(x, attending, *args):
+        time.sleep(.05 if attending.keywords['needs_importance'] else .02)
+        return attend(x, attending, *args)
 
     monkeypatch.setattr(gaie_neck, 'match_tokens', slow(originals['match'], .04))
-    monkeypatch.setattr(gaie_neck, 'merge_tokens', slow(originals['merge'], .06))
+    monkeypatch.setattr(token_reducer, 'merge_tokens', slow(originals['merge'], .06))
     monkeypatch.setattr(model.blocks[1].attn, 'forward', slow_with_importance)
     monkeypatch.setattr(model.blocks[0].mlp, 'forward', slow(transform, .07))
     with torch.no_grad():

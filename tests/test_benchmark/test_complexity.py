@@ -10,12 +10,8 @@ from launching import needs_mim
 from mmengine.config import Config
 from torch import nn
 
-from gaie_mmaction.benchmark import (
-    build_recognizer,
-    input_shape,
-    measure_complexity,
-    view_shape,
-)
+from gaie_mmaction.apis import build_recognizer, view_shape
+from gaie_mmaction.benchmark import input_shape, measure_complexity
 
 
 @pytest.mark.parametrize('config, paper, true', [('gaie_vitb_imigue', '65.820', '113.625'),

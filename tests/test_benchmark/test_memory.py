@@ -4,7 +4,8 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from gaie_mmaction.benchmark import build_recognizer, inference_step, peak_memory, training_step
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.benchmark import inference_step, peak_memory, training_step
 
 MIB = 2**20
 

@@ -8,7 +8,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import set_random_seed
 
-from gaie_mmaction.benchmark import build_recognizer, inference_step, training_step
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.benchmark import inference_step, training_step
 
 SHAPE = (3, 8, 32, 32)
 

@@ -12,7 +12,8 @@ from mmengine.runner import Runner
 from numbered_video import write_video
 from scipy import stats
 
-from gaie_mmaction.benchmark import build_recognizer, measure_complexity, study, study_report
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.benchmark import measure_complexity, study, study_report
 from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 

@@ -15,40 +15,24 @@ from mmengine.registry import init_default_scope
 from numbered_video import read_number, write_video
 from torch.utils.data import DataLoader
 
-from gaie_mmaction.datasets import (
-    IMIGUE_CLASSES,
-    IMIGUE_CODES,
-    IMiGUEDataset,
-    VideoReadError,
-    annotations,
-    imigue_dataset,
-)
+from gaie_mmaction.datasets import VideoReadError, annotations, imigue_dataset
 
 HEADER = 'clip_id,video,start_frame,end_frame,label\n'
 
 
 class Numbers(BaseTransform):
-    """What the frames say, and the clip's place in the file."""
-
     def transform(self, results):
         return dict(numbers=[read_number(image) for image in results['imgs']],
                     clip_id=results['clip_id'], label=results['label'])
-
-
-def pipeline(clip_len=8, test_mode=True):
-    return [
-        dict(type='ClipInit'),
-        dict(type='UniformSample', clip_len=clip_len, test_mode=test_mode),
-        dict(type='ClipDecode'),
-        Numbers()
-    ]
 
 
 def make_dataset(folder, text, name='clips.csv', **changes):
     init_default_scope('mmaction')
     (folder / name).write_text(text)
     cfg = dict(type='IMiGUEDataset', data_root=str(folder), ann_file=name,
-               data_prefix=dict(video=''), pipeline=pipeline(), test_mode=True)
+               data_prefix=dict(video=''), test_mode=True, pipeline=[
+                   dict(type='ClipInit'), dict(type='UniformSample', clip_len=8, test_mode=True),
+                   dict(type='ClipDecode'), Numbers()])
     return DATASETS.build(dict(cfg, **changes))
 
 
@@ -70,22 +54,13 @@ def expected_numbers(start, end, clip_len=8):
     return [start + int(np.round(segment * i)) + int(segment / 2) for i in range(clip_len)]
 
 
-@pytest.mark.parametrize('start, end', [(0, 199), (37, 92), (61, 61), (100, 104), (180, 199),
-                                        (199, 199)])
+@pytest.mark.parametrize('start, end', [
+    (0, 199), (37, 92), (61, 61), (100, 104), (180, 199), (199, 199)])
 def test_frames_of_the_range(folder, start, end):
     dataset = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,{start},{end},3\n')
     item = dataset[0]
     assert item['numbers'] == expected_numbers(start, end)
     assert (item['clip_id'], item['label']) == ('0001_0', 3)
-
-
-def test_random_sampling_stays_inside_the_range(folder):
-    dataset = make_dataset(folder, f'{HEADER}0001_0,0001.mp4,50,80,3\n', test_mode=False,
-                           pipeline=pipeline(test_mode=False))
-    samples = [dataset[0]['numbers'] for _ in range(20)]
-    assert all(50 <= min(numbers) and max(numbers) <= 80 for numbers in samples)
-    assert all(numbers == sorted(numbers) for numbers in samples)
-    assert len(set(map(tuple, samples))) > 10
 
 
 def test_clip_list_is_the_whole_file(folder):
@@ -142,9 +117,9 @@ def test_clip_list_without_blanks(folder, separator):
 
 
 def test_meta():
-    assert len(IMIGUE_CLASSES) == len(set(IMIGUE_CLASSES)) == 32
-    assert IMIGUE_CODES[30:] == (31, 99) and IMIGUE_CODES[0] == 1
-    assert IMiGUEDataset.METAINFO['classes'] == IMIGUE_CLASSES
+    meta = imigue_dataset.IMiGUEDataset.METAINFO
+    assert len(meta['classes']) == len(set(meta['classes'])) == 32
+    assert meta['codes'] == (*range(1, 32), 99)
 
 
 def test_own_classes_set_the_limit(folder):
@@ -195,7 +170,6 @@ def test_wrong_arguments(folder, changes, error, message):
 
 
 def make_bad_files(folder):
-    """Clip id -> what is wrong with its file."""
     data = (folder / '0001.mp4').read_bytes()
     (folder / 'empty.mp4').write_bytes(b'')
     (folder / 'cut.mp4').write_bytes(data[:len(data) // 2])
@@ -221,7 +195,6 @@ def test_unreadable_clip_raises(folder, name):
 
 
 def make_skipping(folder, good, bad, share=.05, **changes):
-    """``good`` clips, then one for each file of ``bad``."""
     rows = [f'good_{k},0001.mp4,{k},{k + 20},3\n' for k in range(good)]
     rows += [f'bad_{k},{name}.mp4,0,9,3\n' for k, name in enumerate(bad)]
     return make_dataset(folder, HEADER + ''.join(rows), test_mode=False, on_error='skip',

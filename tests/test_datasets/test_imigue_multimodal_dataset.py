@@ -10,7 +10,7 @@ from numbered_video import HEIGHT, WIDTH
 from skeleton_file import cut, write_skeletons
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
-from gaie_mmaction.datasets.transforms import MaskMissingJoints, MMSharedSampleFrames, SkeletonFlip
+from gaie_mmaction.datasets.transforms import MMSharedSampleFrames, SkeletonFlip
 
 PIPELINE = [dict(type='ClipInit'),
             dict(type='MMSharedSampleFrames', clip_len=dict(RGB=4, Pose=8), test_mode=True),
@@ -41,8 +41,7 @@ def test_both_sources(tmp_path, clips):
     assert result['label'] == 3 and result['modality'] == ['RGB', 'Pose']
     assert len(result['imgs']) == 4 and result['keypoint'].shape == (1, 8, 22, 2)
     assert result['img_shape'] == (HEIGHT, WIDTH)
-    np.testing.assert_array_equal(
-        result['keypoint'], clips[1]['keypoint'][:, result['Pose_inds']])
+    np.testing.assert_array_equal(result['keypoint'], clips[1]['keypoint'][:, result['Pose_inds']])
     assert dataset.metainfo['classes'] == IMIGUE_CLASSES and 'ann_file' not in dataset.metainfo
     assert len(ClassBalancedDataset(load(tmp_path, lazy_init=True), .3)) == 3
 
@@ -167,23 +166,13 @@ def test_length_of_a_clip_file_is_known_when_it_is_read(tmp_path, clips):
         dataset[0]
 
 
-def test_missing_joints_stay_missing(clips):
-    keypoint = clips[0]['keypoint'] - 20  # what a crop does
-    score = clips[0]['keypoint_score'].copy()
-    score[0, 3:5, 7] = 0
-    found = MaskMissingJoints().transform(dict(keypoint=keypoint, keypoint_score=score))['keypoint']
-    assert not found[0, 3:5, 7].any()
-    np.testing.assert_array_equal(found[score > 0], keypoint[score > 0])
-
-
 def test_joints_on_the_left_edge_are_mirrored():
     keypoint = np.full((1, 1, 22, 2), 7, np.float32)
     keypoint[0, 0, 3] = 0, 5
     keypoint[0, 0, 4] = 0, 0
     mirror = SKELETON_LAYOUTS['imigue'].mirror
-    found = SkeletonFlip(1.).transform(dict(
-        keypoint=keypoint, keypoint_score=np.ones((1, 1, 22)), img_shape=(10, 20),
-        modality='Pose'))['keypoint'][0, 0]
+    found = SkeletonFlip(1.).transform(dict(keypoint=keypoint, keypoint_score=np.ones((1, 1, 22)),
+                                            img_shape=(10, 20), modality='Pose'))['keypoint'][0, 0]
     np.testing.assert_array_equal(found[mirror[3]], (20, 5))
     np.testing.assert_array_equal(found[mirror[4]], (0, 0))
     np.testing.assert_array_equal(found[0], (13, 7))

@@ -59,7 +59,6 @@ def test_repeated_frames_are_mirrored_once(video):
 
 
 def test_frames_of_clips_in_workers(video, tmp_path):
-    """Ranges in the middle of the video, the last frame, in processes of their own."""
     ranges = [(k, k + 15) for k in range(0, 184, 8)] + [(184, 199), (199, 199)]
     lines = [f'c_{n},{video.name},{start},{end},0' for n, (start, end) in enumerate(ranges)]
     ann_file = tmp_path / 'ann.csv'

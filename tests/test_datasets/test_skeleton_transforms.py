@@ -1,19 +1,11 @@
 """Streams, filling, mirror, box and heat-maps of skeletons."""
 import numpy as np
 import pytest
-from mmaction.datasets.transforms import (
-    GeneratePoseTarget,
-    GenSkeFeat,
-    MMCompact,
-    PoseCompact,
-    PreNormalize2D,
-)
-from mmaction.registry import TRANSFORMS
-from mmengine.registry import init_default_scope
+from mmaction.datasets import transforms as mmaction_transforms
 from skeleton_file import make_clip
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS, SkeletonLayout
-from gaie_mmaction.datasets.transforms import (
+from gaie_mmaction.datasets.transforms.skeleton import (
     FillMissingJoints,
     SkeletonCompact,
     SkeletonFlip,
@@ -51,7 +43,8 @@ def test_streams_are_upstreams_on_a_layout_that_it_knows(stream, monkeypatch):
                 keypoint_score=random.uniform(.1, 1, (2, 9, 17)).astype(np.float32),
                 img_shape=(90, 160))
     ours = SkeletonStream(stream, 'coco').transform(copy(clip))
-    upstream = GenSkeFeat('coco', [STREAMS[stream]]).transform(PreNormalize2D().transform(clip))
+    normalised = mmaction_transforms.PreNormalize2D().transform(clip)
+    upstream = mmaction_transforms.GenSkeFeat('coco', [STREAMS[stream]]).transform(normalised)
     np.testing.assert_allclose(ours['keypoint'], upstream['keypoint'], atol=1e-6)
     assert ours['keypoint'].dtype == np.float32 and 'keypoint_score' not in ours
 
@@ -63,34 +56,30 @@ def test_streams_by_plain_loops(clip, stream):
     clip['keypoint'][missing] = 0
     joints, scores = clip['keypoint'].copy(), clip['keypoint_score'].copy()
     found = SkeletonStream(stream).transform(clip)['keypoint']
-    parent_of = dict(LAYOUT.edges)
 
     def point(frame, joint):
-        """Of the joint or its bone, or None."""
+        if frame == 24 or missing[0, frame, joint]:
+            return None
         x, y = joints[0, frame, joint]
-        if missing[0, frame, joint]:
-            return None
-        here = np.array((2 * x / 224 - 1, 2 * y / 168 - 1, scores[0, frame, joint]))
-        if not stream.startswith('bone'):
-            return here
-        parent = parent_of.get(joint, joint)
-        if missing[0, frame, parent]:
-            return None
-        x, y = joints[0, frame, parent]
-        there = np.array((2 * x / 224 - 1, 2 * y / 168 - 1, scores[0, frame, parent]))
-        return np.array((*(here - there)[:2], (here[2] + there[2]) / 2))
+        return np.array((2 * x / 224 - 1, 2 * y / 168 - 1, scores[0, frame, joint]))
 
-    for frame in range(24):
-        for joint in range(22):
-            value = point(frame, joint)
-            if stream.endswith('motion'):
-                after = point(frame + 1, joint) if frame < 23 else None
-                if value is not None and after is not None:
-                    value = np.array((*(after - value)[:2], (after[2] + value[2]) / 2))
-                else:
-                    value = None
-            expected = np.zeros(3) if value is None else value
-            np.testing.assert_allclose(found[0, frame, joint], expected, atol=1e-5)
+    def between(start, end):
+        """The vector, and the mean of the scores."""
+        if start is None or end is None:
+            return None
+        return np.array((*(end - start)[:2], (start[2] + end[2]) / 2))
+
+    def value(frame, joint):
+        if not stream.startswith('bone'):
+            return point(frame, joint)
+        return between(point(frame, dict(LAYOUT.edges).get(joint, joint)), point(frame, joint))
+
+    for frame, joint in np.ndindex(24, 22):
+        expected = value(frame, joint)
+        if stream.endswith('motion'):
+            expected = between(expected, value(frame + 1, joint))
+        np.testing.assert_allclose(found[0, frame, joint], 0 if expected is None else expected,
+                                   atol=1e-5)
 
 
 def test_normalised_by_the_real_frame_size(clip):
@@ -158,14 +147,12 @@ def test_box_is_upstreams(clip, monkeypatch, padding):
     monkeypatch.setattr(np, 'Inf', np.inf, raising=False)  # gone in NumPy 2, and MMAction2 needs it
     miss(clip, slice(2, 5), 4)
     clip['imgs'] = list(np.random.default_rng(0).integers(0, 256, (24, 168, 224, 3), np.uint8))
-    upstream = MMCompact(padding, hw_ratio=1., allow_imgpad=True).transform(copy(clip))
-    pose = PoseCompact(padding, hw_ratio=1., allow_imgpad=True).transform(copy(clip))
-    ours = SkeletonCompact(padding).transform(clip)
-    for other in (upstream, pose):
-        np.testing.assert_allclose(ours['keypoint'], other['keypoint'], atol=1e-4)
-        assert ours['img_shape'] == tuple(other['img_shape'])
-    assert ours['imgs'][0].shape == (*ours['img_shape'], 3)
-    np.testing.assert_array_equal(ours['imgs'], upstream['imgs'])
+    ours = SkeletonCompact(padding).transform(copy(clip))
+    for compact in (mmaction_transforms.PoseCompact, mmaction_transforms.MMCompact):
+        upstream = compact(padding, hw_ratio=1., allow_imgpad=True).transform(copy(clip))
+        np.testing.assert_allclose(ours['keypoint'], upstream['keypoint'], atol=1e-4)
+        assert ours['img_shape'] == tuple(upstream['img_shape']) == ours['imgs'][0].shape[:2]
+    np.testing.assert_array_equal(ours['imgs'], upstream['imgs'])  # which PoseCompact does not crop
 
 
 def test_box_of_nothing_is_the_frame(clip):
@@ -185,8 +172,9 @@ def test_heatmaps(kind, maps):
     drawn = SkeletonHeatmap(kind, double=True).transform(copy(clip))['imgs']
     assert drawn.shape == (6, maps, 168, 224)
     plain, mirrored = drawn[:3], drawn[3:]
-    expected = GeneratePoseTarget(with_kp=kind == 'joint', with_limb=kind == 'limb',
-                                  skeletons=LAYOUT.edges).transform(copy(clip))['imgs']
+    expected = mmaction_transforms.GeneratePoseTarget(
+        with_kp=kind == 'joint', with_limb=kind == 'limb',
+        skeletons=LAYOUT.edges).transform(copy(clip))['imgs']
     np.testing.assert_array_equal(plain, expected)
     assert [k for k in range(maps) if not plain[:, k].any()] == [tips]
     # those of the mirrored skeleton: a pixel to the side, as its mirror lies at the edge
@@ -204,10 +192,3 @@ def test_bad_arguments_and_layouts(clip):
     for transform in (SkeletonStream(), SkeletonFlip(), SkeletonHeatmap()):
         with pytest.raises(ValueError, match="17 joints, but the layout 'imigue' has 22"):
             transform.transform(dict(few))
-
-
-def test_registered():
-    init_default_scope('mmaction')
-    for name in ('FillMissingJoints', 'SkeletonFlip', 'SkeletonStream', 'SkeletonCompact',
-                 'SkeletonHeatmap'):
-        assert name in repr(TRANSFORMS.build(dict(type=name)))

@@ -1,4 +1,4 @@
-"""Scores of all classes, kept by `mim test --dump`, and what can be made of them."""
+"""Scores of all classes, kept by `mim test --dump`."""
 import runpy
 import sys
 from pathlib import Path
@@ -8,7 +8,8 @@ import mmengine
 import numpy as np
 import pytest
 import torch
-from launching import launch, test_command
+from evaluating import write_annotations
+from launching import ROOT, launch, test_command
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -29,11 +30,9 @@ test_dataloader = dict(batch_size=2, num_workers=0,
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """Five clips without labels, tested with random weights."""
-    from conftest import ROOT
     folder = tmp_path_factory.mktemp('dump')
     write_video(folder / '0054.mp4', 120)
-    rows = ''.join(f'0054_{k},0054.mp4,{20 * k},{20 * k + 30},-1\n' for k in range(5))
-    (folder / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    write_annotations(folder / 'test.csv', [f'0054_{k}' for k in range(5)], step=20)
     (folder / 'config.py').write_text(CONFIG.format(root=ROOT, data=folder))
     init_default_scope('mmaction')
     torch.manual_seed(0)
@@ -45,6 +44,19 @@ def folder(tmp_path_factory):
                         '--cfg-options', 'test_evaluator.0.out_file=out/Submission.zip',
                         'test_evaluator.0.format=2023', mim=False), folder)
     return folder
+
+
+@pytest.fixture
+def run_script(folder, monkeypatch):
+    """Runs a script of MMAction2 in the folder."""
+
+    def run(name, *arguments):
+        script = Path(mmaction.__file__).parent / '.mim/tools' / name
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, 'argv', [str(script), 'config.py', *arguments])
+        runpy.run_path(str(script), run_name='__main__')
+
+    return run
 
 
 def test_dump_holds_id_and_all_scores(folder):
@@ -61,28 +73,20 @@ def test_dump_holds_id_and_all_scores(folder):
     assert not (folder / 'prediction.csv').exists()
 
 
-def test_leaderboard_file_from_a_dump(folder, monkeypatch):
+def test_leaderboard_file_from_a_dump(folder, run_script):
     """The way out that the metric names where it cannot write: `mim run mmaction eval_metric`."""
-    script = Path(mmaction.__file__).parent / '.mim/tools/analysis_tools/eval_metric.py'
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', [str(script), 'config.py', 'scores.pkl', '--cfg-options',
-                                      'test_evaluator.out_file=later.csv'])
-    runpy.run_path(str(script), run_name='__main__')
+    run_script('analysis_tools/eval_metric.py', 'scores.pkl', '--cfg-options',
+               'test_evaluator.out_file=later.csv')
     rows = (folder / 'later.csv').read_text().splitlines()[1:]
     scores = [sample['pred_score'].numpy() for sample in mmengine.load(folder / 'scores.pkl')]
     assert rows == [f'0054_{k},{np.argmax(score)}' for k, score in enumerate(scores)]
 
 
-def test_dump_is_there_although_the_metric_refuses(folder, monkeypatch):
-    """A clip is missing, so there is no leaderboard file; the work of the test is not lost."""
-    script = Path(mmaction.__file__).parent / '.mim/tools/test.py'
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', [
-        str(script), 'config.py', 'random.pth', '--work-dir', 'piece', '--dump', 'piece.pkl',
-        '--cfg-options', 'test_evaluator.0.out_file=piece.csv',
-        'test_dataloader.dataset.indices=4'])
+def test_dump_is_there_although_the_metric_refuses(folder, run_script):
     with pytest.raises(ValueError, match='1 of 5 clips of .* have no prediction, e.g. 0054_4'):
-        runpy.run_path(str(script), run_name='__main__')
+        run_script('test.py', 'random.pth', '--work-dir', 'piece', '--dump', 'piece.pkl',
+                   '--cfg-options', 'test_evaluator.0.out_file=piece.csv',
+                   'test_dataloader.dataset.indices=4')
     piece, whole = (mmengine.load(folder / name) for name in ('piece.pkl', 'scores.pkl'))
     assert [sample['clip_id'] for sample in piece] == [f'0054_{k}' for k in range(4)]
     for one, other in zip(piece, whole):

@@ -3,7 +3,6 @@ import itertools
 import os
 import pickle
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import mmengine
 import numpy as np
 import pytest
 import torch
+from evaluating import write_annotations
 from mmaction.evaluation import get_weighted_score, mean_class_accuracy
+from running import run_tool
 from scipy.special import softmax
 
 from gaie_mmaction.evaluation import fusion
@@ -37,11 +38,10 @@ def write_dump(path, ids, scores, labels):
     return str(path)
 
 
-def write_annotations(path, ids, labels=None):
-    labels = [-1] * len(ids) if labels is None else labels
-    rows = ''.join(f'{clip_id},0054.mp4,0,9,{label}\n' for clip_id, label in zip(ids, labels))
-    path.write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
-    return str(path)
+def make_streams(*strengths):
+    """Probabilities of networks of these strengths, and the labels."""
+    return [softmax(make_scores(seed=seed, strength=strength)[1], axis=1)
+            for seed, strength in enumerate(strengths)], make_scores()[2]
 
 
 @pytest.fixture
@@ -54,11 +54,6 @@ def dumps(tmp_path):
         paths.append(write_dump(tmp_path / f'{seed}.pkl', [ids[k] for k in order],
                                 softmax(logits, axis=1)[order], labels[order]))
     return paths
-
-
-def tool(root, *arguments):
-    return subprocess.run([sys.executable, root / 'tools/fuse_scores.py', *map(str, arguments)],
-                          capture_output=True, text=True)
 
 
 def row(result, part, network):
@@ -104,17 +99,16 @@ def test_agrees_with_report_accuracy(tmp_path, monkeypatch, capsys, kind, weight
 
 def test_classes_without_clips(tmp_path):
     """Where MMAction2's mean class accuracy differs: 31 is predicted, but has no clips."""
-    labels = np.array([0, 0, 1, 1])
-    scores = np.eye(32)[[0, 31, 1, 1]]
+    labels, scores = np.array([0, 0, 1, 1]), np.eye(32)[[0, 31, 1, 1]]
     path = write_dump(tmp_path / 'a.pkl', ['a', 'b', 'c', 'd'], scores, labels)
     assert row(fusion.fuse_dumps([path]), 'test', 'fused')[4] == 75
     assert mean_class_accuracy(list(scores), labels.tolist()) == .5
 
 
 def test_sum_is_that_of_mmaction2():
-    streams = [softmax(make_scores(seed=seed)[1], axis=1) for seed in range(3)]
-    expected = get_weighted_score(streams, (1, .2, .5))
-    np.testing.assert_allclose(fusion.fuse(streams, (1, .2, .5)), expected, rtol=1e-6)
+    streams, _ = make_streams(2., 2., 2.)
+    np.testing.assert_allclose(fusion.fuse(streams, (1, .2, .5)),
+                               get_weighted_score(streams, (1, .2, .5)), rtol=1e-6)
 
 
 def test_kinds():
@@ -139,8 +133,7 @@ def test_temperature_is_found():
     """Labels drawn from softmax(logits): scaled logits need that scale as temperature."""
     random = np.random.default_rng(0)
     logits = 2 * random.normal(size=(4000, 8))
-    p = softmax(logits, axis=1)
-    labels = (p.cumsum(axis=1) < random.random((4000, 1))).sum(axis=1)
+    labels = (softmax(logits, axis=1).cumsum(axis=1) < random.random((4000, 1))).sum(axis=1)
     for scale in (.5, 1., 4.):
         found = fusion.fit_temperature(scale * logits, labels, 'logits')
         assert found == pytest.approx(scale, rel=.1)
@@ -153,9 +146,7 @@ def test_temperature_is_found():
 
 
 def test_grid_finds_the_best():
-    streams = [softmax(make_scores(seed=seed, strength=strength)[1], axis=1)
-               for seed, strength in ((0, 2.), (1, 1.5), (2, 0.))]
-    labels = make_scores()[2]
+    streams, labels = make_streams(2., 1.5, 0.)
     found = fusion.search_weights(streams, labels, steps=5)
 
     def top1(weights):
@@ -173,17 +164,12 @@ def test_grid_finds_the_best():
 
 
 def test_nelder_mead_finds_the_best():
-    streams = [softmax(make_scores(seed=seed, strength=strength)[1], axis=1)
-               for seed, strength in ((0, 2.), (1, 1.))]
-    labels = make_scores()[2]
-
-    def loss(weight):
-        return fusion.negative_log_likelihood(fusion.fuse(streams, (weight, 1 - weight)), labels)
-
+    streams, labels = make_streams(2., 1.)
     found = fusion.search_weights(streams, labels, 'nelder-mead')
-    fine = np.linspace(0, 1, 1001)
+    losses = [fusion.negative_log_likelihood(fusion.fuse(streams, (k / 1000, 1 - k / 1000)), labels)
+              for k in range(1001)]
     assert found.sum() == pytest.approx(1)
-    assert found[0] == pytest.approx(fine[np.argmin([loss(weight) for weight in fine])], abs=3e-3)
+    assert found[0] == pytest.approx(np.argmin(losses) / 1000, abs=3e-3)
 
 
 def test_search_on_the_validation_part(tmp_path):
@@ -224,34 +210,31 @@ def test_nothing_is_fitted_on_the_fused_clips(tmp_path, dumps):
         fusion.fuse_dumps(dumps, val_preds=vals, search='grid')
 
 
-def test_tool(tmp_path, root, dumps):
+def test_tool(tmp_path, dumps):
     ids, first, _ = make_scores()
-    for path, seed in zip(dumps, (0, 1)):
+    for seed, path in enumerate(dumps):
         write_dump(path, ids[::-1], make_scores(seed=seed)[1][::-1].copy(), [-1] * len(ids))
     out = tmp_path / 'prediction.csv'
     ann_file = write_annotations(tmp_path / 'test.csv', ids)
-    result = tool(root, *dumps, '--ann-file', ann_file, '--out', out)
-    assert result.returncode == 0 and result.stderr == ''
-    assert '160 of 160 clips have no label: no accuracy of the test part' in result.stdout
+    arguments = ['fuse_scores.py', *dumps, '--ann-file', ann_file, '--out', out]
+    code, output = run_tool(*arguments)
+    assert code is None
+    assert '160 of 160 clips have no label: no accuracy of the test part' in output
     fused = softmax(first, axis=1) + softmax(make_scores(seed=1)[1], axis=1)
     assert out.read_text().split() == ['Id,Target', *(
         f'{clip_id},{target}' for clip_id, target in zip(ids, fused.argmax(axis=1)))]
     out.unlink()
     write_annotations(tmp_path / 'test.csv', [*ids, '0055_0'])
-    result = tool(root, *dumps, '--ann-file', ann_file, '--out', out)
-    assert result.returncode == 1 and not out.exists()
-    assert result.stderr == f'1 clips of {ann_file} are not in the dumps, e.g. 0055_0; {out} was ' \
-                            'not written\n'
+    code, _ = run_tool(*arguments)
+    assert not out.exists() and code == (f'1 clips of {ann_file} are not in the dumps, e.g. 0055_0;'
+                                         f' {out} was not written')
 
 
 @pytest.mark.parametrize('options', [
     ['--search', 'grid'], ['--calibrate'], ['--val-preds', 'x'], ['--val', 'a', 'b'],
     ['--search', 'grid', '--weights', '1', '1', '--val-preds', 'x', 'y']])
-def test_options_that_contradict(root, monkeypatch, options):
-    monkeypatch.setattr(sys, 'argv', ['fuse_scores.py', 'a.pkl', 'b.pkl', *options])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(root / 'tools/fuse_scores.py'), run_name='__main__')
-    assert end.value.code == 2
+def test_options_that_contradict(options):
+    assert run_tool('fuse_scores.py', 'a.pkl', 'b.pkl', *options)[0] == 2
 
 
 @pytest.mark.parametrize('classes', [31, 33, 40])
@@ -300,7 +283,7 @@ def change_dump(path, change):
     samples = [dict(clip_id=clip_id, pred_score=torch.from_numpy(score),
                     gt_label=torch.tensor([label]))
                for clip_id, score, label in zip(ids, logits, labels)]
-    change(samples)
+    samples[3].update(change) if isinstance(change, dict) else change(samples)
     path.write_bytes(pickle.dumps(samples))
     return samples
 
@@ -311,28 +294,27 @@ def test_scores_with_a_gradient(tmp_path):
     np.testing.assert_array_equal(found.scores[3], samples[3]['pred_score'].detach().double())
 
 
-SHARED = torch.ones(100_000)
+SHARED = torch.ones(100_000)  # bytes of one tensor for 400 clips
 
 
 @pytest.mark.parametrize('change, said', [
+    (dict(clip_id='0054_0'), 'occur more than once, e.g. 0054_0'),
+    (dict(clip_id=7), '1 clips have an id that is not a text, e.g. 7'),
+    (dict(clip_id=['a']), 'an id that is not a text'),
+    (dict(pred_score=torch.full((32, ), torch.nan)), 'not finite, e.g. 0054_3'),
+    (dict(pred_score=torch.ones(2, 32)), 'one score per class'),
+    (dict(pred_score='much'), 'must be a tensor, but is a str'),
+    (dict(pred_score=np.array(['a'])), 'is not a number'),
+    (dict(pred_score=torch.ones(32).bfloat16()), 'is torch.bfloat16'),
+    (dict(pred_score=torch.ones(32) * 1j), 'is torch.complex64, but'),
+    (dict(pred_score=torch.ones(32).long()), 'is torch.int64, but'),
+    (dict(gt_label=torch.tensor([1, 2])), r'shape \(2,\), but must b'),
+    (dict(gt_label=torch.tensor([32])), 'labels up to 32'),
+    (dict(gt_label=10**30), 'clip 0054_3 is not a number'),
+    (dict(gt_label=torch.tensor([1.7])), 'gt_label of clip 0054_3 is torch.float32 of shape'),
+    (dict(gt_label=None), 'must be a tensor, but is a NoneType'),
+    (dict(gt_label='3'), 'must be a tensor, but is a str'),
     (lambda samples: samples[3].pop('clip_id'), "1 of 8 clips have no clip_id: add 'clip_id'"),
-    (lambda samples: samples[3].update(clip_id='0054_0'), 'occur more than once, e.g. 0054_0'),
-    (lambda samples: samples[3]['pred_score'].fill_(np.nan), 'not finite, e.g. 0054_3'),
-    (lambda samples: samples[3].update(pred_score=torch.ones(2, 32)), 'one score per class'),
-    (lambda samples: samples[3].update(pred_score='much'), 'must be a tensor, but is a str'),
-    (lambda samples: samples[3].update(pred_score=np.array(['a'])), 'is not a number'),
-    (lambda samples: samples[3].update(gt_label=torch.tensor([1, 2])), r'shape \(2,\), but must b'),
-    (lambda samples: samples[3].update(gt_label=torch.tensor([32])), 'labels up to 32'),
-    (lambda samples: samples[3].update(gt_label=10**30), 'clip 0054_3 is not a number'),
-    (lambda samples: samples[3].update(clip_id=7), '1 clips have an id that is not a text, e.g. 7'),
-    (lambda samples: samples[3].update(clip_id=['a']), 'an id that is not a text'),
-    (lambda samples: samples[3].update(pred_score=torch.ones(32).bfloat16()), 'is torch.bfloat16'),
-    (lambda samples: samples[3].update(pred_score=torch.ones(32) * 1j), 'is torch.complex64, but'),
-    (lambda samples: samples[3].update(pred_score=torch.ones(32).long()), 'is torch.int64, but'),
-    (lambda samples: samples[3].update(gt_label=torch.tensor([1.7])), 'gt_label of clip 0054_3 is '
-     'torch.float32 of shape'),
-    (lambda samples: samples[3].update(gt_label=None), 'must be a tensor, but is a NoneType'),
-    (lambda samples: samples[3].update(gt_label='3'), 'must be a tensor, but is a str'),
     (lambda samples: samples.clear(), 'is not a list of clips'),
     (lambda samples: samples.__setitem__(slice(None), [
         dict(clip_id=str(k), pred_score=SHARED, gt_label=0) for k in range(400)]),

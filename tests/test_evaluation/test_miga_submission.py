@@ -18,15 +18,14 @@ from gaie_mmaction.datasets import IMiGUEDataset
 from gaie_mmaction.evaluation import accuracy
 
 
-def random_case(clips=60, classes=8):
-    rng = np.random.default_rng(1)
-    scores = rng.random((clips, classes)).astype(np.float32)
-    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, clips - classes)])
-    return [f'{k // 7:04d}_{k % 7}' for k in range(clips)], scores, labels
+def build(**arguments):
+    return METRICS.build(dict(type='MiGASubmission', **arguments))
 
 
 def test_equals_mmaction2s_metric():
-    ids, scores, labels = random_case()
+    rng = np.random.default_rng(1)
+    ids, scores = [f'{k // 7:04d}_{k % 7}' for k in range(60)], rng.random((60, 8), np.float32)
+    labels = np.concatenate([np.arange(8), rng.integers(0, 8, 52)])
     upstream = AccMetric()
     upstream.process(None, make_samples(ids, scores, labels))
     values = evaluate(ids, scores, labels)
@@ -35,8 +34,7 @@ def test_equals_mmaction2s_metric():
 
 
 def test_by_hand():
-    scores = np.eye(6)[[0, 0, 1, 5]]
-    values = accuracy(scores, np.array([0, 1, 1, 2]))
+    values = accuracy(np.eye(6)[[0, 0, 1, 5]], np.array([0, 1, 1, 2]))
     assert values == pytest.approx(dict(top1=.5, top5=1., mean1=(1 + .5 + 0) / 3))
     # ties: the lower class wins
     assert accuracy(np.ones((1, 6)), np.array([5]))['top5'] == 0
@@ -64,7 +62,7 @@ def test_several_processes(tmp_path, monkeypatch, num_clips, world, labelled):
     """mmengine's own sampler and gathering, the processes one after another."""
     dataset = make_dataset(tmp_path, num_clips)
     rng = np.random.default_rng(num_clips)
-    scores = rng.random((num_clips, 32)).astype(np.float32)
+    scores = rng.random((num_clips, 32), np.float32)
     labels = rng.integers(0, 32, num_clips) if labelled else np.full(num_clips, -1)
     ids = [dataset.get_data_info(k)['clip_id'] for k in range(num_clips)]
     expected = evaluate(ids, scores, labels, meta=dataset.metainfo,
@@ -77,7 +75,7 @@ def test_several_processes(tmp_path, monkeypatch, num_clips, world, labelled):
             mmengine.evaluator.metric, 'is_main_process', lambda rank=rank: rank == 0)
         mine = list(DefaultSampler(dataset, shuffle=False, seed=0))
         processed += len(mine)
-        metric = METRICS.build(dict(type='MiGASubmission', out_file=str(tmp_path / 'several.csv')))
+        metric = build(out_file=str(tmp_path / 'several.csv'))
         metric.dataset_meta, metric.collect_dir = dataset.metainfo, str(tmp_path / 'parts')
         metric.process(None, make_samples(np.take(ids, mine).tolist(), scores[mine], labels[mine]))
         values.append(metric.evaluate(len(dataset)))
@@ -151,23 +149,23 @@ def test_annotation_file_is_named_in_test_mode_alone(tmp_path):
 ])
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        METRICS.build(dict(type='MiGASubmission', **arguments))
+        build(**arguments)
 
 
 @pytest.mark.parametrize('argument', ['out_file', 'out_dir'])
 def test_unwritable_target_is_found_before_the_test(tmp_path, monkeypatch, argument):
     (tmp_path / 'file').write_text('')
-    build = dict(type='MiGASubmission')
+    good = {argument: str(tmp_path / 'new' / 'prediction.csv')}
     with pytest.raises(OSError, match=f'{tmp_path}/file is not a folder'):
-        METRICS.build(dict(build, **{argument: str(tmp_path / 'file' / 'new' / 'prediction.csv')}))
+        build(**{argument: str(tmp_path / 'file' / 'new' / 'prediction.csv')})
     (tmp_path / 'prediction.csv').mkdir()
     with pytest.raises(OSError, match='prediction.csv cannot be written: it is a folder'):
-        METRICS.build(dict(build, out_file=str(tmp_path / 'prediction.csv')))
-    METRICS.build(dict(build, **{argument: str(tmp_path / 'new' / 'prediction.csv')}))
+        build(out_file=str(tmp_path / 'prediction.csv'))
+    build(**good)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'prediction.csv']
     monkeypatch.setattr('os.access', lambda folder, mode: False)
     with pytest.raises(OSError, match=f'no permission to write in {tmp_path}'):
-        METRICS.build(dict(build, **{argument: str(tmp_path / 'new' / 'prediction.csv')}))
+        build(**good)
 
 
 @pytest.mark.parametrize('name', ['prediction.csv', 'prediction.zip'])
@@ -183,14 +181,9 @@ def test_full_disk(tmp_path, name):
     assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 
 
-def test_clip_id_is_needed():
-    metric = METRICS.build(dict(type='MiGASubmission'))
+def test_clips_need_an_id_and_one_view():
     sample = ActionDataSample().set_gt_label(1).set_pred_score(torch.ones(3)).to_dict()
     with pytest.raises(KeyError, match="'clip_id' in meta_keys .* or the metric AccMetric"):
-        metric.process(None, [sample])
-
-
-def test_views_must_be_averaged():
-    metric = METRICS.build(dict(type='MiGASubmission'))
+        build().process(None, [sample])
     with pytest.raises(ValueError, match=r"clip 1_0 has scores of shape \(3, 5\).*average_clips="):
-        metric.process(None, make_samples(['1_0'], np.ones((1, 3, 5)), [1]))
+        build().process(None, make_samples(['1_0'], np.ones((1, 3, 5)), [1]))

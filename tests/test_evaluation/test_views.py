@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def sample(folder):
-    from conftest import ROOT
+    from launching import ROOT
     cfg = load(ROOT, OPTIONS)
     cfg.test_dataloader.dataset.update(data_root=str(folder), data_prefix=dict(video=''))
     return DATASETS.build(cfg.test_dataloader.dataset)[0]

@@ -1,9 +1,11 @@
 """A loss that is no number ends the training, with the batch at hand."""
 import errno
 import math
+from unittest.mock import Mock
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from tiny_training import make_runner, write_config
 
 EPOCH = 4  # steps
@@ -41,16 +43,14 @@ def test_batch_of_the_step_before(tmp_path, runner):
     runner.train_loop.dataloader.dataset.broken = -1
     seen = []
 
-    class Spoil:
-        priority = 50
+    class Spoil(Hook):
 
         def after_train_iter(self, runner, batch_idx, data_batch, outputs):
             seen.append([sample.clip_id for sample in data_batch['data_samples']])
             if runner.iter == 1:
                 next(runner.model.parameters()).data.fill_(float('inf'))
 
-    from mmengine.hooks import Hook
-    runner.register_hook(type('SpoilHook', (Spoil, Hook), {})())
+    runner.register_hook(Spoil())
     with pytest.raises(FloatingPointError, match=r'at step 3 .*at the step before \(clips '):
         runner.train()
     content = torch.load(tmp_path / 'work' / 'invalid_loss_iter_3.pth', weights_only=True)
@@ -58,9 +58,7 @@ def test_batch_of_the_step_before(tmp_path, runner):
 
 
 def test_full_disk_does_not_hide_the_loss(tmp_path, runner, monkeypatch):
-    def full(content, path):
-        raise OSError(errno.ENOSPC, 'No space left on device')
-    monkeypatch.setattr(torch, 'save', full)
+    monkeypatch.setattr(torch, 'save', Mock(side_effect=OSError(errno.ENOSPC, 'No space left')))
     with pytest.raises(FloatingPointError, match='batch could not be saved to .*No space left'):
         runner.train()
     assert not [path for path in (tmp_path / 'work').iterdir() if 'invalid' in path.name]

@@ -90,7 +90,7 @@ def test_leaderboard_file_goes_to_the_work_folder(tmp_path, monkeypatch):
 def trained(tmp_path_factory):
     config = write_config(tmp_path_factory.mktemp('trained'), EMA)
     make_runner(config, train_cfg__max_epochs=1).train()
-    return config
+    return str(config.parent / 'work' / 'epoch_1.pth')
 
 
 @pytest.mark.parametrize('option, line, more', [
@@ -99,8 +99,7 @@ def trained(tmp_path_factory):
     (dict(model__backbone__depth=1), 'left over: backbone.blocks.1.norm1.weight', 9),
 ])
 def test_refuses_to_test_another_model(tmp_path, trained, option, line, more):
-    checkpoint = trained.parent / 'work' / 'epoch_1.pth'
-    runner = make_runner(write_config(tmp_path, EMA), load_from=str(checkpoint), **option)
+    runner = make_runner(write_config(tmp_path, EMA), load_from=trained, **option)
     with pytest.raises(ValueError, match='does not fit the config, and nothing was') as error:
         runner.test()
     assert line in str(error.value)
@@ -109,20 +108,18 @@ def test_refuses_to_test_another_model(tmp_path, trained, option, line, more):
 
 
 def test_a_training_may_start_from_part_of_a_checkpoint(tmp_path, trained):
-    checkpoint = trained.parent / 'work' / 'epoch_1.pth'
     options = dict(train_cfg__max_epochs=1, model__cls_head__num_classes=3)
     for loader in ('train', 'val'):
         options[f'{loader}_dataloader__dataset__metainfo'] = dict(classes=list('abc'))
         options[f'{loader}_dataloader__dataset__num_clips'] = 3  # labels 0, 1 and 2
-    runner = make_runner(write_config(tmp_path), load_from=str(checkpoint), **options)
+    runner = make_runner(write_config(tmp_path), load_from=trained, **options)
     runner.train()
     assert runner.iter == 1
 
 
 def test_features_need_no_head(tmp_path, trained):
     """As MMAction2's clip_feature_extraction has it."""
-    runner = make_runner(write_config(tmp_path),
-                         load_from=str(trained.parent / 'work' / 'epoch_1.pth'),
+    runner = make_runner(write_config(tmp_path), load_from=trained,
                          model__cls_head=dict(type='FeatureHead', _delete_=True))
     runner.load_or_resume()
     assert not [key for key in runner.model.state_dict() if key.startswith('cls_head.')]
@@ -131,7 +128,7 @@ def test_features_need_no_head(tmp_path, trained):
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_tests_what_fits(tmp_path, trained, prefix):
     """With the averaged weights, and as distributed training of other code writes it."""
-    content = load_checkpoint_safely(str(trained.parent / 'work' / 'epoch_1.pth'))
+    content = load_checkpoint_safely(trained)
     for part in ('state_dict', 'ema_state_dict'):
         content[part] = {prefix + key if part == 'state_dict' else key: value
                          for key, value in content[part].items()}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import loops
-from tiny_training import make_runner, read_losses, write_config
+from tiny_training import assert_same_weights, make_runner, read_losses, write_config
 
 from gaie_mmaction.hooks.preemption import _outlive_sigterm
 from gaie_mmaction.policy import load_checkpoint_safely
@@ -34,7 +34,7 @@ class Signal(Hook):
 
 
 class SignalInValidation(Hook):
-    """Send SIGTERM to this process at a batch of the validation after an epoch."""
+    """The same at a batch of the validation after an epoch."""
 
     def __init__(self, epoch, batch):
         self.place = epoch, batch
@@ -69,37 +69,40 @@ def unbroken(tmp_path_factory):
     return folder / 'work'
 
 
+def train_until(hook, config, **options):
+    """Train until the hook's signal; returns the runner."""
+    runner = make_runner(config, **options)
+    runner.register_hook(hook)
+    with pytest.raises(SystemExit) as left:
+        runner.train()
+    assert left.value.code == 143
+    # PyTorch waits 5 seconds for workers that are left to the garbage collection
+    runner.train_dataloader._iterator = None
+    return runner
+
+
+def assert_unbroken(work, unbroken, name='epoch_3.pth'):
+    """Each step once, with the same batches and learning rates, and the same end."""
+    assert len((work / 'losses.txt').read_text().splitlines()) == 12
+    assert read_losses(work) == pytest.approx(read_losses(unbroken), rel=1e-6)
+    assert_same_weights(work, unbroken, name)
+
+
 @pytest.mark.parametrize('step, workers', [(1, 0), (6, 1), (8, 0), (12, 0)])
 def test_saves_leaves_and_goes_on(tmp_path, unbroken, step, workers):
     config, work = write_config(tmp_path, EMA), tmp_path / 'work'
     options = dict(train_dataloader__num_workers=workers,
                    train_dataloader__persistent_workers=workers > 0)
-    runner = make_runner(config, **options)
     hook = Signal(step)
-    runner.register_hook(hook)
-    with pytest.raises(SystemExit) as left:
-        runner.train()
-    assert left.value.code == 143 and len(hook.workers) >= workers
+    train_until(hook, config, **options)
+    assert len(hook.workers) >= workers
     assert (work / 'last_checkpoint').read_text() == str(work / 'preempted.pth')
     assert load_checkpoint_safely(str(work / 'preempted.pth'))['meta']['iter'] == step
-    end_workers(runner)
     resumed = make_runner(config, resume=True, **options)
     resumed.train()
-    end_workers(resumed)
-    # each step once, with the same batches and learning rates, and the same end
-    assert len((work / 'losses.txt').read_text().splitlines()) == 12
-    assert read_losses(work) == pytest.approx(read_losses(unbroken), rel=1e-6)
-    mine, other = (load_checkpoint_safely(str(folder / 'epoch_3.pth'))
-                   for folder in (work, unbroken))
-    for part in ('state_dict', 'ema_state_dict'):
-        for name, value in other[part].items():
-            torch.testing.assert_close(mine[part][name], value)
-    assert mine['meta']['iter'] == other['meta']['iter'] == 12
-
-
-def end_workers(runner):
-    """Now, since PyTorch waits 5 seconds for workers that are left to the garbage collection."""
-    runner.train_dataloader._iterator = None
+    resumed.train_dataloader._iterator = None
+    assert_unbroken(work, unbroken)
+    assert resumed.iter == 12
 
 
 EACH_EPOCH = dict(  # and a schedule that makes its steps between epochs
@@ -126,14 +129,13 @@ def test_validation_is_left_and_run_anew(tmp_path, monkeypatch, more, options, e
     def train(folder, signal_at=None, **further):
         runner = make_runner(write_config(folder, more), **options, **further)
         scores = Scores()
-        for hook in filter(None, (scores, signal_at)):
-            runner.register_hook(hook)
+        runner.register_hook(scores)
         if signal_at is None:
             runner.train()
         else:
-            with pytest.raises(SystemExit) as left:
+            runner.register_hook(signal_at)
+            with pytest.raises(SystemExit, match='143'):
                 runner.train()
-            assert left.value.code == 143
         return scores.found
 
     unbroken = train(tmp_path / 'unbroken')
@@ -147,32 +149,20 @@ def test_validation_is_left_and_run_anew(tmp_path, monkeypatch, more, options, e
     for found in (before, after):
         for key, scores in found.items():
             torch.testing.assert_close(scores, unbroken[key])
-    assert len((work / 'losses.txt').read_text().splitlines()) == 12
-    assert read_losses(work) == pytest.approx(read_losses(tmp_path / 'unbroken/work'), rel=1e-6)
-    mine, other = (load_checkpoint_safely(str(folder / end))
-                   for folder in (work, tmp_path / 'unbroken/work'))
-    for part in ('state_dict', 'ema_state_dict'):
-        for name, value in other[part].items():
-            torch.testing.assert_close(mine[part][name], value)
+    assert_unbroken(work, tmp_path / 'unbroken/work', end)
 
 
 def test_twice_in_one_epoch(tmp_path, unbroken):
     config, work = write_config(tmp_path, EMA), tmp_path / 'work'
     for step in (5, 6):
-        runner = make_runner(config, resume=step > 5)
-        runner.register_hook(Signal(step))
-        with pytest.raises(SystemExit):
-            runner.train()
+        train_until(Signal(step), config, resume=step > 5)
     make_runner(config, resume=True).train()
-    assert read_losses(work) == pytest.approx(read_losses(unbroken), rel=1e-6)
+    assert_unbroken(work, unbroken)
 
 
 def test_other_batch_size_begins_the_epoch_anew(tmp_path):
     config = write_config(tmp_path)
-    runner = make_runner(config)
-    runner.register_hook(Signal(6))
-    with pytest.raises(SystemExit):
-        runner.train()
+    train_until(Signal(6), config)
     runner = make_runner(config, resume=True, train_dataloader__batch_size=2)
     runner.train()
     text = ''.join(path.read_text() for path in (tmp_path / 'work').glob('*/*.log'))
@@ -181,13 +171,9 @@ def test_other_batch_size_begins_the_epoch_anew(tmp_path):
 
 
 def test_loading_the_weights_alone_skips_nothing(tmp_path):
-    config = write_config(tmp_path / 'first')
-    runner = make_runner(config)
-    runner.register_hook(Signal(6))
-    with pytest.raises(SystemExit):
-        runner.train()
-    other = write_config(tmp_path / 'second')
-    make_runner(other, load_from=str(tmp_path / 'first/work/preempted.pth')).train()
+    train_until(Signal(6), write_config(tmp_path / 'first'))
+    make_runner(write_config(tmp_path / 'second'),
+                load_from=str(tmp_path / 'first/work/preempted.pth')).train()
     assert sorted(read_losses(tmp_path / 'second' / 'work')) == list(range(1, 13))
 
 

@@ -1,14 +1,15 @@
 """What the three RGB + skeleton networks promise: gradients everywhere, one score per class."""
 import copy
 
-import numpy as np
 import pytest
 import torch
 from mmaction.registry import MODELS
-from small_model import make_multimodal_batch, narrow_multimodal, without_gradient
-
-from gaie_mmaction.datasets import IMIGUE_CLASSES
-from gaie_mmaction.models.multimodal.text_features import write_text_features
+from small_model import (
+    make_multimodal_batch,
+    narrow_multimodal,
+    without_gradient,
+    write_random_text,
+)
 
 LOSSES = dict(
     m2hen={'rgb_loss_cls', 'pose_loss_cls'},
@@ -22,9 +23,7 @@ every_network = pytest.mark.parametrize('name', LOSSES)
 
 @pytest.fixture
 def model(root, name, tmp_path):
-    text = str(tmp_path / 'text.npz')
-    write_text_features(text, IMIGUE_CLASSES, np.random.default_rng(0).normal(size=(32, 16)))
-    return MODELS.build(narrow_multimodal(root, name, text))
+    return MODELS.build(narrow_multimodal(root, name, write_random_text(tmp_path)))
 
 
 @every_network

@@ -13,7 +13,8 @@ from reference.reducer_loops import assert_equals_loops, clips_of
 from small_model import SIZE, make_clips, make_vit, randomize
 from test_registry import REDUCERS
 
-from gaie_mmaction.benchmark import build_recognizer, measure_complexity
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.benchmark import measure_complexity
 from gaie_mmaction.models import TokenState
 from gaie_mmaction.visualization import TokenMap, draw_token_map, record_tokens
 

@@ -5,13 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from mmaction.models.backbones import RGBPoseConv3D
 from mmaction.registry import MODELS
 from mmengine.runner import load_checkpoint
 from reference.gaie_loops import cosine, softmax
 from small_model import make_multimodal_batch, narrow_multimodal
 
-from gaie_mmaction.models import CrossModalRGBPoseConv3D
 from gaie_mmaction.models.multimodal import PrototypeRefinement
 
 
@@ -77,7 +75,7 @@ def test_processes_share_what_moves_the_prototypes(monkeypatch):
     start = PrototypeRefinement(6, 4, channels=5)
     features, labels = torch.randn(12, 6), torch.arange(12) % 4
     scores = 3 * torch.eye(4)[labels] + torch.randn(12, 4)
-    place = 'gaie_mmaction.models.multimodal.prototype_refinement.all_reduce'
+    place = 'gaie_mmaction.models.multimodal.proto_gesture.all_reduce'
     whole, first, second = (copy.deepcopy(start) for _ in range(3))
     whole(features, scores, labels)
     sums = []
@@ -100,11 +98,10 @@ def test_mixed_precision_changes_the_projection_alone():
     torch.testing.assert_close(module(features, scores, labels), found)
 
 
-@pytest.mark.parametrize('settings, message', [
-    (dict(momentum=1.), 'momentum must be in'), (dict(temperature=0.), 'temperature must be')])
-def test_wrong_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        PrototypeRefinement(4, 3, **settings)
+@pytest.mark.parametrize('name, value', [('momentum', 1.), ('temperature', 0.)])
+def test_wrong_settings(name, value):
+    with pytest.raises(ValueError, match=f'{name} must be'):
+        PrototypeRefinement(4, 3, **{name: value})
 
 
 @pytest.fixture
@@ -115,9 +112,7 @@ def cfg(root):
 def test_starts_as_upstreams_network(cfg):
     ours = MODELS.build(cfg.backbone)
     ours.init_weights()
-    paths = copy.deepcopy(cfg.backbone)
-    upstream = RGBPoseConv3D(
-        rgb_pathway=dict(paths.rgb_pathway), pose_pathway=dict(paths.pose_pathway)).eval()
+    upstream = MODELS.build(dict(copy.deepcopy(cfg.backbone), type='RGBPoseConv3D')).eval()
     upstream.load_state_dict({key: value for key, value in ours.state_dict().items()
                               if not key.startswith('attention')})
     imgs, maps = torch.randn(2, 3, 2, 32, 32), torch.rand(2, 22, 8, 8, 8)
@@ -132,12 +127,11 @@ def test_attention_equals_plain_loops(cfg):
     module = MODELS.build(cfg.backbone).attention[0].double()
     for layer in module.back.values():
         torch.nn.init.normal_(layer.weight)
-    inputs = dict(rgb=torch.randn(1, module.back['rgb'].out_channels, 2, 3, 3).double(),
-                  pose=torch.randn(1, module.back['pose'].out_channels, 8, 2, 2).double())
+    inputs = {name: torch.randn(1, module.back[name].out_channels, *size).double()
+              for name, size in (('rgb', (2, 3, 3)), ('pose', (8, 2, 2)))}
     with torch.no_grad():
         found = dict(zip(inputs, module(**inputs)))
-        shared = {name: module.to_shared[name](x).mean(dim=(3, 4))[0]
-                  for name, x in inputs.items()}
+        shared = {name: module.to_shared[name](x).mean(dim=(3, 4))[0] for name, x in inputs.items()}
         for name, other in (('rgb', 'pose'), ('pose', 'rgb')):
             query, key, value = (layer[which](shared[which]) for layer, which in (
                 (module.query, name), (module.key, other), (module.value, other)))
@@ -159,11 +153,11 @@ def test_weight_of_the_refinement(cfg):
 
 
 def test_wrong_backbones(cfg):
-    with pytest.raises(ValueError, match='pose_pathway lateral=True'):
-        CrossModalRGBPoseConv3D(rgb_pathway=dict(cfg.backbone.rgb_pathway),
-                                pose_pathway=dict(cfg.backbone.pose_pathway, lateral=False))
     with pytest.raises(ValueError, match='4 heatmaps for 2 frames, but speed_ratio is 4'):
         MODELS.build(cfg.backbone)(torch.randn(1, 3, 2, 32, 32), torch.rand(1, 22, 4, 8, 8))
+    cfg.backbone.pose_pathway.lateral = False
+    with pytest.raises(ValueError, match='pose_pathway lateral=True'):
+        MODELS.build(cfg.backbone)
 
 
 def test_pretrained_keeps_the_attention(cfg, tmp_path):
@@ -180,8 +174,7 @@ def test_pretrained_keeps_the_attention(cfg, tmp_path):
 def test_upstreams_checkpoint_loads_except_for_joints_and_classes(cfg, tmp_path):
     """The checkpoint of load_from has 17 joints and 60 classes."""
     upstream = copy.deepcopy(cfg)
-    upstream.update(type='MMRecognizer3D')
-    upstream.backbone.type = 'RGBPoseConv3D'
+    upstream.type, upstream.backbone.type = 'MMRecognizer3D', 'RGBPoseConv3D'
     upstream.backbone.pose_pathway.in_channels = 17
     upstream.cls_head.num_classes = 60
     start = MODELS.build(upstream).state_dict()

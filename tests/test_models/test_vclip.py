@@ -8,24 +8,15 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.runner.checkpoint import load_state_dict
 from reference.gaie_loops import softmax
-from small_model import make_multimodal_batch, narrow_multimodal
+from small_model import make_multimodal_batch, narrow_multimodal, write_random_text
 
-from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.models.multimodal import VCLIPHead
-from gaie_mmaction.models.multimodal.text_features import write_text_features
-from gaie_mmaction.models.multimodal.vclip_head import distillation
-
-
-def make_text(folder, channels=16):
-    path = str(folder / f'text{channels}.npz')
-    features = np.random.default_rng(0).normal(size=(32, channels))
-    write_text_features(path, IMIGUE_CLASSES, features)
-    return path
+from gaie_mmaction.models.multimodal.vclip import distillation
 
 
 @pytest.fixture
 def text(tmp_path):
-    return make_text(tmp_path)
+    return write_random_text(tmp_path)
 
 
 def soften(row, temperature=1.):
@@ -78,11 +69,12 @@ def test_checkpoint_of_other_text_features(text, tmp_path):
     load_state_dict(VCLIPHead(32, (6, 5), text), head.state_dict())
     with pytest.raises(ValueError, match=r'trained with text features of \(32, 16\) .* are '
                        r'\(32, 24\)'):
-        load_state_dict(VCLIPHead(32, (6, 5), make_text(tmp_path, 24)), head.state_dict())
+        load_state_dict(VCLIPHead(32, (6, 5), write_random_text(tmp_path, 24)), head.state_dict())
 
 
 def test_wrong_text_features(text, tmp_path):
-    with pytest.raises(FileNotFoundError, match='none.npz do not exist'):
+    with pytest.raises(FileNotFoundError, match='none.npz do not exist: make it with '
+                       'tools/data/text_features.py, and set model.cls_head.text_features'):
         VCLIPHead(32, (6, 5), str(tmp_path / 'none.npz'))
     with pytest.raises(ValueError, match='num_classes is 3, but there are 32 names'):
         VCLIPHead(3, (6, 5), text)

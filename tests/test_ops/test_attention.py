@@ -7,6 +7,7 @@ from reference import gaie_loops
 
 from gaie_mmaction.benchmark import memory
 from gaie_mmaction.ops import attention_with_importance, chunked_attention, flash_attention
+from gaie_mmaction.ops.attention import strided_queries
 
 BACKENDS = ['eager', 'chunked', 'flash', 'auto']
 # of the largest value, by dtype
@@ -17,7 +18,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 def block_values(request, monkeypatch):
     """The usual size of blocks, single rows, and blocks with a remainder."""
     if request.param:
-        monkeypatch.setattr(chunked_attention, 'BLOCK_VALUES', request.param)
+        monkeypatch.setitem(chunked_attention.BLOCK_VALUES, 'cpu', request.param)
 
 
 def make_qkv(batch, heads, num_tokens, dims, dtype=torch.float64):
@@ -40,6 +41,29 @@ def test_equals_plain_loops(backend, with_bias, block_values):
     np.testing.assert_allclose(out, expected[0], rtol=1e-12)
     np.testing.assert_allclose(importance, expected[1], rtol=1e-6)
     assert importance.dtype == torch.float32 and not importance.requires_grad
+
+
+@pytest.mark.parametrize('backend', ['auto', 'eager', 'chunked'])
+@pytest.mark.parametrize('with_bias', [False, True])
+@pytest.mark.parametrize('num_queries', [1, 5, 12])
+def test_importance_of_some_queries_equals_plain_loops(num_queries, with_bias, backend):
+    """12 tokens are a grid of 2x2x3; all queries give exactly what None gives."""
+    q, k, v = (t.requires_grad_() for t in make_qkv(2, 3, 12, 4))
+    bias = torch.randn(2, 12, dtype=torch.float64) if with_bias else None
+    out, importance = attention_with_importance(
+        q, k, v, bias=bias, backend=backend, importance_queries=num_queries)
+    whole = attention_with_importance(q, k, v, bias=bias, backend=backend)
+    chosen = strided_queries(12, num_queries)
+    assert len(set(chosen)) == num_queries and {i % 2 for i in chosen[:2]} == {
+        i % 2 for i in range(min(2, num_queries))}
+    rows = q.detach()[:, :, chosen].numpy()
+    expected = np.mean([gaie_loops.attention(
+        np.broadcast_to(rows[:, :, i:i + 1], q.shape), k.detach().numpy(), v.detach().numpy(), .5,
+        None if bias is None else bias.numpy())[1] for i in range(num_queries)], axis=0)
+    np.testing.assert_allclose(importance, expected, rtol=1e-6)
+    torch.testing.assert_close(out, whole[0])
+    assert out.requires_grad and not importance.requires_grad
+    assert num_queries < 12 or torch.equal(importance, whole[1])
 
 
 @pytest.mark.parametrize('dtype', TOLERANCE)
@@ -106,10 +130,10 @@ def test_memory(dtype, with_gradient):
     assert ours - fused <= .05 * num_tokens**2 * 4
 
 
-@pytest.mark.parametrize('block_values', [chunked_attention.BLOCK_VALUES, 300])
+@pytest.mark.parametrize('block_values', [chunked_attention.BLOCK_VALUES['cpu'], 300])
 def test_compiles_without_a_break(block_values, monkeypatch):
     """With one block and with many, where heads go by threads."""
-    monkeypatch.setattr(chunked_attention, 'BLOCK_VALUES', block_values)
+    monkeypatch.setitem(chunked_attention.BLOCK_VALUES, 'cpu', block_values)
     torch._dynamo.reset()
     q, k, v = make_qkv(1, 2, 50, 8, torch.float32)
     for needs in (False, True):
@@ -118,6 +142,18 @@ def test_compiles_without_a_break(block_values, monkeypatch):
         compiled = torch.compile(attention_with_importance, fullgraph=True, backend='aot_eager')
         for value, other in zip(compiled(q, k, v), expected):
             torch.testing.assert_close(value, other)
+
+
+@pytest.mark.parametrize('num_tokens, threads', [(1568, 8), (3136, 4), (3136, 64)])
+def test_blocks_of_half_precision_with_many_threads(num_tokens, threads, monkeypatch):
+    """The float32 copies of keys and values leave room for whole blocks of queries."""
+    rows, blocks = [], chunked_attention._query_blocks
+    monkeypatch.setattr(chunked_attention, '_query_blocks',
+                        lambda *args: [rows.append(b - a) for a, b in blocks(*args)][:0])
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+    q, k, v = torch.zeros(3, 1, 12, num_tokens, 64, dtype=torch.bfloat16)
+    chunked_attention.chunked_attention(q, k, v, None, 1.)
+    assert min(rows) >= 64
 
 
 def test_layout_of_the_output():
@@ -138,6 +174,8 @@ def test_autocast_leaves_the_dtype_alone():
 @pytest.mark.parametrize('change, message', [
     (dict(backend='fast'), "got 'fast'"),
     (dict(backend='triton'), "take backend='auto'"),
+    (dict(importance_queries=0), 'at least 1, but got 0'),
+    (dict(importance_queries=2, backend='flash'), "backend 'flash'"),
     (dict(k=torch.zeros(1, 2, 4, 8)), r'\(1, 2, 4, 8\)'),
     (dict(bias=torch.zeros(1, 4)), r'\(1, 5\)'),
 ])

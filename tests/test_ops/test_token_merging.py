@@ -1,9 +1,16 @@
 """Token merging against plain loops, and its properties."""
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from reference import gaie_loops
+from torch._dynamo.backends.common import aot_autograd
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from gaie_mmaction.models.necks import GAIENeck, TokenState
 from gaie_mmaction.ops import (
     attention_with_importance,
     gather_tokens,
@@ -149,7 +156,7 @@ def test_matching_in_blocks(values, monkeypatch):
     x, importance = torch.randn(3, 50, 6), torch.rand(3, 50)
     keep_idx, merge_idx = select_tokens(importance, 35)
     whole = match_tokens(x, keep_idx, merge_idx)
-    monkeypatch.setattr(token_merging, 'MATCH_VALUES', values)
+    monkeypatch.setitem(token_merging.MATCH_VALUES, 'cpu', values)
     largest = []
     argmax = torch.Tensor.argmax
     monkeypatch.setattr(torch.Tensor, 'argmax',
@@ -196,6 +203,61 @@ def test_nothing_depends_on_the_run():
         torch.use_deterministic_algorithms(False)
     for merged, gradient in results[1:]:
         assert torch.equal(merged, results[0][0]) and torch.equal(gradient, results[0][1])
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+def test_gradients_of_the_merge(weighted):
+    """Numerical ones, first and second; of tokens in no group too."""
+    x = torch.randn(2, 9, 3, dtype=torch.float64, requires_grad=True)
+    weight = (torch.rand(2, 9, dtype=torch.float64) + .1).requires_grad_() if weighted else None
+    keep_idx, merge_idx = select_tokens(torch.rand(2, 9), 4)
+    dst = torch.tensor([[0, 0, 3, 0], [1, 2, 1, 1]])
+    inputs = x, keep_idx, merge_idx[:, :4], dst, weight
+    assert torch.autograd.gradcheck(merge_tokens, inputs)
+    assert weighted or torch.autograd.gradgradcheck(merge_tokens, inputs)
+
+
+def test_compiled_merge_adds_by_no_atomics():
+    """Inductor makes atomics of accumulating operators, which add in random order on a GPU."""
+    graphs = []
+
+    def keep_graph(graph, _):
+        graphs.append(graph)
+        return make_boxed_func(graph.forward)
+
+    backend = aot_autograd(fw_compiler=keep_graph, bw_compiler=keep_graph)
+    keep_idx, merge_idx = select_tokens(torch.rand(2, 30), 20)
+    x, dst = torch.randn(2, 30, 4, requires_grad=True), torch.randint(0, 20, (2, 10))
+    torch._dynamo.reset()
+    compiled = torch.compile(merge_tokens, backend=backend, fullgraph=True)
+    out = compiled(x, keep_idx, merge_idx, dst)
+    torch.testing.assert_close(out, merge_tokens(x, keep_idx, merge_idx, dst))
+    out.square().sum().backward()
+    names = ' '.join(str(node.target) for graph in graphs for node in graph.graph.nodes)
+    assert len(graphs) == 2 and 'index_copy' in names
+    assert not {'index_put', 'index_add', 'scatter_add'} & set(re.findall(r'\w+', names))
+
+
+@pytest.mark.parametrize('metric', ['token', 'key'])
+def test_operators_of_a_reduction(metric):
+    """Selection, matching, merge, sizes, provenance and positions launch little on a GPU."""
+    neck = GAIENeck(metric=metric)
+    state = replace(TokenState.start(torch.randn(2, 50, 8)), importance=torch.rand(2, 50),
+                    keys=torch.randn(2, 50, 4))
+    with OperatorCount() as count:
+        neck(state)
+    assert len(count.names) <= 20, count.names
+
+
+class OperatorCount(TorchDispatchMode):
+
+    def __enter__(self):
+        self.names = []
+        return super().__enter__()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
 
 
 def test_sums_of_other_devices_equal_the_cpus():

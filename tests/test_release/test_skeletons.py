@@ -8,7 +8,7 @@ import pytest
 from release_media import write_xlsx
 from tiny_release import HEADER, NUM_FRAMES, light_hand, make_release, prepared, write_light_hand
 
-from gaie_mmaction.datasets.imigue_skeleton import hands_swapped
+from gaie_mmaction.datasets.skeleton_layout import hands_swapped
 from gaie_mmaction.release.skeletons import SkeletonError, read_skeleton
 
 
@@ -89,8 +89,7 @@ def test_skeletons_in_the_whole_run(tmp_path):
     assert found == [
         ('/0011', 'seems to have left and r'), ('/0054', 'has 0 rows for 30 frames'),
         ('/0054', 'is empty: no joint in an')]
-    with open(tmp_path / 'r-out/skeleton.pkl', 'rb') as file:
-        clips = pickle.load(file)
+    clips = pickle.loads((tmp_path / 'r-out/skeleton.pkl').read_bytes())
     by_id = {clip['frame_dir']: clip for clip in clips['annotations']}
     assert clips['split']['train'] == ['0001_0', '0001_1']
     assert clips['split']['test'] == ['0054_0', '0054_1']
@@ -106,16 +105,21 @@ def test_skeletons_in_the_whole_run(tmp_path):
         '0001_0', '0001_1', '0011_0', '0011_1']
 
 
-def test_converted_once(tmp_path, monkeypatch):
+@pytest.fixture
+def root(tmp_path):
     root = make_release(tmp_path / 'r')
-    folder = next(root.rglob('0001_label.csv')).parent
-    write_light_hand(folder / '0001_light_hand.csv', light_hand(NUM_FRAMES))
+    write_light_hand(next(root.rglob('0001_label.csv')).with_name('0001_light_hand.csv'),
+                     light_hand(NUM_FRAMES))
+    return root
+
+
+def test_converted_once(tmp_path, root):
     prepared(root)
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / 'r-out/cache').iterdir()}
     assert len(first) == 4  # the facts of three videos and a skeleton
     prepared(root)
     assert {path: path.stat().st_mtime_ns for path in first} == first
-    write_light_hand(folder / '0001_light_hand.csv', light_hand(NUM_FRAMES, number=7))
+    write_light_hand(next(root.rglob('0001_light_hand.csv')), light_hand(NUM_FRAMES, number=7))
     prepared(root)
     changed = {path.name for path in first if path.stat().st_mtime_ns != first[path]}
     assert changed == {'0001.json', '0001.npy'}
@@ -126,10 +130,8 @@ def test_converted_once(tmp_path, monkeypatch):
     lambda cached: '[' * 100_000, lambda cached: '{}', lambda cached: '{"format": 2}',
     lambda cached: cached.replace('30', 'null'), lambda cached: cached.replace('"fps"', '"FPS"'),
     lambda cached: cached.replace('[]', '"x"'), lambda cached: '\udcff', None])
-def test_spoilt_cache_is_made_again(tmp_path, spoil):
-    root, cache = make_release(tmp_path / 'r'), tmp_path / 'r-out/cache'
-    write_light_hand(next(root.rglob('0001_label.csv')).with_name('0001_light_hand.csv'),
-                     light_hand(NUM_FRAMES))
+def test_spoilt_cache_is_made_again(tmp_path, root, spoil):
+    cache = tmp_path / 'r-out/cache'
     expected, _ = prepared(root)
     before = {path.name: path.read_bytes() for path in cache.iterdir()}
     if spoil:

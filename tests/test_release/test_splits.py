@@ -1,9 +1,9 @@
 """Splits by subject, and the held-out part."""
 import numpy as np
 import pytest
-from tiny_release import HEADER, NUM_FRAMES, details, make_release, prepared
+from tiny_release import HEADER, NUM_FRAMES, details, make_release, prepared, read_segments
 
-from gaie_mmaction.datasets.annotations import Segment, read_annotations
+from gaie_mmaction.datasets.annotations import Segment
 from gaie_mmaction.release import ReleaseError, Report, labels, splits
 
 
@@ -19,11 +19,9 @@ def test_subjects(tmp_path):
             (11, 1, 8, 20, 'l', 1), (54, 5, 3, 7, 'l', 72), (54, 6, 8, 20, 'l', 72)]
     table = licensed_csv(tmp_path / 'labels.csv', rows)
     parts, report = prepared(root, subjects=table)
-    out = tmp_path / 'r-out'
-    split = {name: read_annotations(str(out / f'{name}.csv'), 32) for name in (
-        'xsub_train', 'xsub_test')}
-    assert [clip['clip_id'] for clip in split['xsub_train']] == ['0001_0', '0001_1']
-    assert [clip['label'] for clip in split['xsub_test']] == [0, 0, 4, 5]
+    train, test = (read_segments(tmp_path / f'r-out/xsub_{name}.csv') for name in ('train', 'test'))
+    assert [row.clip_id for row in train] == ['0001_0', '0001_1']
+    assert [row.label for row in test] == [0, 0, 4, 5]
     assert [row[-1] for row in parts['test']] == [-1, -1]
     assert 'published: 13936' in report.splits['xsub_train, xsub_test']
 
@@ -35,8 +33,8 @@ def test_table_that_numbers_the_clips_otherwise(tmp_path):
         'video_id,class,start_frame,end_frame,subject_id\n1,99,12,29,2\n1,17,0,9,2\n1,5,3,4,2\n'
         '54,6,3,7,1\n54,7,8,19,1\n')
     parts, report = prepared(root)
-    xsub = {split: [clip['clip_id'] for clip in read_annotations(
-        str(tmp_path / f'r-out/xsub_{split}.csv'), 32)] for split in ('train', 'test')}
+    xsub = {split: [row.clip_id for row in read_segments(tmp_path / f'r-out/xsub_{split}.csv')]
+            for split in ('train', 'test')}
     assert xsub == dict(train=['0001_2'], test=['0054_0'])
     assert sorted(details(report, 'clips that the table has otherwise')) == [
         '0001_0: 12..29, label 31, but 0..9, label 16 in the label file; in no cross-subject split',

@@ -2,21 +2,10 @@
 import numpy as np
 import pytest
 
-from gaie_mmaction.synthetic.difficulty import (
-    DIFFICULTIES,
-    SHAKE_MEMORY,
-    Difficulty,
-    Disturbances,
-)
+from gaie_mmaction.synthetic import person
+from gaie_mmaction.synthetic.difficulty import DIFFICULTIES, SHAKE_MEMORY, Difficulty, Disturbances
 from gaie_mmaction.synthetic.gestures import GESTURES, apply_gesture
-from gaie_mmaction.synthetic.person import (
-    HEIGHT,
-    SCALE,
-    WIDTH,
-    get_joints,
-    idle_pose,
-    sample_subject,
-)
+from gaie_mmaction.synthetic.person import HEIGHT, SCALE, WIDTH
 from gaie_mmaction.synthetic.release import make_video
 
 SHAPE = SCALE * HEIGHT, SCALE * WIDTH
@@ -57,13 +46,13 @@ def test_the_camera_moves_the_picture_by_the_shift():
 
 
 def test_smaller_gestures_go_less_far():
-    subject = sample_subject(np.random.default_rng(0))
+    subject = person.sample_subject(np.random.default_rng(0))
     for gesture in ('scratching neck', 'folding arms', 'head up'):
         ways = []
         for amplitude in (1., .5):
-            idle = idle_pose(subject, 0, np.zeros(6))
-            rest = get_joints(subject, idle)
-            joints = get_joints(subject, apply_gesture(subject, idle, gesture, .5, 30, 0, 1.,
+            idle = person.idle_pose(subject, 0, np.zeros(6))
+            rest = person.get_joints(subject, idle)
+            joints = person.get_joints(subject, apply_gesture(subject, idle, gesture, .5, 30, 0, 1.,
                                                        amplitude))
             ways.append(sum(np.hypot(*(joints[name] - rest[name]))
                             for name in ('r_wrist', 'l_wrist', 'head')))

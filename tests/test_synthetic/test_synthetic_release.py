@@ -47,15 +47,12 @@ def folder(tmp_path_factory):
 
 
 def test_layout_and_labels(folder):
+    skeletons = ('imigue_data_phase1/datasets/imigue_skeleton_train/0001/0001',
+                 'imigue_data_phase1/datasets/imigue_skeleton_train/0002/0002',
+                 'imigue_data_phase1/datasets/imigue_skeleton_validate/0003/0003',
+                 'imigue_data_phase2/imigue_skeleton_test/0004/0004')
     assert {str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()} == {
-        'imigue_data_phase1/datasets/imigue_skeleton_train/0001/0001_label.csv',
-        'imigue_data_phase1/datasets/imigue_skeleton_train/0001/0001_light_hand.csv',
-        'imigue_data_phase1/datasets/imigue_skeleton_train/0002/0002_label.csv',
-        'imigue_data_phase1/datasets/imigue_skeleton_train/0002/0002_light_hand.csv',
-        'imigue_data_phase1/datasets/imigue_skeleton_validate/0003/0003_label.csv',
-        'imigue_data_phase1/datasets/imigue_skeleton_validate/0003/0003_light_hand.csv',
-        'imigue_data_phase2/imigue_skeleton_test/0004/0004_label.csv',
-        'imigue_data_phase2/imigue_skeleton_test/0004/0004_light_hand.csv',
+        *(f'{path}_{kind}.csv' for path in skeletons for kind in ('label', 'light_hand')),
         'imigue_rgb_phase1/train_data/0001/0001.mp4', 'imigue_rgb_phase1/train_data/0002/0002.mp4',
         'imigue_rgb_phase1/validation_data/0003/0003.mp4', 'imigue_rgb_phase2/0004/0004.mp4',
         'test_answers.csv', 'regions.csv', release.MARKER}

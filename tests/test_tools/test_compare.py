@@ -15,7 +15,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from numbered_video import write_video
 
-from gaie_mmaction.benchmark import build_recognizer
+from gaie_mmaction.apis import build_recognizer
 from gaie_mmaction.benchmark.published import ACCURACIES, COSTS
 
 ROOT = Path(__file__).parents[2]

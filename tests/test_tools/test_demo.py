@@ -35,18 +35,20 @@ def run(folder, *arguments, out=None):
                     folder / 'small.pth', '--out', out or folder / 'out', '--device', 'cpu')
 
 
-def scores_of_the_test_pipeline(folder, **clip):
+def scores_of_the_test_pipeline(folder, path, start, end):
     cfg = Config.fromfile(folder / 'small.py')
     model = init_recognizer(cfg, str(folder / 'small.pth'), device='cpu')
     data = Compose(cfg.test_dataloader.dataset.pipeline)(
-        dict(clip, clip_id='0', label=-1, modality='RGB', start_index=0))
+        dict(filename=str(path), start_frame=start, end_frame=end, clip_id='0', label=-1,
+             modality='RGB', start_index=0))
     with torch.no_grad():
         return model.test_step(pseudo_collate([data]))[0].pred_score.numpy()
 
 
-def top5(scores):
-    return [(int(label), pytest.approx(float(scores[label]), abs=2e-6))
-            for label in np.argsort(-scores, kind='stable')[:5]]
+def assert_top5(rows, *clip):
+    scores = scores_of_the_test_pipeline(*clip)
+    assert [row['label'] for row in rows] == np.argsort(-scores, kind='stable')[:5].tolist()
+    assert [row['score'] for row in rows] == pytest.approx(np.sort(scores)[:-6:-1], abs=2e-6)
 
 
 def test_short_video(folder):
@@ -55,8 +57,7 @@ def test_short_video(folder):
     assert code is None
     assert '32 classes, named by the checkpoint' in output and 'Caution: of noise' in output
     result = json.loads((folder / 'out/short.json').read_text())
-    expected = scores_of_the_test_pipeline(folder, filename=str(path), start_frame=0, end_frame=39)
-    assert [(row['label'], row['score']) for row in result['top5']] == top5(expected)
+    assert_top5(result['top5'], folder, path, 0, 39)
     assert [row['name'] for row in result['top5']] == [
         IMIGUE_CLASSES[row['label']] for row in result['top5']]
     assert result['model']['caution'] == 'of noise'
@@ -79,37 +80,32 @@ def test_long_video_in_windows(folder):
     result = json.loads((folder / 'out/long.json').read_text())
     ranges = [(window['start_frame'], window['end_frame']) for window in result['windows']]
     assert ranges == [(0, 39), (25, 64), (50, 89), (60, 99)]
-    for (start, end), window in zip(ranges, result['windows']):
-        expected = scores_of_the_test_pipeline(
-            folder, filename=str(path), start_frame=start, end_frame=end)
-        assert [(row['label'], row['score']) for row in window['top5']] == top5(expected)
+    for frames, window in zip(ranges, result['windows']):
+        assert_top5(window['top5'], folder, path, *frames)
     assert result['segments'] and all(row['score'] >= .1 for row in result['segments'])
     with VideoFile(folder / 'out/long.mp4') as video:
         assert len(video) == 100
 
 
 def test_folders_and_bad_files(folder, tmp_path):
-    (tmp_path / 'images').mkdir()
-    for number, image in enumerate(VideoFile(folder / 'videos/short.mp4').read(range(0, 40, 2))):
-        cv2.imwrite(str(tmp_path / f'images/{number:03}.png'), image[..., ::-1])
+    for name in ('images', 'gifs'):
+        (tmp_path / name).mkdir()
+    images = [Image.fromarray(frame)
+              for frame in VideoFile(folder / 'videos/short.mp4').read(range(0, 40, 2))]
+    for number, image in enumerate(images):
+        image.save(tmp_path / f'images/{number:03}.png')
+    images[0].save(tmp_path / 'gifs/moving.gif', save_all=True, append_images=images[1:8])
+    (tmp_path / 'gifs/notes.txt').write_text('not a video')
     (tmp_path / 'bad.mp4').write_bytes(b'no video')
-    code, _ = run(folder, tmp_path / 'bad.mp4', tmp_path / 'none.mp4', folder / 'videos',
-                  tmp_path / 'images', folder / 'videos/short.mp4', '--no-video')
+    code, output = run(folder, *(tmp_path / name for name in ('bad.mp4', 'none.mp4', 'images',
+                                                              'gifs')),
+                       folder / 'videos', folder / 'videos/short.mp4', '--no-video')
     assert 'bad was left out: it is not a video' in code and 'none was left out: it cannot' in code
+    assert f'Skipped, not a video: {tmp_path / "gifs/notes.txt"}' in output
     results = [json.loads((folder / f'out/{name}.json').read_text())
-               for name in ('short', 'short-2', 'images', 'long')]
+               for name in ('short', 'short-2', 'images', 'long', 'moving')]
     assert results[0]['top5'] == results[1]['top5']
-    assert [result['frames'] for result in results] == [40, 40, 20, 100]
-
-
-def test_gif_and_other_files_of_a_folder(folder, tmp_path):
-    frames = VideoFile(folder / 'videos/short.mp4').read(range(8))
-    first, *rest = (Image.fromarray(frame) for frame in frames)
-    first.save(tmp_path / 'moving.gif', save_all=True, append_images=rest, duration=40)
-    (tmp_path / 'notes.txt').write_text('not a video')
-    code, output = run(folder, tmp_path, '--no-video')
-    assert code is None and f'Skipped, not a video: {tmp_path / "notes.txt"}' in output
-    assert json.loads((folder / 'out/moving.json').read_text())['frames'] == 8
+    assert [result['frames'] for result in results] == [40, 40, 20, 100, 8]
 
 
 def test_portrait_video(folder, tmp_path, monkeypatch):
@@ -163,7 +159,7 @@ def test_errors_in_one_line(folder):
 
 def test_inference_functions_of_mmaction2(folder):
     path = str(folder / 'videos/short.mp4')
-    expected = scores_of_the_test_pipeline(folder, filename=path, start_frame=0, end_frame=39)
+    expected = scores_of_the_test_pipeline(folder, path, 0, 39)
     config, checkpoint = str(folder / 'small.py'), str(folder / 'small.pth')
     model = init_recognizer(config, checkpoint, device='cpu')
     assert inference_recognizer(model, path).pred_score.numpy() == pytest.approx(

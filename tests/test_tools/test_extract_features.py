@@ -23,10 +23,10 @@ def folder(tmp_path_factory, request):
     config, _ = write_small_model(folder, request.config.rootpath)
     for name in ('0001', '0002'):
         write_video(folder / f'{name}.mp4', 60)
-    rows = [f'{clip_id},{clip_id[:4]}.mp4,{start},{end},{label}\n'
-            for label, (clip_id, (start, end)) in enumerate(RANGES.items())]
-    (folder / 'segments.csv').write_text('clip_id,video,start_frame,end_frame,label\n'
-                                         + ''.join(rows))
+    rows = [f'{name},{name[:4]}.mp4,{start},{end},{label}\n'
+            for label, (name, (start, end)) in enumerate(RANGES.items())]
+    (folder / 'segments.csv').write_text(
+        'clip_id,video,start_frame,end_frame,label\n' + ''.join(rows))
     (folder / 'clips.txt').write_text('0001.mp4 3\n0002.mp4 -1\n')
     with open(config, 'a') as file:
         file.write(f"\ntest_dataloader = dict(num_workers=0, batch_size=2, dataset=dict(\n"

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
-from small_model import small_recognizer
+from small_model import make_clips, small_recognizer
 
 from gaie_mmaction.ops import unmerge_tokens
 from gaie_mmaction.visualization import TokenMap, draw_heat_maps, grad_cam, record_tokens
@@ -32,25 +32,21 @@ def test_the_map_is_a_detour(neck):
     """The same state_dict and, from the same tokens, the same features."""
     plain, mapped = make('GAIEVisionTransformer', neck), make('FeatMapVisionTransformer', neck)
     assert list(plain.state_dict()) == list(mapped.state_dict())
-    clips = torch.randn(2, 3, 8, 32, 32)
-    seen = []
+    clips, seen, outputs = make_clips(), [], []
     mapped.backbone.feat_map.register_forward_hook(lambda _, args, out: seen.append(out))
-    with torch.no_grad():
+    for model in (plain, mapped):
         torch.manual_seed(5)  # for the random reducer
-        one = plain.backbone(clips)
-        torch.manual_seed(5)
-        other = mapped.backbone(clips)
-    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+        with torch.no_grad():
+            outputs.append(model.backbone(clips))
+    torch.testing.assert_close(*outputs, rtol=1e-5, atol=1e-5)
     assert seen[0].shape == (2, 24, 4, 4, 4)
 
 
 def test_grad_cam_by_hand():
     model = make('FeatMapVisionTransformer', dict(type='GAIENeck'))
     clip = packed()
-    found = grad_cam(model, clip, (4, 4, 4))
-    backbone = model.backbone
-    view = (clip['inputs'].float() - 128) / 60
-    state = backbone.forward_tokens(view)
+    found, backbone = grad_cam(model, clip, (4, 4, 4)), model.backbone
+    state = backbone.forward_tokens((clip['inputs'].float() - 128) / 60)
     spread = unmerge_tokens(state.x, state.source).detach().requires_grad_()  # (1, N0, C)
     # the plain mean over kept tokens, each of them the mean over its places
     kept = torch.stack([spread[0][state.source[0] == k].mean(0) for k in range(state.x.shape[1])])

@@ -20,8 +20,8 @@ class Images(list):
 
 
 def make_runner(visualizer, neck='GAIENeck'):
-    model = small_recognizer(neck and dict(type=neck))
-    return SimpleNamespace(model=model, visualizer=visualizer, epoch=0)
+    return SimpleNamespace(
+        model=small_recognizer(neck and dict(type=neck)), visualizer=visualizer, epoch=0)
 
 
 def batch(first, views=1):

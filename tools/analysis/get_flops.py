@@ -5,7 +5,8 @@ import pandas as pd
 from mmengine.config import Config, DictAction
 from rich.console import Console
 
-from gaie_mmaction.benchmark import build_recognizer, measure_complexity, print_table, view_shape
+from gaie_mmaction.apis import build_recognizer, view_shape
+from gaie_mmaction.benchmark import measure_complexity, print_table
 
 
 def parse_args() -> argparse.Namespace:

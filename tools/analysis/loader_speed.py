@@ -13,7 +13,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.table import Column, Table  # noqa: E402
 
 from gaie_mmaction.benchmark.loading import CLIP_LEN, measure_loading  # noqa: E402
 from gaie_mmaction.datasets.annotations import read_annotations  # noqa: E402
@@ -37,10 +37,9 @@ def main() -> None:
     sources = {'whole videos': ('trainval.csv', 'videos')}
     if (args.data / 'clips').is_dir():
         sources['cut clips'] = ('trainval.txt', 'clips')
-    table = Table('from', title=f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
+    table = Table('from', *(Column(name, justify='right') for name in COLUMNS),
+                  title=f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
                   f'{args.clips} clips, {args.rounds} rounds in turn')
-    for name in COLUMNS:
-        table.add_column(name, justify='right')
     for name, (ann_file, folder) in sources.items():
         try:
             clips = read_annotations(str(args.data / ann_file), len(IMIGUE_CLASSES))

@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
-from gaie_mmaction.benchmark import build_recognizer, measure_complexity, view_shape
+from gaie_mmaction.apis import build_recognizer, view_shape
+from gaie_mmaction.benchmark import measure_complexity
 from gaie_mmaction.utils.files import atomic_file
 
 INDEX = Path(__file__).resolve().parents[2] / 'model-index.yml'

@@ -18,9 +18,8 @@ STOPPED = '\nstopped; finished work is kept, and run again it does only what is 
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('root', type=Path, help='folder with the release')
     parser.add_argument('--out', type=Path, default='data/imigue', help='default: %(default)s')
     parser.add_argument('--subjects', type=Path, metavar='CSV', help='labels_20200831.csv of the '

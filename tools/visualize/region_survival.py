@@ -13,13 +13,7 @@ import torch
 from mmengine.config import DictAction
 from rich.console import Console
 
-from gaie_mmaction.apis import find_class_names, load_config, read_test_clips
-from gaie_mmaction.apis.region_survival import (
-    draw_survival,
-    measure_survival,
-    read_regions,
-    summarize_survival,
-)
+from gaie_mmaction.apis import find_class_names, load_config, read_test_clips, region_survival
 from gaie_mmaction.benchmark import print_table, write_csv
 from gaie_mmaction.datasets.video_file import VideoReadError
 
@@ -48,13 +42,14 @@ def main() -> None:
     out = Path(args.out)
     try:
         cfg = load_config(args.config, args.cfg_options)
-        regions = read_regions(args.regions)
+        regions = region_survival.read_regions(args.regions)
         clips = [clip for name, clip in read_test_clips(cfg).items() if name in regions]
         if not clips:
             sys.exit(f'no clip of {cfg.test_dataloader.dataset.ann_file} is in {args.regions}')
         chosen = np.linspace(0, len(clips) - 1, args.max_clips or len(clips)).round().astype(int)
         clips = [clips[index] for index in np.unique(chosen)]
-        found = measure_survival(cfg, args.checkpoint, args.rivals, clips, regions, args.device)
+        found = region_survival.measure_survival(
+            cfg, args.checkpoint, args.rivals, clips, regions, args.device)
     except (ValueError, OSError, VideoReadError) as error:
         sys.exit(str(error))
     seen = found.clip_id.nunique()
@@ -62,10 +57,11 @@ def main() -> None:
         print(f'{len(clips) - seen} clips are left out: the model does not see their region')
     if not seen:
         sys.exit('no clip is left')
-    summary = summarize_survival(found)
+    summary = region_survival.summarize_survival(found)
     print_table(summary, f'Tokens of the moving region that are kept, {seen} clips', Console())
     write_csv(summary, out.with_suffix('.csv'))
-    draw_survival(found, find_class_names({}, cfg, cfg.model.cls_head.num_classes).names, out)
+    classes = find_class_names({}, cfg, cfg.model.cls_head.num_classes).names
+    region_survival.draw_survival(found, classes, out)
     print(f'Written: {out} and {out.with_suffix(".csv")}')
 
 

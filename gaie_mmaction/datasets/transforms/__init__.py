@@ -1,7 +1,7 @@
 """Data transforms."""
+from .clip import RepeatAugment, SubtractClipMean
 from .loading import ClipDecode, ClipInit
 from .multimodal import MaskMissingJoints, MMClipDecode, MMSharedSampleFrames
-from .repeat_augment import RepeatAugment
 from .skeleton import (
     FillMissingJoints,
     SkeletonCompact,
@@ -9,7 +9,6 @@ from .skeleton import (
     SkeletonHeatmap,
     SkeletonStream,
 )
-from .static_background import SubtractClipMean
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',

@@ -1,8 +1,7 @@
 """Reading a frame range of a video.
 
-MMAction2's loaders take the whole file as the clip. These two restrict ``total_frames`` and
-``start_index`` to the range, so that MMAction2's ``UniformSample`` and ``SampleFrames`` sample
-inside it.
+MMAction2's loaders take the whole file as the clip. These restrict ``total_frames`` and
+``start_index`` to the range, which MMAction2's samplers respect.
 """
 import os
 from collections.abc import Sequence
@@ -24,11 +23,8 @@ class ClipInit(BaseTransform):
     """Open a video and find the frames of a clip in it.
 
     Required key: ``filename``. Optional keys: ``start_frame`` (default 0), ``end_frame``
-    (inclusive; default -1, the last one), ``clip_id`` (default: stem of the file name). Frames
-    count from 0.
-
-    Added keys: the optional ones, ``video_reader``, ``total_frames`` of the clip, ``start_index``
-    (its first frame) and ``avg_fps``.
+    (inclusive; default -1, the last one), ``clip_id`` (default: stem of the file name). Added keys:
+    these, ``video_reader``, ``total_frames``, ``start_index`` and ``avg_fps``.
 
     Args:
         max_pixels (int): Largest width x height of a frame. Defaults to 8192 x 4320.
@@ -38,11 +34,6 @@ class ClipInit(BaseTransform):
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
-        """Open the video.
-
-        Raises:
-            VideoReadError: If the file cannot be read, or if the range exceeds it.
-        """
         # MMAction2's inference_recognizer and vis_cam pass a file name and nothing else
         start = results.setdefault('start_frame', 0)
         end = results.setdefault('end_frame', -1)
@@ -67,14 +58,11 @@ class ClipInit(BaseTransform):
 class ClipDecode(BaseTransform):
     """Decode the sampled frames.
 
-    Required keys: ``video_reader`` (removed), ``frame_inds``, ``filename``, ``clip_id``.
-
-    Added keys: ``imgs`` (list of ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``),
-    ``original_shape`` and ``img_shape`` (H, W).
+    Required keys: ``video_reader`` (removed), ``frame_inds``, ``filename``, ``clip_id``. Added
+    keys: ``imgs`` (list of ``(H, W, 3)`` uint8, RGB), ``original_shape`` and ``img_shape`` (H, W).
     """
 
     def transform(self, results: dict) -> dict:
-        """Decode; a damaged frame is a :class:`VideoReadError`."""
         with results.pop('video_reader') as reader:
             try:
                 inds = results['frame_inds'].reshape(-1)
@@ -91,12 +79,7 @@ class ClipDecode(BaseTransform):
 def require_matching_readers(transforms: Sequence[object], ranges_of: str | None) -> None:
     """Refuse a pipeline whose readers do not belong together, or ignore the clips' frame ranges.
 
-    Args:
-        transforms (Sequence): Steps of the pipeline.
-        ranges_of (str or None): Annotation file, if its clips are ranges of whole videos.
-
-    Raises:
-        ValueError: With the steps and the way out.
+    ``ranges_of`` is the annotation file, if its clips are ranges of whole videos.
     """
     own = {type(step).__name__ for step in transforms if isinstance(step, (ClipInit, ClipDecode))}
     others = [name for name in (type(step).__name__ for step in transforms)

@@ -22,10 +22,9 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
     ``k = clip_len['Pose'] / clip_len['RGB']``; there ``RGBPoseConv3D``'s lateral convolutions,
     of stride k, are centred.
 
-    Required keys: ``total_frames``, ``start_index``, ``keypoint``.
-
-    Added keys: ``Pose_inds`` (relative to the clip), ``frame_inds`` (of the RGB frames in the
-    video), ``clip_len`` (a dict), ``frame_interval``, ``num_clips``.
+    Required keys: ``total_frames``, ``start_index``, ``keypoint``. Added keys: ``Pose_inds``
+    (relative to the clip), ``frame_inds`` (in the video), ``clip_len``, ``frame_interval``,
+    ``num_clips``.
 
     Args:
         clip_len (dict): Frames of a clip by modality, ``dict(RGB=8, Pose=32)``; ``Pose`` a
@@ -33,16 +32,9 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
         num_clips (int): Number of views. Defaults to 1.
         test_mode (bool): The same frames each time. Defaults to False.
         seed (int): Seed of the test's frames. Defaults to 255.
-
-    Raises:
-        ValueError: If ``clip_len`` has other keys or is not a multiple; in use, if skeleton and
-            clip differ in their number of frames.
     """
 
-    def __init__(self,
-                 clip_len: dict[str, int],
-                 num_clips: int = 1,
-                 test_mode: bool = False,
+    def __init__(self, clip_len: dict[str, int], num_clips: int = 1, test_mode: bool = False,
                  seed: int = 255) -> None:
         if set(clip_len) != {'RGB', 'Pose'} or min(clip_len.values()) < 1 or (
                 clip_len['Pose'] % clip_len['RGB']):
@@ -51,7 +43,6 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
         super().__init__(clip_len, num_clips, test_mode, seed)
 
     def transform(self, results: dict) -> dict:
-        """Sample."""
         num_frames, num_poses = results['total_frames'], results['keypoint'].shape[1]
         if num_frames != num_poses:
             raise ValueError(f'clip {results["clip_id"]} of {results["filename"]} has {num_frames} '
@@ -60,12 +51,8 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
         sample = self._get_test_clips if self.test_mode else self._get_train_clips
         inds = np.mod(sample(num_frames, self.clip_len['Pose']), num_frames)
         step = self.clip_len['Pose'] // self.clip_len['RGB']
-        results.update(
-            Pose_inds=inds,
-            frame_inds=results['start_index'] + inds[::step],
-            clip_len=dict(self.clip_len),
-            frame_interval=None,
-            num_clips=self.num_clips)
+        results.update(Pose_inds=inds, frame_inds=results['start_index'] + inds[::step],
+                       clip_len=dict(self.clip_len), frame_interval=None, num_clips=self.num_clips)
         return results
 
 
@@ -73,23 +60,13 @@ class MMSharedSampleFrames(MMUniformSampleFrames):
 class MMClipDecode(ClipDecode):
     """Decode the sampled frames and take the skeletons of the same moments.
 
-    Skeletons are scaled from the frame size that they were found in to that of the video, since
-    cut clips are smaller.
-
-    Required keys: those of ``ClipDecode``, ``Pose_inds``, ``img_shape`` (H, W, of the
-    skeleton), ``keypoint``, ``keypoint_score``.
-
-    Added and changed keys: those of ``ClipDecode``, ``keypoint`` ``(M, T, V, 2)`` and
-    ``keypoint_score`` ``(M, T, V)``, float32.
+    Skeletons are scaled from the frame size that they were found in to the video's: cut clips are
+    smaller. Keys beyond those of ``ClipDecode``: ``Pose_inds``, ``img_shape`` (H, W, of the
+    skeleton), ``keypoint`` (becomes ``(M, T, V, 2)``) and ``keypoint_score`` (``(M, T, V)``),
+    float32.
     """
 
     def transform(self, results: dict) -> dict:
-        """Decode.
-
-        Raises:
-            VideoReadError: If one of the frames is damaged.
-            ValueError: If the aspect ratios of frames and skeleton differ.
-        """
         skeleton_shape, inds = results['img_shape'], results['Pose_inds']
         results = super().transform(results)
         shape = results['img_shape']
@@ -109,12 +86,9 @@ class MMClipDecode(ClipDecode):
 class MaskMissingJoints(BaseTransform):
     """Reset joints without a score to (0, 0), which means missing.
 
-    MMAction2's crops shift all joints, missing ones too. Put it after the last crop.
-
-    Required keys: ``keypoint`` (changed), ``keypoint_score``.
+    MMAction2's crops shift missing joints as well: put it after the last crop.
     """
 
     def transform(self, results: dict) -> dict:
-        """Mask."""
         results['keypoint'] = results['keypoint'] * (results['keypoint_score'] > 0)[..., None]
         return results

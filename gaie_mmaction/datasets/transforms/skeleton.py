@@ -26,14 +26,10 @@ class FillMissingJoints(BaseTransform):
     """Interpolate missing joints and their scores linearly over time.
 
     Before a joint is first seen and after it is last seen, it stays where it was seen. A joint
-    that is missing in the whole clip remains missing. Put it before the sampling of frames, so
-    that the nearest frames count.
-
-    Required and changed keys: ``keypoint``, ``keypoint_score``.
+    that is missing in the whole clip remains missing. Put it before the sampling of frames.
     """
 
     def transform(self, results: dict) -> dict:
-        """Interpolate."""
         keypoint, score = results['keypoint'].copy(), results['keypoint_score'].copy()
         visible = keypoint.any(axis=-1)
         frames = np.arange(keypoint.shape[1])
@@ -64,7 +60,6 @@ class SkeletonFlip(Flip):
         self.layout = layout
 
     def transform(self, results: dict) -> dict:
-        """Flip or not; ``flip`` tells which."""
         _require_joints(results, self.layout)
         return super().transform(results)
 
@@ -91,10 +86,6 @@ class SkeletonStream(BaseTransform):
         stream (str): ``'joint'``, ``'bone'``, ``'joint-motion'`` or ``'bone-motion'``.
             Defaults to ``'joint'``.
         layout (str): Name of the layout. Defaults to ``'imigue'``.
-
-    Raises:
-        ValueError: If there is no such stream or layout; in use, if the number of joints is not
-            the layout's.
     """
 
     def __init__(self, stream: str = 'joint', layout: str = 'imigue') -> None:
@@ -105,7 +96,6 @@ class SkeletonStream(BaseTransform):
         self.layout = layout
 
     def transform(self, results: dict) -> dict:
-        """Compute the stream."""
         _require_joints(results, self.layout)
         visible = results['keypoint'].any(axis=-1)  # (M, T, V)
         half = np.array(results['img_shape'][::-1], np.float32) / 2  # for x, y
@@ -131,13 +121,11 @@ class SkeletonStream(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SkeletonCompact(BaseTransform):
-    """Crop to a square around all joints of the clip.
+    """Crop ``keypoint`` and ``imgs``, if there are any, to a square around all joints of the clip.
 
-    Same as MMAction2's ``PoseCompact`` with ``hw_ratio=1`` and ``allow_imgpad=True`` (which fails
-    with NumPy 2); ``imgs`` are cropped too, as by its ``MMCompact``: black beyond the frame.
-    Missing joints stay at (0, 0). A box smaller than ``threshold`` is left alone.
-
-    Required and changed keys: ``keypoint``, ``img_shape``, ``imgs`` (optional).
+    Same as MMAction2's ``PoseCompact`` and ``MMCompact`` with ``hw_ratio=1`` and
+    ``allow_imgpad=True``, which fail with NumPy 2: black beyond the frame. Missing joints stay at
+    (0, 0). A box smaller than ``threshold`` is left alone.
 
     Args:
         padding (float): Share of the box that is added to it, at least 0. Defaults to 0.25.
@@ -151,7 +139,6 @@ class SkeletonCompact(BaseTransform):
         self.threshold = threshold
 
     def transform(self, results: dict) -> dict:
-        """Crop."""
         keypoint = results['keypoint'].astype(np.float32)
         visible = keypoint.any(axis=-1)
         if not visible.any():
@@ -201,12 +188,8 @@ class SkeletonHeatmap(GeneratePoseTarget):
         layout (str): Name of the layout. Defaults to ``'imigue'``.
     """
 
-    def __init__(self,
-                 kind: str = 'joint',
-                 double: bool = False,
-                 sigma: float = 0.6,
-                 scaling: float = 1.,
-                 layout: str = 'imigue') -> None:
+    def __init__(self, kind: str = 'joint', double: bool = False, sigma: float = 0.6,
+                 scaling: float = 1., layout: str = 'imigue') -> None:
         if kind not in ('joint', 'limb'):
             raise ValueError(f"kind must be 'joint' or 'limb', but got {kind!r}")
         sides = get_layout(layout)
@@ -218,6 +201,5 @@ class SkeletonHeatmap(GeneratePoseTarget):
         self.layout = layout
 
     def transform(self, results: dict) -> dict:
-        """Draw."""
         _require_joints(results, self.layout)
         return super().transform(results)

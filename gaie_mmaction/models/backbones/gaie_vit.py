@@ -10,7 +10,6 @@ from mmaction.models.backbones.vit_mae import get_sinusoid_encoding
 from mmaction.registry import MODELS
 from mmaction.utils import OptConfigType
 from mmcv.cnn import build_norm_layer
-from mmcv.cnn.bricks.transformer import PatchEmbed
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ from ..necks import TokenReducer, TokenState
 from ..necks.token_reducer import is_integer
 from ..utils.positions import resize_positions, token_grid
 from ..utils.weights import load_backbone_weights, load_strictly
-from .vit_block import NORM_CFG, Block
+from .vit_block import NORM_CFG, Block, TubeletEmbed
 
 # MMAction2's
 INIT_CFG = (dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.),
@@ -98,9 +97,7 @@ class GAIEVisionTransformer(BaseModule):
         self.return_feat_map = return_feat_map
 
         tubelet = (tubelet_size, patch_size, patch_size)
-        self.patch_embed = PatchEmbed(
-            in_channels=in_channels, embed_dims=embed_dims, conv_type='Conv3d',
-            kernel_size=tubelet, stride=tubelet, padding=(0, 0, 0), dilation=(1, 1, 1))
+        self.patch_embed = TubeletEmbed(in_channels, embed_dims, tubelet)
         side = img_size // patch_size
         self.grid_size = (num_frames // tubelet_size, side, side)
         num_tokens = self.grid_size[0] * side * side
@@ -167,7 +164,7 @@ class GAIEVisionTransformer(BaseModule):
         """
         # the table keeps its size: other inputs get an interpolated copy
         positions = resize_positions(self.pos_embed, self.grid_size, self.token_grid(x))
-        tokens = self.patch_embed(x)[0]  # (B, C, T, H, W) -> (B, N0, C)
+        tokens = self.patch_embed(x)  # (B, C, T, H, W) -> (B, N0, C)
         state = TokenState.start(self.pos_drop(tokens + positions))
         for index, block in enumerate(self.blocks):
             state = block(state, self.neck, index in self.merge_layers, history)

@@ -15,7 +15,7 @@ from mmaction.registry import MODELS
 from mmaction.utils import OptConfigType
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
-from mmcv.cnn.bricks.transformer import FFN, PatchEmbed
+from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule, ModuleList
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from ..utils.image_weights import TUBELET_INITS, convert_image_vit
 from ..utils.positions import resize_positions, token_grid
 from ..utils.weights import load_backbone_weights, load_strictly
 from .gaie_vit import INIT_CFG, check_divides
-from .vit_block import NORM_CFG, Attention
+from .vit_block import NORM_CFG, Attention, TubeletEmbed
 
 
 def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
@@ -196,9 +196,7 @@ class ViViT(BaseModule):
         self.tubelet_init = tubelet_init
 
         self.tubelet = (tubelet_size, patch_size, patch_size)
-        self.patch_embed = PatchEmbed(
-            in_channels=in_channels, embed_dims=embed_dims, conv_type='Conv3d',
-            kernel_size=self.tubelet, stride=self.tubelet, padding=(0, 0, 0), dilation=(1, 1, 1))
+        self.patch_embed = TubeletEmbed(in_channels, embed_dims, self.tubelet)
         side = img_size // patch_size
         frames = num_frames // tubelet_size
         encodes_frames = variant == 'factorised_encoder'
@@ -270,7 +268,7 @@ class ViViT(BaseModule):
             ValueError: If the input's sizes are not multiples of the tubelet's.
         """
         frames, height, width = token_grid(x, self.tubelet)
-        tokens = self.patch_embed(x)[0].unflatten(1, (frames, -1))  # -> (B, T', S, C)
+        tokens = self.patch_embed(x).unflatten(1, (frames, -1))  # -> (B, T', S, C)
         grid = (frames if self.temporal_blocks is None else 1, height, width)
         positions = resize_positions(self.pos_embed, self.grid_size, grid)
         # (1, T'S, C) or (1, S, C) -> (1, T', S, C) or (1, 1, S, C)

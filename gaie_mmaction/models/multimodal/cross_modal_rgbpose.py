@@ -15,12 +15,7 @@ class ChannelCrossAttention(nn.Module):
     bring both branches to one dimension, in which their channels attend to each other. Ours: space
     is averaged; query, key and value are 1x1 convolutions; the ``(D, D)`` map is
     ``softmax(q k^T / sqrt(T))``; the result is projected back and scales the branch,
-    ``x + x * result``.
-
-    Args:
-        rgb_channels (int): Number of channels of the RGB branch.
-        pose_channels (int): Number of channels of the pose branch, and of D.
-        speed_ratio (int): Heatmaps per RGB frame, k.
+    ``x + x * result``. D is ``pose_channels``, k is ``speed_ratio``.
     """
 
     def __init__(self, rgb_channels: int, pose_channels: int, speed_ratio: int) -> None:
@@ -67,17 +62,10 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
         speed_ratio, channel_ratio (int): Heatmaps per RGB frame, and channels of the RGB branch
             over those of the pose branch. Default to 4.
         pretrained (str, optional): Checkpoint of the whole backbone. Defaults to None.
-
-    Raises:
-        ValueError: If a lateral connection is missing.
     """
 
-    def __init__(self,
-                 rgb_pathway: dict,
-                 pose_pathway: dict,
-                 speed_ratio: int = 4,
-                 channel_ratio: int = 4,
-                 pretrained: str | None = None) -> None:
+    def __init__(self, rgb_pathway: dict, pose_pathway: dict, speed_ratio: int = 4,
+                 channel_ratio: int = 4, pretrained: str | None = None) -> None:
         # copies: upstream adds keys to the pathways that it gets
         super().__init__(pretrained, speed_ratio, channel_ratio,
                          rgb_pathway=dict(rgb_pathway), pose_pathway=dict(pose_pathway))
@@ -94,14 +82,10 @@ class CrossModalRGBPoseConv3D(RGBPoseConv3D):
             for layer in (1, 2))
 
     def forward(self, imgs: Tensor, heatmap_imgs: Tensor) -> tuple[Tensor, Tensor]:
-        """Extract the features ``(B, C, T', H', W')`` of both branches.
+        """Features ``(B, C, T', H', W')`` of both branches.
 
-        Args:
-            imgs (Tensor): ``(B, 3, T, H, W)`` normalized frames.
-            heatmap_imgs (Tensor): ``(B, V, k T, H / 4, W / 4)`` heatmaps of V joints.
-
-        Raises:
-            ValueError: If there are not ``speed_ratio`` heatmaps per frame.
+        Of normalized frames ``(B, 3, T, H, W)`` and heatmaps ``(B, V, k T, H / 4, W / 4)`` of V
+        joints; another number of heatmaps is a ``ValueError``.
         """
         if heatmap_imgs.shape[2] != self.speed_ratio * imgs.shape[2]:
             raise ValueError(f'there are {heatmap_imgs.shape[2]} heatmaps for {imgs.shape[2]} '

@@ -17,10 +17,6 @@ class MultiScaleResidual(nn.Module):
     """Add each coarser scale to the next finer one, ``fine + GELU(norm(conv(coarse)))``.
 
     The coarse sequence is first interpolated linearly to the fine one's length.
-
-    Args:
-        channels (int): Number of channels C.
-        num_scales (int): Number of scales, at least 1.
     """
 
     def __init__(self, channels: int, num_scales: int) -> None:
@@ -60,16 +56,9 @@ class M2HEN(RGBPoseRecognizer):
             ``in_channels`` are those of both backbones.
         scales (Sequence[int]): Temporal strides, ascending from 1. Defaults to (1, 2, 4).
         data_preprocessor (dict, optional): Same as ``BaseRecognizer``. Defaults to None.
-
-    Raises:
-        ValueError: If ``scales`` do not ascend from 1, or the backbone has no feature map.
     """
 
-    def __init__(self,
-                 *,
-                 backbone: dict,
-                 graph_backbone: dict,
-                 cls_head: dict,
+    def __init__(self, *, backbone: dict, graph_backbone: dict, cls_head: dict,
                  scales: Sequence[int] = (1, 2, 4),
                  data_preprocessor: OptConfigType = None) -> None:
         super().__init__(backbone, cls_head, data_preprocessor=data_preprocessor)
@@ -84,17 +73,12 @@ class M2HEN(RGBPoseRecognizer):
         self.join_video = MultiScaleResidual(video, len(scales))
         self.join_graph = MultiScaleResidual(graph, len(scales))
 
-    def extract_feat(self,
-                     inputs: dict[str, Tensor],
-                     stage: str = 'backbone',
-                     data_samples: OptSampleList = None,
-                     test_mode: bool = False) -> tuple:
-        """Extract the features of both models, ``(B, C, T, 1, 1)``, or their logits.
+    def extract_feat(self, inputs: dict[str, Tensor], stage: str = 'backbone',
+                     data_samples: OptSampleList = None, test_mode: bool = False) -> tuple:
+        """Features of both models, ``(B, C, T, 1, 1)``, or with ``stage='head'`` their logits.
 
-        Args:
-            inputs (dict[str, Tensor]): ``imgs`` ``(batch, views, 3, frames, H, W)`` and
-                ``keypoint`` ``(batch, views, M, skeletons, V, 3)``.
-            stage (str): ``'backbone'``, or ``'head'`` for logits. Defaults to ``'backbone'``.
+        Of ``imgs`` ``(batch, views, 3, frames, H, W)`` and ``keypoint``
+        ``(batch, views, M, skeletons, V, 3)``.
         """
         video = self.backbone(inputs['imgs'].flatten(0, 1)).mean(dim=(3, 4))  # (B, C, T)
         # the backbone norms only what it pools itself, not a feature map

@@ -19,13 +19,7 @@ REMEDY = 'make it with tools/data/text_features.py'
 def encode_texts(folder: str, texts: Sequence[str]) -> np.ndarray:
     """Encode K texts with a local CLIP to ``(K, D)`` float32, each row of length 1.
 
-    Args:
-        folder (str): A CLIP in the format of the transformers package; nothing is downloaded.
-        texts (Sequence[str]): K texts.
-
-    Raises:
-        ImportError: If the transformers package is missing.
-        OSError: If the folder does not exist or holds no CLIP.
+    ``folder`` holds a CLIP in the format of the transformers package; nothing is downloaded.
     """
     try:
         from transformers import AutoTokenizer, CLIPTextModelWithProjection
@@ -54,10 +48,8 @@ def write_text_features(path: str, classes: Sequence[str], features: np.ndarray)
 def read_text_features(path: str, classes: Sequence[str]) -> np.ndarray:
     """Read the features of K classes, ``(K, D)`` float32, each row of length 1.
 
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it is another kind of file, has other classes or another order, or rows
-            that are zero or not finite.
+    A file of another kind, of other classes or another order, or with rows that are zero or not
+    finite, is a ``ValueError``.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'text features {path} do not exist: {REMEDY}, and set '

@@ -2,7 +2,7 @@
 from mmaction.registry import MODELS
 
 from ...ops import match_tokens, select_tokens
-from .token_reducer import TokenReducer, TokenState
+from .token_reducer import TokenReducer, TokenState, is_integer
 
 METRICS = ('token', 'key')
 
@@ -23,10 +23,13 @@ class GAIENeck(TokenReducer):
             ``'key'``, the attention's keys averaged over heads. Defaults to ``'token'``.
         prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
             mean. The merge itself stays a plain mean. Defaults to False, as in the paper.
+        importance_queries (int, optional): Estimate the importance from that many of the queries:
+            cheaper where no kernel computes it exactly. Defaults to None, all of them.
 
     Raises:
         TypeError: If ``token_keep_ratio`` is not a number.
-        ValueError: If it is outside (0, 1], or the metric is unknown.
+        ValueError: If it is outside (0, 1], the metric is unknown, or ``importance_queries`` is
+            not a positive integer.
     """
 
     needs_importance = True
@@ -34,11 +37,17 @@ class GAIENeck(TokenReducer):
     def __init__(self,
                  token_keep_ratio: float = 0.7,
                  metric: str = 'token',
-                 prop_attn: bool = False) -> None:
+                 prop_attn: bool = False,
+                 importance_queries: int | None = None) -> None:
         super().__init__(token_keep_ratio, prop_attn)
         if metric not in METRICS:
             raise ValueError(f'metric must be one of {METRICS}, but got {metric!r}')
+        if importance_queries is not None and (
+                not is_integer(importance_queries) or importance_queries < 1):
+            raise ValueError('importance_queries must be an integer of at least 1, but got '
+                             f'{importance_queries!r}')
         self.metric = metric
+        self.importance_queries = importance_queries
         self.needs_keys = metric == 'key'
 
     def forward(self, state: TokenState) -> TokenState:

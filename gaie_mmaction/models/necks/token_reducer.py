@@ -126,6 +126,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     #: whether ``TokenState.importance`` and ``TokenState.keys`` are needed
     needs_importance = False
     needs_keys = False
+    #: number of queries that the importance is estimated from; None: all
+    importance_queries: int | None = None
     #: whether original tokens can be lost (``source`` -1)
     drops_tokens = False
 
@@ -198,7 +200,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         if needs_importance:
             # dropout is for the output alone: tokens are ranked by the whole map
             with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout_p):
-                out, importance = attention_with_importance(q, k, v, scale=scale, bias=bias)
+                out, importance = attention_with_importance(
+                    q, k, v, scale=scale, bias=bias, importance_queries=self.importance_queries)
         if out is None or dropout_p:
             mask = None if bias is None else bias[:, None, None, :]
             out = F.scaled_dot_product_attention(

@@ -44,19 +44,10 @@ TUBELET_INITS = {'central_frame': central_frame_filter, 'filter_inflation': infl
 
 def convert_image_vit(weights: dict[str, Tensor], *, tubelet_size: int, tubelet_init: str,
                       grid: tuple[int, int, int]) -> dict[str, Tensor]:
-    """Convert an image ViT's state_dict to ``ViViT``'s keys, with positions resized and repeated.
+    """Convert a state_dict of timm or MMPretrain to ``ViViT``'s keys, for a (T', H', W') grid.
 
-    Args:
-        weights (dict[str, Tensor]): State dict with the names of timm or MMPretrain.
-        tubelet_size (int): Frames t of a tubelet.
-        tubelet_init (str): ``'central_frame'`` or ``'filter_inflation'``.
-        grid (tuple[int]): (T', H', W') of the position table.
-
-    Returns:
-        dict[str, Tensor]: All but the "temporal" keys, which an image ViT lacks.
-
-    Raises:
-        ValueError: If these are not the weights of an image ViT.
+    Its positions are resized and repeated; "temporal" keys are not there. ``tubelet_init`` is a
+    key of ``TUBELET_INITS``. Weights that are not of an image ViT are a ``ValueError``.
     """
     # a classifier of MMPretrain holds the ViT under this prefix, beside its head
     if any(key.startswith('backbone.') for key in weights):

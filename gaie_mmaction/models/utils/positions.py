@@ -7,11 +7,7 @@ from torch import Tensor
 
 
 def token_grid(x: Tensor, tubelet: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Grid (T', H', W') of the tokens of a ``(B, C, T, H, W)`` input.
-
-    Raises:
-        ValueError: If the input's sizes are not multiples of the tubelet's.
-    """
+    """Grid (T', H', W') of the tokens of a ``(B, C, T, H, W)`` input."""
     if x.dim() != 5:
         raise ValueError(f'the input must be (B, C, T, H, W), but got {tuple(x.shape)}')
     # the convolution would silently cut off the rest

@@ -22,16 +22,9 @@ LAYERS = ('norm1', 'norm2', 'attn.proj', 'mlp.layers.0.0', 'mlp.layers.1')
 
 
 def load_videomae(path: str) -> dict[str, Tensor]:
-    """Load the weights of an official checkpoint, which are under ``module`` or ``model``.
-
-    The files also hold the training script's ``argparse.Namespace``, which is allowed in addition
-    to tensors and plain containers.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be read safely, or holds no such weights.
-    """
+    """Load the weights of an official checkpoint, which are under ``module`` or ``model``."""
     try:
+        # the files also hold the training script's arguments
         with torch.serialization.safe_globals([argparse.Namespace]):
             checkpoint = load_checkpoint_safely(path, map_location='cpu')
     except RuntimeError as error:
@@ -44,20 +37,13 @@ def load_videomae(path: str) -> dict[str, Tensor]:
                      'give an official finetune checkpoint')
 
 
-def convert_videomae(weights: dict[str, Tensor], num_tokens: int | None = None
-                     ) -> dict[str, Tensor]:
+def convert_videomae(
+        weights: dict[str, Tensor], num_tokens: int | None = None) -> dict[str, Tensor]:
     """Rename all weights, for strict loading into a ``Recognizer3D``.
 
     Its backbone is MMAction2's ``VisionTransformer`` or ``GAIEVisionTransformer``, its head
-    ``TimeSformerHead``.
-
-    Args:
-        weights (dict[str, Tensor]): Official names.
-        num_tokens (int, optional): Length of the sine-cosine position table, which official files
-            do not hold. Defaults to None: 16 frames at 224x224 with the file's tubelet.
-
-    Returns:
-        dict[str, Tensor]: MMAction2's names.
+    ``TimeSformerHead``. Official files hold no sine-cosine position table: it gets ``num_tokens``
+    places, by default those of 16 frames at 224x224 with the file's tubelet.
 
     Raises:
         ValueError: If keys are unexpected or missing; all are listed.

@@ -6,11 +6,7 @@ CONVERTER = "VideoMAE's own files are converted by tools/model_converters/videom
 
 
 def load_backbone_weights(source: str) -> dict[str, Tensor]:
-    """Load the ``backbone.`` part of a recognizer's checkpoint, a path or URL, without the prefix.
-
-    Raises:
-        ValueError: If the checkpoint has no such part.
-    """
+    """Load the ``backbone.`` part of a recognizer's checkpoint (path or URL), without prefix."""
     checkpoint = _load_checkpoint(source, map_location='cpu')
     weights = checkpoint.get('state_dict', checkpoint)
     found = {key.removeprefix('backbone.'): value
@@ -32,11 +28,7 @@ def list_misfits(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[str
 
 
 def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    """Load a whole state_dict that comes from ``source``.
-
-    Raises:
-        ValueError: If a key is missing or left over, or a shape differs; all are listed.
-    """
+    """Load a whole state_dict that comes from ``source``; all that does not fit is listed."""
     # torch's own error does not list differing shapes beside missing keys, nor say what to do
     problems = list_misfits(backbone.state_dict(), weights)
     if problems:

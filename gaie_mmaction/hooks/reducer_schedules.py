@@ -1,4 +1,4 @@
-"""Training of DiffRate's counts."""
+"""Training schedules of token reducers: warm-up of the keep ratio, search of DiffRate's counts."""
 from typing import Any
 
 from mmaction.registry import HOOKS
@@ -8,9 +8,51 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from ..models import DiffRateNeck
+from ..models import DiffRateNeck, TokenReducer
 from ..models.necks.diffrate_neck import cost_ratio
 from .checks import unwrap
+
+
+@HOOKS.register_module()
+class TokenKeepRatioWarmupHook(Hook):
+    """Lower the token keep ratio linearly from 1.0 to the neck's own value.
+
+    Args:
+        end (int): First epoch, from 0, with the neck's own ratio; above ``begin``.
+        begin (int): Last epoch, from 0, with ratio 1.0. Defaults to 0.
+    """
+
+    def __init__(self, end: int, begin: int = 0) -> None:
+        if not 0 <= begin < end:
+            raise ValueError(f'the warm-up needs 0 <= begin < end epochs, but got begin={begin} '
+                             f'and end={end}')
+        self.begin, self.end = begin, end
+        self.targets: dict[TokenReducer, float] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Remember each reducer's own ratio."""
+        reducers = [module for module in runner.model.modules()
+                    if isinstance(module, TokenReducer)]
+        if not reducers:
+            raise ValueError('TokenKeepRatioWarmupHook found no token reducer in the model: set '
+                             'model.backbone.neck, or take the hook out of custom_hooks')
+        for module in reducers:
+            if module.token_keep_ratio is None:
+                raise ValueError(f'the {type(module).__name__} of this model has no '
+                                 'token_keep_ratio to warm up: set it, or take '
+                                 'TokenKeepRatioWarmupHook out of custom_hooks')
+            self.targets[module] = module.token_keep_ratio
+        # a resumed run may begin with the validation of the epoch that was trained last
+        self._set_ratios(runner.epoch - 1)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Set the ratio of the epoch."""
+        self._set_ratios(runner.epoch)
+
+    def _set_ratios(self, epoch: int) -> None:
+        progress = min(max((epoch - self.begin) / (self.end - self.begin), 0.), 1.)
+        for reducer, target in self.targets.items():
+            reducer.token_keep_ratio = 1. - (1. - target) * progress
 
 
 @HOOKS.register_module()
@@ -19,8 +61,7 @@ class DiffRateHook(Hook):
 
     ``loss_flops = loss_weight * (cost_ratio - target_ratio) ** 2`` joins the losses and the log,
     with the cost as a share of the plain backbone's multiply-adds (DiffRate, section 3). The
-    weights of the network are trained along with the counts, which need a larger learning rate,
-    0.01 in the paper: ``optim_wrapper.paramwise_cfg.custom_keys``.
+    counts need a larger learning rate, 0.01 in the paper: ``paramwise_cfg.custom_keys``.
 
     Args:
         target_ratio (float): Target share of the plain backbone's multiply-adds, in (0, 1].
@@ -28,9 +69,6 @@ class DiffRateHook(Hook):
             100 for its ViT-S. Defaults to 100.
         search_epochs (int, optional): Epochs that learn the counts, from the first, at
             least 1. Later ones train with tokens actually removed. Defaults to None, all.
-
-    Raises:
-        ValueError: If a value is out of its range, or the model has no DiffRateNeck.
     """
 
     # from before_train on
@@ -38,9 +76,7 @@ class DiffRateHook(Hook):
     neck: DiffRateNeck
     handle: RemovableHandle
 
-    def __init__(self,
-                 target_ratio: float,
-                 loss_weight: float = 100.,
+    def __init__(self, target_ratio: float, loss_weight: float = 100.,
                  search_epochs: int | None = None) -> None:
         if not 0 < target_ratio <= 1:
             raise ValueError(f'target_ratio must be in (0, 1], but got {target_ratio}')
