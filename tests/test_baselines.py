@@ -6,10 +6,10 @@ import pytest
 import torch
 import yaml
 from mmaction.registry import MODELS
-from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from one_epoch import forward_and_backward, random_batch
 
 from gaie_mmaction.apis import build_recognizer
 from gaie_mmaction.benchmark import measure_complexity
@@ -176,30 +176,14 @@ def test_vivit_variants_share_the_joint_recipe(name):
 # --- running ----------------------------------------------------------------------------------
 
 
-def run(cfg, clips):
+def run(cfg, size, labels=(3, 31)):
     """Loss, gradients and scores of two clips; returns the model."""
     init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
-    samples = [ActionDataSample().set_gt_label(label) for label in (3, 31)][:len(clips)]
-    batch = model.data_preprocessor(dict(inputs=clips, data_samples=samples), training=True)
-    loss = model(**batch, mode='loss')['loss_cls']
-    loss.backward()
-    assert torch.isfinite(loss)
-    assert all(p.grad is not None for p in model.parameters())
-    model.eval()
-    with torch.no_grad():
-        results = model(**model.data_preprocessor(dict(inputs=clips, data_samples=samples)),
-                        mode='predict')
-    for result in results:
-        assert result.pred_score.shape == (32, )
-        assert result.pred_score.sum().item() == pytest.approx(1, abs=1e-5)
-    return model
-
-
-def random_clip(cfg, size):
     shape = ((cfg.model.backbone.num_segments, 3, size, size)
              if cfg.model.type == 'Recognizer2D' else (1, 3, 16, size, size))
-    return torch.randint(0, 256, shape, dtype=torch.uint8)
+    forward_and_backward(model, *(random_batch(*shape, labels=labels) for _ in range(2)))
+    return model
 
 
 @pytest.mark.parametrize('name', BASELINES)
@@ -212,7 +196,7 @@ def test_forward_and_backward(name):
         cfg.model.backbone.arch = dict(embed_dims=24, depths=[1, 2], num_heads=[1, 2])
         cfg.model.backbone.out_indices = (1, )
         cfg.model.cls_head.in_channels = 48
-    model = run(cfg, [random_clip(cfg, 32 if name.startswith('tsm') else 64) for _ in range(2)])
+    model = run(cfg, 32 if name.startswith('tsm') else 64)
     model.init_weights()  # nothing is fetched: the zoo's weights come over it by load_from
 
 
@@ -220,8 +204,7 @@ def test_forward_and_backward(name):
 @pytest.mark.parametrize('name', [*BASELINES, *VARIANTS, 'vivit_vitb_imigue', 'gaie_vitb_imigue'])
 def test_full_size(name):
     """Build, loss, gradients and scores of a clip at the config's own size, on a CPU."""
-    cfg = load(name)
-    run(cfg, [random_clip(cfg, 224)])
+    run(load(name), 224, labels=(3, ))
 
 
 def test_tsm_shifts_in_time():

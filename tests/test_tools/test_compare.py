@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from evaluating import write_annotations
 from mmaction.registry import DATASETS
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from numbered_video import write_video
+from small_model import predict_clips
 
 from gaie_mmaction.apis import build_recognizer
 from gaie_mmaction.benchmark import to_markdown
@@ -28,13 +29,7 @@ test_dataloader = dict(batch_size=2, num_workers=0,
                        dataset=dict(data_root='{data}', data_prefix=dict(video='')))
 test_evaluator = dict(out_file='{data}/prediction.csv')
 """
-NUM_CLIPS = 8
-
-
-def write_part(folder, name, labels):
-    rows = ''.join(f'0054_{k},0054.mp4,{12 * k},{12 * k + 30},{label}\n'
-                   for k, label in enumerate(labels))
-    (folder / name).write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+IDS = [f'0054_{k}' for k in range(8)]
 
 
 @pytest.fixture(scope='module')
@@ -45,17 +40,16 @@ def folder(tmp_path_factory):
     for name, neck in (('gaie_demo', ', merge_layers=(0, )'), ('vivit_demo', '')):
         (folder / f'{name}.py').write_text(CONFIG.format(root=ROOT, data=folder, name=name,
                                                          neck=neck))
-    write_part(folder, 'test.csv', [-1] * NUM_CLIPS)
+    write_annotations(folder / 'test.csv', IDS, step=12)
     cfg = Config.fromfile(folder / 'gaie_demo.py')
     torch.manual_seed(0)
     model = build_recognizer(cfg)
     torch.nn.init.normal_(model.cls_head.fc_cls.weight, std=3)  # so that the classes differ
     torch.save(dict(state_dict=model.state_dict()), folder / 'epoch_1.pth')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    with torch.no_grad():
-        results = [model.test_step(pseudo_collate([dataset[k]]))[0] for k in range(NUM_CLIPS)]
-    best = [int(result.pred_score.argmax()) for result in results]
-    write_part(folder, 'labelled.csv', [(label + k % 2) % 32 for k, label in enumerate(best)])
+    best = predict_clips(model, dataset).argmax(dim=1).tolist()
+    write_annotations(folder / 'labelled.csv', IDS,
+                      [(label + k % 2) % 32 for k, label in enumerate(best)], step=12)
     return folder
 
 
