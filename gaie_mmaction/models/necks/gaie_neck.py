@@ -17,22 +17,20 @@ class GAIENeck(TokenReducer):
     are no parameters.
 
     Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]; 1 is the identity.
-            Defaults to 0.7.
+        token_keep_ratio (float): See :class:`TokenReducer`. Defaults to 0.7.
         metric (str): What the similarity compares: ``'token'``, the features as in the paper, or
             ``'key'``, the attention's keys averaged over heads. Defaults to ``'token'``.
-        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
-            mean. The merge itself stays a plain mean. Defaults to False, as in the paper.
+        prop_attn (bool): See :class:`TokenReducer`; the merge itself stays a plain mean. Defaults
+            to False, as in the paper.
         importance_queries (int, optional): Estimate the importance from that many of the queries:
             cheaper where no kernel computes it exactly. Defaults to None, all of them.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number.
-        ValueError: If it is outside (0, 1], the metric is unknown, or ``importance_queries`` is
-            not a positive integer.
+        ValueError: If the metric is unknown, or ``importance_queries`` not a positive integer.
     """
 
     needs_importance = True
+    shown = ('token_keep_ratio', 'metric', 'prop_attn')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -58,7 +56,3 @@ class GAIENeck(TokenReducer):
         metric = state.x if state.keys is None else state.keys
         # no weight: the paper's mean counts a token once, however many it already stands for
         return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))
-
-    def extra_repr(self) -> str:
-        return (f'token_keep_ratio={self.token_keep_ratio}, metric={self.metric!r}, '
-                f'prop_attn={self.prop_attn}')
