@@ -72,7 +72,7 @@ class GAIEVisionTransformer(BaseModule):
         TypeError: If a keyword is unknown, ``merge_layers`` holds anything but integers, or the
             neck is not a token reducer.
         ValueError: If a layer is outside [0, depth) or repeated, sizes do not divide, or the
-            neck cannot reduce that many tokens.
+            neck cannot reduce that many tokens or in these blocks.
     """
 
     def __init__(self, *, img_size: int = 224, patch_size: int = 16, in_channels: int = 3,
@@ -124,6 +124,10 @@ class GAIEVisionTransformer(BaseModule):
             if self.neck.drops_tokens and not use_mean_pooling:
                 raise ValueError(f'use_mean_pooling must be True with a {type(self.neck).__name__}:'
                                  ' it can drop the first token, which would be the feature')
+            if self.neck.importance == 'shift' and 0 in self.merge_layers:
+                raise ValueError('merge_layers must be 1 or higher where the importance is the '
+                                 'shift by the MLP of the block before, but got '
+                                 f'{self.merge_layers}')
             self.neck.setup(num_tokens, len(self.merge_layers))
 
         norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
