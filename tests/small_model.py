@@ -4,6 +4,7 @@ import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
 from gaie_mmaction.apis import build_recognizer
@@ -70,6 +71,22 @@ def small_recognizer(neck, kind='GAIEVisionTransformer', num_classes=3):
                       average_clips='prob'),
         data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128.] * 3, std=[60.] * 3,
                                format_shape='NCTHW'))).eval()
+
+
+def narrow_vit(cfg, **changes):
+    """Make a config's ViT narrow, for 8 frames of 32x32, without weights to fetch."""
+    cfg.model.backbone.update(dict(
+        dict(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None), **changes))
+    if 'cls_head' in cfg.model:
+        cfg.model.cls_head.in_channels = 24
+    return cfg
+
+
+def predict_clips(model, dataset):
+    """Scores ``(B, K)`` of all clips of a dataset, one after the other."""
+    with torch.no_grad():
+        return torch.stack([model.test_step(pseudo_collate([dataset[k]]))[0].pred_score
+                            for k in range(len(dataset))])
 
 
 def write_small_model(folder, root, **meta):
