@@ -60,6 +60,8 @@ def diffrate(token_keep_ratio, target_ratio):
 # what GAIE does with that keep ratio, within 3 %
 study = dict(
     seeds=5,
+    dataset=dict(name='study', seed=0, difficulty='hard',
+                 subjects=dict(train=28, validate=2, test=16)),
     # training of the starting weights
     start=dict(
         train_cfg=dict(max_epochs=6),
