@@ -30,12 +30,13 @@ def random_batch(*shape, labels=(3, 31)):
     return dict(inputs=inputs, data_samples=samples)
 
 
-def forward_and_backward(model, train_batch, test_batch):
+def forward_and_backward(model, train_batch, test_batch, amp=False):
     """A finite loss, a gradient for every parameter, and a score per class of each test clip."""
-    losses = model(**model.data_preprocessor(train_batch, training=True), mode='loss')
+    with torch.autocast('cpu', torch.bfloat16, enabled=amp):
+        losses = model(**model.data_preprocessor(train_batch, training=True), mode='loss')
     total = sum(value for name, value in losses.items() if 'loss' in name)
     total.backward()
-    assert torch.isfinite(total)
+    assert torch.isfinite(total) and total.dtype == torch.float32
     assert [name for name, p in model.named_parameters()
             if p.requires_grad and p.grad is None] == []
     model.eval()

@@ -108,12 +108,21 @@ def narrow_multimodal(root, name, text_features=None):
     """The model config of ``configs/multimodal/{name}_imigue.py``, narrow."""
     init_default_scope('mmaction')
     model = Config.fromfile(root / f'configs/multimodal/{name}_imigue.py').model
+    narrow_branches(model, name, text_features)
+    if name != 'protogesture':
+        model.backbone.update(img_size=32, num_frames=8)
+    return model
+
+
+def narrow_branches(model, name, text_features=None):
+    """Make both branches of a network narrow, without weights to fetch; sizes of clips stay."""
     if name == 'protogesture':
-        model.backbone.rgb_pathway.base_channels = 8
-        model.backbone.pose_pathway.base_channels = 4
+        model.backbone.rgb_pathway.update(base_channels=8, stage_blocks=(1, 1, 1, 1))
+        model.backbone.pose_pathway.update(base_channels=4, stage_blocks=(1, 1, 1))
         model.cls_head.in_channels = (256, 64)
-        return model
-    model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+        return
+    model.backbone.update(embed_dims=24, num_heads=2, depth=4, merge_layers=(1, 2),
+                          pretrained=None)
     if name == 'm2hen':
         model.graph_backbone.update(
             base_channels=8, num_stages=3, inflate_stages=[2], down_stages=[2])
@@ -121,7 +130,6 @@ def narrow_multimodal(root, name, text_features=None):
     else:
         model.pose_backbone.update(base_channels=4, stage_blocks=(1, 1, 1))
         model.cls_head.update(in_channels=(24, 64), text_features=text_features)
-    return model
 
 
 def make_multimodal_batch(model, name, labels, views=1, training=True):

@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from evaluating import write_segments
 from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
@@ -25,8 +26,6 @@ from torch.utils.data import DataLoader
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
 from gaie_mmaction.synthetic import make_release
-
-HEADER = 'clip_id,video,start_frame,end_frame,label\n'
 
 # Clips of each class in the training and validation part of the challenge, as the label file that
 # the organisers publish with their ST-GCN baseline has them (mikecheninoulu/SMG)
@@ -64,10 +63,9 @@ def test_without_the_extras_it_is_the_papers(cfg, root):
 # Class-balanced sampling
 
 
-def write_counts(path, counts):
-    rows = [f'{label}_{k},v.mp4,{k},{k},{label}\n'
-            for label, count in enumerate(counts) for k in range(count)]
-    path.write_text(HEADER + ''.join(rows))
+def write_counts(path, counts, *more):
+    write_segments(path, *(f'{label}_{k},v.mp4,{k},{k},{label}'
+                           for label, count in enumerate(counts) for k in range(count)), *more)
 
 
 def test_balance_of_the_real_counts(cfg, tmp_path):
@@ -92,9 +90,7 @@ def test_balance_of_unread_annotations(cfg, tmp_path):
     dataset_cfg.update(lazy_init=True, oversample_thr=.4)
     dataset_cfg.dataset.update(lazy_init=True, data_root=str(tmp_path))
     dataset = DATASETS.build(dataset_cfg)
-    write_counts(tmp_path / 'trainval.csv', [90, 9])
-    with open(tmp_path / 'trainval.csv', 'a') as file:
-        file.write('unlabelled,v.mp4,0,0,-1\n')
+    write_counts(tmp_path / 'trainval.csv', [90, 9], 'unlabelled,v.mp4,0,0,-1')
     dataset.full_init()
     labels = [dataset.get_data_info(k)['label'] for k in range(len(dataset))]
     # sqrt(0.4 / 0.09) = 2.1; without a label a clip belongs to no class, however few they are
@@ -131,9 +127,10 @@ def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('videos')
     write_video(folder / '0001.mp4', 160)
     (folder / 'bad.mp4').write_bytes(b'')
-    rows = [f'many_{k},0001.mp4,{10 * k},{10 * k + 9},0\n' for k in range(12)]
-    rows += [f'few_{k},0001.mp4,{10 * k},{10 * k + 9},1\n' for k in (12, 13)]
-    (folder / 'clips.csv').write_text(HEADER + ''.join(rows) + 'bad_15,bad.mp4,150,159,1\n')
+    rows = [f'{name}_{k},0001.mp4,{10 * k},{10 * k + 9},{label}'
+            for label, (name, clips) in enumerate((('many', range(12)), ('few', (12, 13))))
+            for k in clips]
+    write_segments(folder / 'clips.csv', *rows, 'bad_15,bad.mp4,150,159,1')
     return folder
 
 

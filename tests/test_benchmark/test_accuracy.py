@@ -1,6 +1,7 @@
 """Checkpoints that do not fit, and test parts with and without labels."""
 import pytest
 import torch
+from evaluating import write_annotations
 from mmengine.config import Config
 
 from gaie_mmaction.apis import build_recognizer, load_weights
@@ -61,8 +62,7 @@ def test_damaged_and_missing_files(cfg, tmp_path):
 
 @pytest.mark.parametrize('labels, labelled', [([-1, -1], False), ([3, 0], True)])
 def test_read_test_part(cfg, tmp_path, labels, labelled):
-    rows = ''.join(f'0001_{k},0001.mp4,0,9,{label}\n' for k, label in enumerate(labels))
-    (tmp_path / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    write_annotations(tmp_path / 'test.csv', ['0001_0', '0001_1'], labels)
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
     path, num_clips, is_labelled = read_test_part(cfg)
     assert (path, num_clips) == (str(tmp_path / 'test.csv'), 2)

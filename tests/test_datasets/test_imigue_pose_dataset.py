@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from evaluating import evaluate
+from evaluating import evaluate, write_annotations
 from hostile import attack
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
@@ -164,8 +164,7 @@ def test_leaderboard_file_of_the_unlabelled_part(tmp_path, clips):
     for clip in clips:
         clip['label'] = -1
     write_skeletons(tmp_path / 'skeleton.pkl', clips, test=IDS)
-    rows = ''.join(f'{clip_id},{clip_id[:4]}.mp4,0,9,-1\n' for clip_id in IDS)
-    (tmp_path / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    write_annotations(tmp_path / 'test.csv', IDS)
     init_default_scope('mmaction')
     pipeline = [dict(type='SkeletonStream'), dict(type='UniformSampleFrames', clip_len=8),
                 dict(type='PoseDecode'), dict(type='FormatGCNInput', num_person=1),
