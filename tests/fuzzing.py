@@ -114,9 +114,13 @@ def make_samples(folder):
         samples[kind].append(folder / name)
         return folder / name
 
-    for ending, codec in (('mp4', 'libx264'), ('mkv', 'libx264'), ('avi', 'mpeg4'),
-                          ('ts', 'mpeg2video')):
-        write_video(add('video', f'v.{ending}'), 24, codec=codec, key_frames=8)
+    for name, codec in (('v.mp4', 'libx264'), ('hevc.mp4', 'libx265'), ('v.mkv', 'libx264'),
+                        ('v.avi', 'mpeg4'), ('v.ts', 'mpeg2video'), ('v.flv', 'libx264'),
+                        ('v.mpg', 'mpeg2video'), ('v.wmv', 'wmv2')):
+        options = dict(b_frames=0) if codec == 'wmv2' else {}
+        if codec == 'libx265':
+            options['x265-params'] = 'log-level=none:pools=none'
+        write_video(add('video', name), 24, codec=codec, key_frames=8, **options)
     clips = [dict(clip_id=f'{k:04}_0', pred_score=torch.rand(32), gt_label=torch.tensor([k % 32]),
                   pred_label=torch.tensor([3]), num_classes=32) for k in range(6)]
     add('dump', 'scores.pkl').write_bytes(pickle.dumps(clips))
