@@ -91,6 +91,7 @@ class GAIEVisionTransformer(BaseModule):
         check_divides('img_size', img_size, 'patch_size', patch_size)
         check_divides('num_frames', num_frames, 'tubelet_size', tubelet_size)
         self.embed_dims = embed_dims
+        self.num_heads = num_heads
         self.patch_size = patch_size
         self.tubelet_size = tubelet_size
         self.pretrained = pretrained
@@ -146,7 +147,7 @@ class GAIEVisionTransformer(BaseModule):
         super().init_weights()
         if self.pretrained is None:
             return
-        weights = load_backbone_weights(self.pretrained)
+        weights = load_backbone_weights(self.pretrained, self.num_heads)
         # checkpoints of plain networks have no weights for a neck that learns
         neck = {key: value for key, value in self.state_dict().items() if key.startswith('neck.')}
         load_strictly(self, {**neck, **weights}, self.pretrained)
