@@ -26,9 +26,7 @@ from .complexity import measure_complexity
 from .study_clips import NEVER_TESTED, DecodedClips, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS, EMBEDDED = ROOT / 'configs' / 'study', ROOT / 'data' / 'study'
-# options of the synthetic dataset
-HARD: dict = dict(difficulty='hard', subjects=dict(train=28, validate=2, test=16))
+CONFIGS = ROOT / 'configs' / 'study'
 FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
 RUN = ['budget', 'arm', 'training', 'seed', 'fold']  # columns that name a run
@@ -61,12 +59,18 @@ class Study:
         return last_checkpoint(self.run_dir('start', seed, fold))
 
 
-def open_study(config: Path, data: Path, work_dir: Path, device: str = 'cpu') -> Study:
-    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one."""
+def open_study(config: Path, work_dir: Path, device: str = 'cpu',
+               data: Path | None = None) -> Study:
+    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one.
+
+    Without ``data`` they are the synthetic ones of ``study.dataset``, drawn if they are missing.
+    """
     cfg, pretrained = Config.fromfile(config), None
+    if data is None:
+        data = ROOT / 'data' / cfg.study.dataset.name
+        draw_dataset(data, **{k: v for k, v in cfg.study.dataset.items() if k != 'name'})
     if name := cfg.study.get('pretrained'):
-        draw_dataset(EMBEDDED, **HARD)
-        pretrained = open_study(CONFIGS / f'{name}.py', EMBEDDED, work_dir.with_name(name), device)
+        pretrained = open_study(CONFIGS / f'{name}.py', work_dir.with_name(name), device)
     clips = read_clips(cfg, data, work_dir)
     return Study(config, clips.with_suffix('.npy'), clips, work_dir, device, pretrained)
 

@@ -113,7 +113,7 @@ class SpaceTimeBlock(Block):
         x = x + self.drop_path(self.attn(self.norm1(x), self.attend))
         if self.temporal_norm is not None and self.temporal_attn is not None:
             x = x + self.drop_path(self.temporal_attn(self.temporal_norm(x), attend_places))
-        return self._transform(x)
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 @MODELS.register_module()
@@ -180,6 +180,7 @@ class ViViT(BaseModule):
         if variant == 'factorised_dot_product' and num_heads % 2:
             raise ValueError('num_heads must be even, half for space and half for time, '
                              f'but got {num_heads}')
+        self.num_heads = num_heads
         self.pretrained = pretrained
         self.pretrained2d = pretrained2d
         self.tubelet_init = tubelet_init
@@ -238,7 +239,7 @@ class ViViT(BaseModule):
             weights.update(
                 {key: value for key, value in self.state_dict().items() if 'temporal' in key})
         else:
-            weights = load_backbone_weights(self.pretrained)
+            weights = load_backbone_weights(self.pretrained, self.num_heads)
         load_strictly(self, weights, self.pretrained)
 
     def forward(self, x: Tensor) -> Tensor:

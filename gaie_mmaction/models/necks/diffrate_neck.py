@@ -74,7 +74,7 @@ class DiffRateNeck(TokenReducer):
             attention dropout in training.
     """
 
-    needs_importance = True
+    importance = 'attention'
     drops_tokens = True
     shown = ('start_keep_ratio', 'granularity', 'prop_attn', 'counts')
 

@@ -33,7 +33,7 @@ class EViTNeck(TokenReducer):
         ValueError: If ``token_keep_ratio`` leaves no token beside the fused one.
     """
 
-    needs_importance = True
+    importance = 'attention'
     shown = ('token_keep_ratio', 'count_fused', 'prop_attn')
 
     def __init__(self,

@@ -11,7 +11,7 @@ from .token_reducer import TokenState
 class PruneNeck(DropNeck):
     """Keep the K most attended tokens and drop the rest: :class:`GAIENeck` without merging."""
 
-    needs_importance = True
+    importance = 'attention'
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
         assert state.importance is not None
