@@ -9,9 +9,10 @@ from .skeleton import (
     SkeletonHeatmap,
     SkeletonStream,
 )
+from .taylor import TaylorFrames, taylor_frames
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
     'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonStream', 'SubtractClipMean'
+    'SkeletonStream', 'SubtractClipMean', 'TaylorFrames', 'taylor_frames'
 ]

@@ -57,7 +57,8 @@ def convert_videomae(
             cannot be known.
     """
     converted: dict[str, Tensor] = {}
-    problems, official = [], {}
+    problems: list[str] = []
+    official: dict[str, str] = {}
     for key, value in weights.items():
         renamed = re.sub(WRAPPERS, '', key)
         for pattern, name in RENAMES:
