@@ -83,7 +83,7 @@ def test_operators_of_a_gpu(choice, dtype, bias, num_tokens, monkeypatch):
 
 
 @pytest.mark.parametrize('choice, dims, bias', [
-    (SDPBackend.MATH.value, 64, 'none'), (SDPBackend.OVERRIDEABLE.value, 64, 'none'),
+    (SDPBackend.MATH.value, 64, 'none'), (SDPBackend.ERROR.value, 64, 'none'),
     (FLASH, 36, 'none'), (EFFICIENT, 64, 'float32'), (CUDNN, 64, 'float32')])
 def test_what_falls_back(choice, dims, bias, monkeypatch):
     """To PyTorch's function, with the bias in the dtype of the queries, and without a sum."""
