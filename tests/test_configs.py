@@ -9,6 +9,8 @@ from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, random_batch, train_and_test
 from small_model import narrow_vit
 
+from gaie_mmaction.apis.unlabelled import write_windows
+
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')
                  if '_base_' not in path.parts)
@@ -87,8 +89,10 @@ def test_pretraining(root, path):
 def test_pretraining_then_finetuning(root, tmp_path):
     """Through mim: the pretrained backbone is where GAIE's training starts."""
     prepare_release(tmp_path)
+    write_windows(tmp_path / 'videos', tmp_path / 'windows.csv', per_video=4, window=32)
     options = ['train_cfg.max_epochs=1', 'train_dataloader.num_workers=0',
-               'train_dataloader.batch_size=4', f'train_dataloader.dataset.data_root={tmp_path}']
+               'default_hooks.checkpoint.interval=1',
+               f'train_dataloader.dataset.data_root={tmp_path}']
     work = tmp_path / 'pretraining'
     output = launch(train_command(root / 'configs/pretraining/videomae_demo.py', '--work-dir', work,
                                   '--cfg-options', *options), root)

@@ -5,10 +5,11 @@ from .checks import CheckpointFitHook, NumClassCheckHook, SubmissionHook, TokenR
 from .compile_backbone import CompileBackboneHook
 from .preemption import PreemptionHook
 from .reducer_schedules import DiffRateHook, TokenKeepRatioWarmupHook
+from .step_seed import StepSeedHook
 from .token_map_hook import TokenMapHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointFitHook', 'CompileBackboneHook', 'DiffRateHook',
-    'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'SubmissionHook',
-    'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
+    'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'StepSeedHook',
+    'SubmissionHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
 ]
