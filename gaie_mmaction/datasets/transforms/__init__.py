@@ -9,9 +9,10 @@ from .skeleton import (
     SkeletonHeatmap,
     SkeletonStream,
 )
+from .skeleton_augment import SkeletonJitter, SkeletonResample
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
     'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonStream', 'SubtractClipMean'
+    'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean'
 ]
