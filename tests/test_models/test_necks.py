@@ -23,6 +23,8 @@ every_reducer = pytest.mark.parametrize('name', REDUCERS)
 COST_OVER_GAIE = {
     # no matching
     'KeepFirstNeck': .9940, 'PruneNeck': .9940, 'RandomDropNeck': .9940, 'UniformDropNeck': .9940,
+    'RepresentationShiftNeck': .9940,
+    'STANeck': .9987,  # matches keys within frames, rounds up in every group
     'DiffRateNeck': .9970,  # half of what goes is pruned and needs no matching
     'EViTNeck': .9951,  # one, two and three tokens more, no matching
     'VidTLDRNeck': 1.0012,  # matches half of the tokens with the other half
@@ -34,6 +36,8 @@ STEPS = {
     'PruneNeck': ('importance', lambda x, s, v, k: loops.drop(x, s, loops.select(v, k)[0])),
     'KeepFirstNeck': ('position', lambda x, s, v, k: loops.drop(x, s, range(k))),
     'UniformDropNeck': ('position', lambda x, s, v, k: loops.drop(x, s, loops.evenly(v, k))),
+    'RepresentationShiftNeck': (
+        'importance', lambda x, s, v, k: loops.drop(x, s, loops.select(v, k)[0])),
     'EViTNeck': ('importance', lambda x, s, v, k: loops.evit(x, s, v, k - 1)),
     'ToMeNeck': ('keys', lambda x, s, v, k: loops.tome(x, s, v, len(x) - k)),
     'VidTLDRNeck': ('importance', lambda x, s, v, k: loops.vidtldr(x, s, v, len(x) - k))}

@@ -10,9 +10,11 @@ from .skeleton import (
     SkeletonStream,
 )
 from .skeleton_augment import SkeletonJitter, SkeletonResample
+from .taylor import TaylorFrames, taylor_frames
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
     'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean'
+    'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean', 'TaylorFrames',
+    'taylor_frames'
 ]

@@ -70,6 +70,7 @@ class SkeletonTransformer(BaseModule):
         self.num_joints = num_joints
         self.temporal_patch = temporal_patch
         self.embed_dims = embed_dims
+        self.num_heads = num_heads
         self.pretrained = pretrained
         self.patch_embed = TubeletEmbed(in_channels, embed_dims, (temporal_patch, 1, 1))
         # what a joint is and when it is are learned apart, so that each is seen in every clip
@@ -95,7 +96,8 @@ class SkeletonTransformer(BaseModule):
         """
         super().init_weights()
         if self.pretrained is not None:
-            load_strictly(self, load_backbone_weights(self.pretrained), self.pretrained,
+            weights = load_backbone_weights(self.pretrained, self.num_heads)
+            load_strictly(self, weights, self.pretrained,
                           'joint_embed has (1, num_joints, embed_dims), and temporal_embed '
                           '(1, num_frames / temporal_patch, embed_dims)')
 

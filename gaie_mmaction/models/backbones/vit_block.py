@@ -181,22 +181,25 @@ class Block(BaseModule):
         Returns:
             TokenState: N tokens, or what the reducer left of them.
         """
-        attend, needs_keys = None, False
+        attend, needs_keys, needs_shift = None, False, False
         if reducer is not None:
             attend = partial(reducer.attend, state=state,
-                             needs_importance=reduces and reducer.needs_importance)
+                             needs_importance=reduces and reducer.needs_attention_score)
             needs_keys = reduces and reducer.needs_keys
+            needs_shift = reducer.importance == 'shift'
         # the reducer comes after the attention, whose map ranks the tokens, and before the MLP,
         # which then runs on fewer of them
         x, importance, keys = self._run(self._attend, state.x, attend, needs_keys)
         state = replace(state, x=x)
         if reducer is not None and reduces:
             # outside the recomputed branches: the choice of tokens is made once
-            before = replace(state, importance=importance, keys=keys)
+            before = replace(state, keys=keys,
+                             importance=state.importance if importance is None else importance)
             state = replace(reducer(before), importance=None, keys=None, step=before.step + 1)
             if history is not None:
                 history += [before, state]
-        return replace(state, x=self._run(self._transform, state.x))
+        x, shift = self._run(self._transform, state.x, needs_shift)
+        return replace(state, x=x, importance=shift)
 
     def _run(self, branch: Callable, *args: Any) -> Any:
         if self.with_cp and self.training and torch.is_grad_enabled():
@@ -209,8 +212,12 @@ class Block(BaseModule):
             out = self.gamma_1 * out
         return x + self.drop_path(out), importance, keys
 
-    def _transform(self, x: Tensor) -> Tensor:
+    def _transform(self, x: Tensor, needs_shift: bool) -> tuple[Tensor, Tensor | None]:
         out = self.mlp(self.norm2(x))
         if self.gamma_2 is not None:
             out = self.gamma_2 * out
-        return x + self.drop_path(out)
+        shift = None
+        if needs_shift:
+            # before the drop path, which would make all tokens of a clip equal
+            shift = torch.linalg.vector_norm(out.detach(), dim=-1, dtype=torch.float32)
+        return x + self.drop_path(out), shift

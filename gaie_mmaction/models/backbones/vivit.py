@@ -191,6 +191,7 @@ class ViViT(BaseModule):
         if variant == 'factorised_dot_product' and num_heads % 2:
             raise ValueError('num_heads must be even, half for space and half for time, '
                              f'but got {num_heads}')
+        self.num_heads = num_heads
         self.pretrained = pretrained
         self.pretrained2d = pretrained2d
         self.tubelet_init = tubelet_init
@@ -251,7 +252,7 @@ class ViViT(BaseModule):
             weights.update(
                 {key: value for key, value in self.state_dict().items() if 'temporal' in key})
         else:
-            weights = load_backbone_weights(self.pretrained)
+            weights = load_backbone_weights(self.pretrained, self.num_heads)
         load_strictly(self, weights, self.pretrained)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class DiffRateNeck(TokenReducer):
             reducer, or the backbone has attention dropout in training.
     """
 
-    needs_importance = True
+    importance = 'attention'
     drops_tokens = True
 
     def __init__(self,

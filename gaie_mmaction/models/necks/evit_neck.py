@@ -35,7 +35,7 @@ class EViTNeck(TokenReducer):
         ValueError: If it is outside (0, 1], or leaves no token beside the fused one.
     """
 
-    needs_importance = True
+    importance = 'attention'
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,

@@ -16,7 +16,7 @@ class PruneNeck(DropNeck):
             identity. Defaults to 0.7.
     """
 
-    needs_importance = True
+    importance = 'attention'
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
         assert state.importance is not None

@@ -24,7 +24,12 @@ from ...ops import (
     new_index,
     num_kept,
     update_source,
+    weighted_attention,
 )
+
+# how much all tokens attend to a token; how sharp its own attention is (vid-TLDR, section 3); how
+# much the MLP of the previous block changed it (Representation Shift)
+IMPORTANCES = ('attention', 'sharpness', 'shift')
 
 
 def is_number(value: object) -> bool:
@@ -49,8 +54,8 @@ class TokenState:
             original token, or -1 if it was dropped.
         position (Tensor): ``(B, N)`` int64, the original token, in [0, N0), at whose place each
             present token is, or -1 for one without a place, such as EViT's fused token.
-        importance (Tensor, optional): ``(B, N)`` float32, higher = keep; set if
-            ``needs_importance``.
+        importance (Tensor, optional): ``(B, N)`` float32, higher = keep; set as
+            ``TokenReducer.importance`` tells.
         keys (Tensor, optional): ``(B, N, d)``, the attention's keys averaged over heads; set if
             ``needs_keys``.
         step (int): Number of earlier reductions.
@@ -123,8 +128,9 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         ValueError: If it is outside (0, 1].
     """
 
-    #: whether ``TokenState.importance`` and ``TokenState.keys`` are needed
-    needs_importance = False
+    #: what ``TokenState.importance`` is, one of IMPORTANCES; None if it is not needed
+    importance: str | None = None
+    #: whether ``TokenState.keys`` is needed
     needs_keys = False
     #: number of queries that the importance is estimated from; None: all
     importance_queries: int | None = None
@@ -140,6 +146,11 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         self.prop_attn = prop_attn
         #: whether the backbone's final mean weighs tokens by size
         self.weighted_mean = prop_attn
+
+    @property
+    def needs_attention_score(self) -> bool:
+        """bool: Whether the importance comes from the attention of the reducing blocks."""
+        return self.importance in ('attention', 'sharpness')
 
     @property
     def token_keep_ratio(self) -> float | None:
@@ -200,8 +211,15 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         if needs_importance:
             # dropout is for the output alone: tokens are ranked by the whole map
             with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout_p):
-                out, importance = attention_with_importance(
-                    q, k, v, scale=scale, bias=bias, importance_queries=self.importance_queries)
+                if self.importance == 'sharpness':
+                    # of the rows of the map, where the other importance is of its columns
+                    out, importance = weighted_attention(
+                        q, k, v, scale=scale, score='sharpness',
+                        size=state.size if self.prop_attn else None)
+                else:
+                    out, importance = attention_with_importance(
+                        q, k, v, scale=scale, bias=bias,
+                        importance_queries=self.importance_queries)
         if out is None or dropout_p:
             mask = None if bias is None else bias[:, None, None, :]
             out = F.scaled_dot_product_attention(

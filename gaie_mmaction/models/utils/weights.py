@@ -7,9 +7,16 @@ VIDEO_SIZES = ('img_size and num_frames are those of the position table: other i
                f'interpolated on the fly. {CONVERTER}')
 
 
-def load_backbone_weights(source: str) -> dict[str, Tensor]:
-    """Load the ``backbone.`` part of a recognizer's checkpoint (path or URL), without prefix."""
+def load_backbone_weights(source: str, num_heads: int) -> dict[str, Tensor]:
+    """Load the ``backbone.`` part of a recognizer's checkpoint (path or URL), without prefix.
+
+    Another ``num_heads`` than the file's, if it names one, is a ``ValueError``: no shape shows it.
+    """
     checkpoint = _load_checkpoint(source, map_location='cpu')
+    of_file = (checkpoint.get('meta') or {}).get('num_heads', num_heads)
+    if num_heads != of_file:
+        raise ValueError(f'{source} has {of_file} heads, but the backbone {num_heads}: it would '
+                         f'compute something else. Set num_heads={of_file}')
     weights = checkpoint.get('state_dict', checkpoint)
     found = {key.removeprefix('backbone.'): value
              for key, value in weights.items() if key.startswith('backbone.')}
