@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import mmaction
+import numpy as np
 import pytest
 from drawn_skeleton import make_release
 from mmaction.registry import DATASETS, MODELS
@@ -12,8 +13,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH
 from one_epoch import forward_and_backward, prepare_release, train_and_test
-from small_model import narrow_branches, write_random_text
 from skeleton_file import write_skeletons
+from small_model import narrow_branches, write_random_text
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
 

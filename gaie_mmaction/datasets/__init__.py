@@ -1,5 +1,6 @@
 """Datasets and data transforms."""
-from .group_sampler import DataGroupSampler
+from . import openpose_layout  # noqa: F401  # adds its layout to the table
+from .group_sampler import ClassBalancedSampler, DataGroupSampler
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
@@ -9,7 +10,7 @@ from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 
 __all__ = [
-    'DataGroupSampler', 'IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset',
+    'ClassBalancedSampler', 'DataGroupSampler', 'IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset',
     'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout',
     'VideoFile', 'VideoReadError'
 ]

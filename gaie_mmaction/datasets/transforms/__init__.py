@@ -9,10 +9,12 @@ from .skeleton import (
     SkeletonHeatmap,
     SkeletonStream,
 )
+from .skeleton_augment import SkeletonJitter, SkeletonResample
 from .taylor import TaylorFrames, taylor_frames
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
     'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonStream', 'SubtractClipMean', 'TaylorFrames', 'taylor_frames'
+    'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean', 'TaylorFrames',
+    'taylor_frames'
 ]
