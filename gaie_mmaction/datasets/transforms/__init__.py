@@ -10,9 +10,10 @@ from .skeleton import (
     SkeletonStream,
 )
 from .taylor import TaylorFrames, taylor_frames
+from .views import ViewCrop
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
     'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonStream', 'SubtractClipMean', 'TaylorFrames', 'taylor_frames'
+    'SkeletonStream', 'SubtractClipMean', 'TaylorFrames', 'ViewCrop', 'taylor_frames'
 ]
