@@ -11,10 +11,11 @@ from .skeleton import (
 )
 from .skeleton_augment import SkeletonJitter, SkeletonResample
 from .taylor import TaylorFrames, taylor_frames
+from .views import ViewCrop
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
     'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
     'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean', 'TaylorFrames',
-    'taylor_frames'
+    'ViewCrop', 'taylor_frames'
 ]
