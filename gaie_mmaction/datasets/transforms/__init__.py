@@ -2,6 +2,7 @@
 from .clip import RepeatAugment, SubtractClipMean
 from .loading import ClipDecode, ClipInit
 from .multimodal import MaskMissingJoints, MMClipDecode, MMSharedSampleFrames
+from .sequence import JointMotion, RandomJointTransform, RandomTimeScale, SequenceCrop
 from .skeleton import (
     FillMissingJoints,
     SkeletonCompact,
@@ -11,7 +12,8 @@ from .skeleton import (
 )
 
 __all__ = [
-    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
-    'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
+    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'JointMotion', 'MMClipDecode',
+    'MMSharedSampleFrames', 'MaskMissingJoints', 'RandomJointTransform', 'RandomTimeScale',
+    'RepeatAugment', 'SequenceCrop', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
     'SkeletonStream', 'SubtractClipMean'
 ]
