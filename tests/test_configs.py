@@ -15,7 +15,8 @@ CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs'
                  if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
 VITS = [path for path in CONFIGS
-        if ('vit' in path or 'gaie' in path) and not path.startswith('configs/pretraining/')]
+        if ('vit' in path or 'gaie' in path)
+        and not path.startswith(('configs/pretraining/', 'configs/spotting/'))]
 SPOTTING = [path for path in CONFIGS if path.startswith('configs/spotting/')]
 PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
 

@@ -21,7 +21,7 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='JoinedSequenceDataset',
-        length=800,
+        length=400,
         dataset=dict(type='FeatureSequenceDataset', features='clips.npz', ann_file='clips.csv',
                      data_root=data_root, metainfo=metainfo),
         pipeline=[

@@ -35,9 +35,9 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
 
     ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` (-1 is unlabelled), ``videos`` (stems
     of the files), ``start_frames``, ``end_frames`` and ``features`` ``(clips, C)``, which
-    :func:`read_feature_file` reads if the clips are windows of whole videos. With ``dense`` it is a folder of ``CLIP_ID.npy``,
-    ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
-    places, zeros where tokens were dropped. Files that exist are kept.
+    :func:`read_feature_file` reads if the clips are windows of whole videos. With ``dense`` it is
+    a folder of ``CLIP_ID.npy``, ``(C, T', H', W')``: the last tokens, before the final norm, each
+    merged token at all of its places, zeros where tokens were dropped. Files that exist are kept.
     """
     if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
         cfg.model.backbone.return_feat_map = True
