@@ -16,7 +16,9 @@ CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs'
                  if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
 VITS = [path for path in CONFIGS
-        if ('vit' in path or 'gaie' in path) and not path.startswith('configs/pretraining/')]
+        if ('vit' in path or 'gaie' in path)
+        and not path.startswith(('configs/pretraining/', 'configs/spotting/'))]
+SPOTTING = [path for path in CONFIGS if path.startswith('configs/spotting/')]
 PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
 VIDEO_PRETRAINING = [path for path in PRETRAINING if 'videomae' in path]
 
@@ -35,7 +37,8 @@ def test_forward_and_backward(root, path):
 
 # one study has other classes; its clips come from tools/analysis/study.py
 @pytest.mark.parametrize('path', [
-    one for one in CONFIGS if one not in ('configs/study/egogestar.py', *PRETRAINING)])
+    one for one in CONFIGS if one not in ('configs/study/egogestar.py', *PRETRAINING,
+                                           *SPOTTING)])
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_datasets_build(root, path, part):
     cfg = Config.fromfile(root / path)
