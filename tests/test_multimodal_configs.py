@@ -9,7 +9,6 @@ from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, train_and_test
 from small_model import narrow_branches, write_random_text
 
@@ -91,7 +90,6 @@ def test_basis_is_the_zoos_rgbposeconv3d(root):
 def test_forward_and_backward(root, path, amp, tmp_path):
     cfg = load_reduced(root, path, tmp_path)
     make_release(tmp_path, (20, 50))
-    init_default_scope('mmaction')
     batches = [load_batch(cfg, tmp_path, part) for part in ('train', 'test')]
     forward_and_backward(MODELS.build(cfg.model), *batches, amp=amp)
 
@@ -100,7 +98,6 @@ def test_forward_and_backward(root, path, amp, tmp_path):
 def test_learning_rates(root, path, tmp_path):
     """GAIE's in the video backbone; in the demos, which start from scratch, one for all."""
     cfg = load_reduced(root, path, tmp_path)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     names = {id(p): name for name, p in model.named_parameters()}

@@ -6,7 +6,6 @@ import pytest
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, train_and_test
 from skeleton_file import make_clip, write_skeletons
 
@@ -94,7 +93,6 @@ def test_forward_and_backward(root, path, tmp_path):
     clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
     clips[0]['keypoint'][0, 4:7, 4] = 0
     write_skeletons(tmp_path / 's.pkl', clips)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     batches = {}
     for part, views in (('train', 1), ('test', 2)):

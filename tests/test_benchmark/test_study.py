@@ -1,12 +1,11 @@
 """The study of token reducers: equal cost, equal starts, resuming, and its statistics."""
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from launching import needs_mim
+from launching import ROOT, needs_mim
 from mmengine.config import Config
 from mmengine.runner import Runner
 from numbered_video import write_video
@@ -17,7 +16,6 @@ from gaie_mmaction.benchmark import measure_complexity, study, study_report
 from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
            for name in ('embedded', 'egogestar', 'ablation')}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
