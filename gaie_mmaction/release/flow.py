@@ -42,7 +42,8 @@ def flow_frames(images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     By OpenCV's DIS with the preset medium, on grey images. A single image has one frame without
     motion.
     """
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # its type stub wants an array where None is allowed
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
     first = before = next(grey)
     for after in grey:

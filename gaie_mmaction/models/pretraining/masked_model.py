@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from ..backbones.vit_block import Block
 from ..necks import TokenState
 
+PREPROCESSOR = dict(type='mmaction.ActionDataPreprocessor')
+
 
 class Decoder(BaseModule):
     """Blocks, norm and a linear layer to the values of a token's target.
@@ -51,7 +53,8 @@ class MaskedModel(BaseModel):
     Args:
         backbone (dict): Config of the encoder, with ``blocks``, ``pos_drop`` and a last norm.
         kind (type): Class that it must have.
-        data_preprocessor (dict, optional): Preprocessor. Defaults to None.
+        data_preprocessor (dict, optional): Preprocessor. Defaults to None, MMAction2's without
+            normalization.
         init_cfg (dict, optional): Weight initialization. Defaults to None.
 
     Raises:
@@ -64,7 +67,8 @@ class MaskedModel(BaseModel):
 
     def __init__(self, *, backbone: dict, kind: type, data_preprocessor: OptConfigType = None,
                  init_cfg: OptConfigType = None) -> None:
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        # mmengine's own would leave the samples of a batch in a list
+        super().__init__(data_preprocessor=data_preprocessor or PREPROCESSOR, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         if not isinstance(self.backbone, kind):
             raise TypeError(f'backbone must be a {kind.__name__}, but got a '

@@ -40,7 +40,7 @@ class MaskedMotionModel(MaskedModel):
             all.
         normalize_target (bool): Subtract each token's mean, and divide by its standard deviation.
             Defaults to True.
-        data_preprocessor (dict, optional): Preprocessor. Defaults to None.
+        data_preprocessor (dict, optional): See :class:`MaskedModel`. Defaults to None.
         init_cfg (dict, optional): Weight initialization. Defaults to None.
 
     Raises:
