@@ -47,8 +47,7 @@ def flow_frames(images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
     first = before = next(grey)
     for after in grey:
-        # the stubs do not know that OpenCV allocates the result for None
-        yield to_levels(dis.calc(before, after, None))  # type: ignore[call-overload]
+        yield to_levels(dis.calc(before, after, None))
         before = after
     if before is first:
         yield to_levels(np.zeros((*first.shape, 2)))
