@@ -12,11 +12,12 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 MINUTES ?= 5
 
-.PHONY: help demo demo-skeleton demo-pretraining test test-slow test-all test-triton fuzz check-install lint docs clean
+.PHONY: help demo demo-skeleton demo-pretraining test test-slow test-all test-triton gpu-report fuzz check-install lint docs clean
 help:
 	@sed -n '1,5s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels: values, in the interpreter without a GPU, and compiled for sm_80 to sm_120"
+	@echo "make gpu-report  the GPU's tests and its speed, into docs/performance/, within 8 minutes"
 	@echo 'make fuzz  mutated files through every reader, MINUTES=5'
 	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
@@ -46,6 +47,9 @@ test-triton: $(STAMP)
 	$(PYTEST) --dist load tests/test_ops/test_triton_aot.py
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
 		$(PYTEST) --dist load tests/test_ops/test_triton_attention.py
+
+gpu-report: $(STAMP)
+	$(VENV)/bin/python tools/analysis/gpu_report.py
 
 fuzz: $(STAMP)
 	$(VENV)/bin/python tests/fuzzing.py --minutes $(MINUTES)
