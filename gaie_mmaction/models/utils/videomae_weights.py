@@ -57,8 +57,8 @@ def convert_videomae(
             cannot be known.
     """
     converted: dict[str, Tensor] = {}
+    problems: list[str] = []
     official: dict[str, str] = {}
-    problems = []
     for key, value in weights.items():
         renamed = re.sub(WRAPPERS, '', key)
         for pattern, name in RENAMES:

@@ -3,6 +3,8 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 
 CONVERTER = "VideoMAE's own files are converted by tools/model_converters/videomae_to_mmaction.py"
+VIDEO_SIZES = ('img_size and num_frames are those of the position table: other inputs are '
+               f'interpolated on the fly. {CONVERTER}')
 
 
 def load_backbone_weights(source: str, num_heads: int) -> dict[str, Tensor]:
@@ -34,13 +36,13 @@ def list_misfits(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[str
         for key in own if key in weights and weights[key].shape != own[key].shape]
 
 
-def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str,
+                  way_out: str = VIDEO_SIZES) -> None:
     """Load a whole state_dict that comes from ``source``; all that does not fit is listed."""
     # torch's own error does not list differing shapes beside missing keys, nor say what to do
     problems = list_misfits(backbone.state_dict(), weights)
     if problems:
         raise ValueError(
             '\n  '.join([f'the backbone of {source} does not fit:', *problems])
-            + '\nBuild the backbone with the sizes of the checkpoint. img_size and num_frames are '
-            f'those of the position table: other inputs are interpolated on the fly. {CONVERTER}')
+            + f'\nBuild the backbone with the sizes of the checkpoint. {way_out}')
     backbone.load_state_dict(weights)
