@@ -9,12 +9,16 @@ from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, random_batch, train_and_test
 from small_model import narrow_vit
 
+from gaie_mmaction.apis.unlabelled import write_windows
+
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')
                  if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
 VITS = [path for path in CONFIGS
-        if ('vit' in path or 'gaie' in path) and not path.startswith('configs/pretraining/')]
+        if ('vit' in path or 'gaie' in path)
+        and not path.startswith(('configs/pretraining/', 'configs/spotting/'))]
+SPOTTING = [path for path in CONFIGS if path.startswith('configs/spotting/')]
 PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
 VIDEO_PRETRAINING = [path for path in PRETRAINING if 'videomae' in path]
 
@@ -34,7 +38,7 @@ def test_forward_and_backward(root, path):
 # studies of other classes get their clips from tools/analysis
 @pytest.mark.parametrize('path', [
     one for one in CONFIGS if one not in (
-        'configs/study/egogestar.py', 'configs/study/utd_mhad.py', *PRETRAINING)])
+        'configs/study/egogestar.py', 'configs/study/utd_mhad.py', *PRETRAINING, *SPOTTING)])
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_datasets_build(root, path, part):
     cfg = Config.fromfile(root / path)
@@ -89,8 +93,10 @@ def test_pretraining(root, path):
 def test_pretraining_then_finetuning(root, tmp_path):
     """Through mim: the pretrained backbone is where GAIE's training starts."""
     prepare_release(tmp_path)
+    write_windows(tmp_path / 'videos', tmp_path / 'windows.csv', per_video=4, window=32)
     options = ['train_cfg.max_epochs=1', 'train_dataloader.num_workers=0',
-               'train_dataloader.batch_size=4', f'train_dataloader.dataset.data_root={tmp_path}']
+               'default_hooks.checkpoint.interval=1',
+               f'train_dataloader.dataset.data_root={tmp_path}']
     work = tmp_path / 'pretraining'
     output = launch(train_command(root / 'configs/pretraining/videomae_demo.py', '--work-dir', work,
                                   '--cfg-options', *options), root)

@@ -5,12 +5,17 @@ test_distributed.py.
 """
 import csv
 import json
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from launching import launch, test_command, train_command
 from running import run_tool
 
+from gaie_mmaction.apis.unlabelled import write_windows
 from gaie_mmaction.release import prepare
 from gaie_mmaction.synthetic.release import make_release
 
@@ -33,15 +38,33 @@ train_cfg = dict(max_epochs=4, val_interval=4)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=-1))
 """
 
+MASKED = """
+_base_ = '{root}/configs/pretraining/videomae_demo.py'
+# nothing random but the order of the clips and the masks
+steps = [
+    dict(type='CenterCrop', crop_size=96), dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs')]
+train_pipeline = [
+    *_base_.train_pipeline[:-1],
+    dict(type='RepeatAugment', num_repeats=2, transforms=steps)]
+train_dataloader = dict(
+    num_workers=1, dataset=dict(data_root='{data}', pipeline=train_pipeline))
+model = dict(backbone=dict(embed_dims=24, num_heads=2, depth=2), decoder_depth=1, decoder_dims=16)
+train_cfg = dict(max_epochs=4)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=-1))
+"""
+
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """A tiny release, prepared, and a config over it."""
+    """A tiny release, prepared, and configs over it."""
     folder = tmp_path_factory.mktemp('end_to_end')
     make_release(folder / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
     prepare(folder / 'release', folder, test_labels=folder / 'release/test_answers.csv',
             workers=2)
-    (folder / 'config.py').write_text(CONFIG.format(root=ROOT, data=folder))
+    write_windows(folder / 'videos', folder / 'windows.csv', per_video=4, window=32)
+    for name, text in (('config', CONFIG), ('masked', MASKED)):
+        (folder / f'{name}.py').write_text(text.format(root=ROOT, data=folder))
     return folder
 
 
@@ -55,6 +78,36 @@ def test_every_step_is_trained(trained):
     log = next(trained.glob('*/vis_data/scalars.json')).read_text()
     steps = [entry['iter'] for entry in map(json.loads, log.splitlines()) if 'loss' in entry]
     assert steps == list(range(1, 17))
+
+
+def losses(work):
+    """Loss by iteration; of one that was run twice the last."""
+    found = {}
+    for path in sorted(work.glob('*/vis_data/scalars.json')):
+        entries = map(json.loads, path.read_text().splitlines())
+        found.update({entry['iter']: entry['loss'] for entry in entries if 'loss' in entry})
+    return found
+
+
+@pytest.mark.slow
+def test_killed_masked_pretraining_continues(data):
+    """With the same masks and so the same losses."""
+    launch(train_command('masked.py', '--work-dir', 'masked'), data)
+    unbroken = losses(data / 'masked')
+    process = subprocess.Popen(
+        train_command('masked.py', '--work-dir', 'killed'), cwd=data, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    log = data / 'killed' / 'last_checkpoint'
+    while not (log.exists() and log.read_text().endswith('epoch_2.pth')):
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        time.sleep(.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (data / 'killed' / 'epoch_4.pth').exists()
+    launch(train_command('masked.py', '--work-dir', 'killed', '--resume'), data)
+    resumed = losses(data / 'killed')
+    assert sorted(resumed) == sorted(unbroken)
+    assert resumed == pytest.approx(unbroken, rel=2e-4)
 
 
 def test_mim_test_writes_the_leaderboard_file(data, trained):

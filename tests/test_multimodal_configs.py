@@ -3,14 +3,17 @@ import json
 from pathlib import Path
 
 import mmaction
+import numpy as np
 import pytest
 from drawn_skeleton import make_release
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from numbered_video import HEIGHT, WIDTH
 from one_epoch import forward_and_backward, prepare_release, train_and_test
+from skeleton_file import write_skeletons
 from small_model import narrow_branches, write_random_text
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
@@ -111,6 +114,27 @@ def test_learning_rates(root, path, tmp_path):
             assert rate == 1e-3
         else:
             assert rate == pytest.approx(2e-5 if name.startswith('backbone.') else 5e-4), name
+
+
+def test_crop_to_the_person(root, tmp_path):
+    """Frames are of the square around the joints; without any, whole frames in tests alone."""
+    clips = make_release(tmp_path, (20, 50))
+    clips[1]['keypoint'][:] = 0
+    write_skeletons(tmp_path / 'skeleton.pkl', clips, train=['0001_0'], test=['0001_0', '0001_1'])
+    (tmp_path / 'test.csv').write_text((tmp_path / 'train.csv').read_text())
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue_person.py')
+    init_default_scope('mmaction')
+    extent = np.ptp(clips[0]['keypoint'].reshape(-1, 2), axis=0).max()
+    for part, expected in (('train', [extent]), ('test', [extent, HEIGHT])):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        dataset.update(data_root=str(tmp_path), ann_file=f'{part}.csv', data_prefix=dict(video=''))
+        dataset = DATASETS.build(dataset)
+        assert [dataset[k]['inputs'].shape for k in range(len(dataset))] == [
+            (1, 3, 16, 224, 224)] * len(expected)
+        crop = Compose(dataset.pipeline.transforms[:5])
+        shapes = [crop(dataset.get_data_info(k))['img_shape'] for k in range(len(dataset))]
+        assert [shape[0] for shape in shapes] == pytest.approx(expected, rel=.35)
+        assert shapes[0][0] == shapes[0][1] and shapes[1:] in ([], [(HEIGHT, WIDTH)])
 
 
 @pytest.fixture(scope='module')

@@ -6,10 +6,11 @@ from .classifier_retraining import ClassifierRetraining
 from .compile_backbone import CompileBackboneHook
 from .preemption import PreemptionHook
 from .reducer_schedules import DiffRateHook, TokenKeepRatioWarmupHook
+from .step_seed import StepSeedHook
 from .token_map_hook import TokenMapHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointFitHook', 'ClassifierRetraining', 'CompileBackboneHook',
-    'DiffRateHook', 'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'SubmissionHook',
-    'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
+    'DiffRateHook', 'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'StepSeedHook',
+    'SubmissionHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
 ]

@@ -42,12 +42,12 @@ def flow_frames(images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     By OpenCV's DIS with the preset medium, on grey images. A single image has one frame without
     motion.
     """
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # its type stub wants an array where None is allowed
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
     first = before = next(grey)
     for after in grey:
-        # the stubs do not know that OpenCV allocates the result for None
-        yield to_levels(dis.calc(before, after, None))  # type: ignore[call-overload]
+        yield to_levels(dis.calc(before, after, None))
         before = after
     if before is first:
         yield to_levels(np.zeros((*first.shape, 2)))

@@ -10,7 +10,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from reference import reducer_loops as loops
 from reference.reducer_loops import assert_equals_loops, clips_of
-from small_model import SIZE, make_clips, make_vit, randomize
+from small_model import SIZE, make_clips, make_vit, randomize, small_recognizer
 from test_registry import REDUCERS
 
 from gaie_mmaction.apis import build_recognizer
@@ -208,10 +208,8 @@ def test_wrong_ratio(name, ratio, error, message):
 @every_reducer
 def test_neck_of_the_recognizer(name):
     """Which calls its neck with other arguments than a block does."""
-    model = MODELS.build(dict(
-        type='mmaction.Recognizer3D', backbone=dict(type='GAIEVisionTransformer', **SIZE),
-        neck=dict(type=name, token_keep_ratio=.7),
-        cls_head=dict(type='mmaction.TimeSformerHead', num_classes=2, in_channels=24)))
+    model = small_recognizer(None)
+    model.neck = MODELS.build(dict(type=name, token_keep_ratio=.7))
     with pytest.raises(TypeError, match=f'{name} reduces.*put it in model.backbone.neck instead'):
         model.extract_feat(torch.zeros(1, 1, 3, 8, 32, 32), stage='neck')
 

@@ -57,6 +57,8 @@ def test_pooled(folder):
     with np.load(folder / 'out.npz') as found:
         assert found['clip_ids'].tolist() == list(RANGES)
         assert found['labels'].tolist() == [0, 1, 2]
+        assert found['videos'].tolist() == ['0001', '0001', '0002']
+        assert list(zip(found['start_frames'], found['end_frames'])) == list(RANGES.values())
         for name, features in zip(RANGES, found['features']):
             assert features == pytest.approx(
                 expected(folder, folder / f'{name[:4]}.mp4', *RANGES[name], False), abs=1e-5)

@@ -140,9 +140,8 @@ class GAIEVisionTransformer(BaseModule):
     def init_weights(self) -> None:
         """Initialize, then load ``pretrained``.
 
-        Raises:
-            ValueError: If the checkpoint has no backbone, or keys or shapes differ; all are
-                listed.
+        A ``ValueError`` if the checkpoint has no backbone, or lists all keys and shapes that
+        differ.
         """
         super().init_weights()
         if self.pretrained is None:
@@ -176,17 +175,13 @@ class GAIEVisionTransformer(BaseModule):
         return state
 
     def forward(self, x: Tensor) -> Tensor:
-        """Extract the features of clips.
+        """Extract the features of normalized frames ``(B, C, T, H, W)``.
 
-        Args:
-            x (Tensor): ``(B, C, T, H, W)`` normalized frames; T a multiple of ``tubelet_size``,
-                H and W of ``patch_size``.
+        T must be a multiple of ``tubelet_size``, H and W of ``patch_size``, else it is a
+        ``ValueError``.
 
         Returns:
             Tensor: ``(B, C)``, or ``(B, C, T', H', W')`` with ``return_feat_map``.
-
-        Raises:
-            ValueError: If the input's sizes are not multiples of the tubelet's.
         """
         state = self.forward_tokens(x)
         tokens = self.norm(state.x)  # (B, N, C)
@@ -197,15 +192,7 @@ class GAIEVisionTransformer(BaseModule):
         return self.pool(tokens, state)
 
     def pool(self, tokens: Tensor, state: TokenState) -> Tensor:
-        """Pool the last tokens.
-
-        Args:
-            tokens (Tensor): ``(B, N, C)``, after ``norm``.
-            state (TokenState): Their sizes and provenance.
-
-        Returns:
-            Tensor: ``(B, C)``.
-        """
+        """Pool the last tokens, ``(B, N, C)`` after ``norm``, of a state to ``(B, C)``."""
         if self.fc_norm is None:
             # upstream takes the first token, which may have been merged into another
             return gather_tokens(tokens, state.source[:, :1])[:, 0]

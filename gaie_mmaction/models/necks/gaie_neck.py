@@ -17,12 +17,10 @@ class GAIENeck(TokenReducer):
     are no parameters.
 
     Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]; 1 is the identity.
-            Defaults to 0.7.
+        token_keep_ratio (float): See :class:`TokenReducer`. Defaults to 0.7.
         metric (str): What the similarity compares: ``'token'``, the features as in the paper, or
             ``'key'``, the attention's keys averaged over heads. Defaults to ``'token'``.
-        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
-            mean. Defaults to False, as in the paper.
+        prop_attn (bool): See :class:`TokenReducer`. Defaults to False, as in the paper.
         importance (str): What ranks the tokens: ``'attention'``, what they receive from all
             others, as in the paper; ``'sharpness'`` of their own attention (vid-TLDR); or
             ``'shift'``, how much the previous block's MLP changed them (Representation Shift).
@@ -33,10 +31,11 @@ class GAIENeck(TokenReducer):
             Defaults to False, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number.
-        ValueError: If it is outside (0, 1], metric or importance is unknown, or
-            ``importance_queries`` is not a positive integer or without ``'attention'``.
+        ValueError: If metric or importance is unknown, or ``importance_queries`` is not a positive
+            integer or without ``'attention'``.
     """
+
+    shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'size_weighted')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -72,8 +71,3 @@ class GAIENeck(TokenReducer):
         # the paper's mean counts a token once, however many it already stands for
         weight = state.size if self.size_weighted else None
         return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx), weight)
-
-    def extra_repr(self) -> str:
-        return (f'token_keep_ratio={self.token_keep_ratio}, metric={self.metric!r}, '
-                f'prop_attn={self.prop_attn}, importance={self.importance!r}, '
-                f'size_weighted={self.size_weighted}')

@@ -118,8 +118,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     """Base class of all token reducers.
 
     Args:
-        token_keep_ratio (float, optional): Share of the tokens that stay, in (0, 1]; None if the
-            reducer is not set by a ratio.
+        token_keep_ratio (float, optional): Share of the tokens that stay, in (0, 1]; 1 is the
+            identity, None a reducer that is not set by a ratio.
         prop_attn (bool): Proportional attention: add the log of the token sizes to the logits of
             all later blocks, and weigh the backbone's final mean by size. Defaults to False.
 
@@ -136,6 +136,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     importance_queries: int | None = None
     #: whether original tokens can be lost (``source`` -1)
     drops_tokens = False
+    #: attributes that a printed model shows
+    shown: tuple[str, ...] = ('token_keep_ratio', 'prop_attn')
 
     def __init__(self, token_keep_ratio: float | None, prop_attn: bool = False) -> None:
         super().__init__()
@@ -166,29 +168,17 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         self._token_keep_ratio = float(value)
 
     def setup(self, num_tokens: int, num_reductions: int) -> None:
-        """Called once by the backbone when it is built.
+        """Called once by the backbone when it is built, with N0 and the number of its reductions.
 
-        Args:
-            num_tokens (int): N0, for the input size of the position table.
-            num_reductions (int): Number of blocks with the reducer.
-
-        Raises:
-            ValueError: If the reducer cannot reduce that many tokens that often.
+        N0 is for the input size of the position table. A ``ValueError`` if the reducer cannot
+        reduce that many tokens that often.
         """
         # a dry run: a ratio or schedule that cannot work fails here, not in the first batch
         for step in range(num_reductions):
             num_tokens = self.num_left(num_tokens, step)
 
     def num_left(self, num_tokens: int, step: int) -> int:
-        """Number of tokens after a reduction.
-
-        Args:
-            num_tokens (int): N.
-            step (int): Number of earlier reductions.
-
-        Returns:
-            int: In [1, N].
-        """
+        """Number of tokens, in [1, N], after a reduction of N; ``step`` earlier ones were made."""
         assert self._token_keep_ratio is not None, 'override num_left without a token_keep_ratio'
         return num_kept(num_tokens, self._token_keep_ratio)
 
@@ -237,3 +227,6 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         ``size``, ``source`` and ``position`` must be kept up to date; :meth:`TokenState.merge`
         and :meth:`TokenState.keep` do that.
         """
+
+    def extra_repr(self) -> str:
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in self.shown)
