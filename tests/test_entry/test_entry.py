@@ -4,7 +4,6 @@ Training and testing are stand-ins that write drawn scores; tests/test_entry/tes
 the real ones.
 """
 import errno
-import itertools
 import json
 import pickle
 from functools import cache
@@ -15,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from entry_report import assert_report, read_dumps
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -115,76 +115,14 @@ def make(path):
     return entry, report.read_text()
 
 
-def read_dumps(folder, part):
-    """Scores ``(S, N, C)`` and labels, straight from the pickles."""
-    streams = [pickle.loads(next((folder / 'work' / name).glob(f'*/{part}-*.pkl')).read_bytes())
-               for name in STRENGTHS]
-    return (np.stack([[sample['pred_score'].numpy() for sample in one] for one in streams]),
-            np.array([int(sample['gt_label']) for sample in streams[0]]))
-
-
-def best_by_loops(scores, labels, rule='probabilities'):
-    """All multiples of 1/20: most hits, then the lowest loss of the fused scores."""
-    found = None
-    for weights in itertools.product(range(21), repeat=len(scores)):
-        if sum(weights) != 20:
-            continue
-        fused = np.zeros(scores[0].shape)
-        for weight, one in zip(weights, scores):
-            fused += weight / 20 * (one if rule == 'probabilities' else np.log(one))
-        if rule == 'logits':
-            fused = np.exp(fused) / np.exp(fused).sum(axis=1, keepdims=True)
-        hits = int((fused.argmax(axis=1) == labels).sum())
-        loss = -np.log(fused[range(len(labels)), labels]).mean()
-        if found is None or (hits, -loss) > found[:2]:
-            found = hits, -loss, np.array(weights) / 20, fused
-    return found[2]
-
-
-def sum_of(scores, weights, rule):
-    return np.tensordot(weights, scores if rule == 'probabilities' else np.log(scores), 1)
-
-
 @pytest.mark.parametrize('rule', ['probabilities', 'logits'])
 def test_figures_are_those_of_the_dumps(folder, stand_ins, rule):
     _, text = make(write_entry(folder, sum=rule))
     assert stand_ins.calls == [f'{what} {name}' for name in STRENGTHS
                                for what in ('train', 'test', 'test')]
-    (holdout, labels), (test, truth) = (read_dumps(folder, part) for part in ('val', 'test'))
-    table = {name: pd.read_csv(folder / f'work/{name}.csv', dtype=str, keep_default_na=False)
-             for name in ('streams', 'pairs', 'leave_one_out', 'classes')}
-
-    def percent(scores, which):
-        return f'{100 * (scores.argmax(axis=1) == which).mean():.2f}'
-
-    def figures(members):
-        chosen = list(members)
-        weights = best_by_loops(holdout[chosen], labels, rule)
-        return [' '.join(f'{one:.3f}' for one in weights),
-                percent(sum_of(holdout[chosen], weights, rule), labels),
-                percent(sum_of(test[chosen], weights, rule), truth)]
-
-    columns = ['weights', 'holdout Top-1', 'test Top-1']
-    assert table['pairs'][columns].values.tolist() == [
-        figures(pair) for pair in itertools.combinations(range(3), 2)]
-    assert table['leave_one_out'][columns].values.tolist() == [
-        figures(set(range(3)) - {left}) for left in range(3)]
-    weights = best_by_loops(holdout, labels, rule)
-    rows = table['streams'].set_index('stream')
-    for k, name in enumerate(STRENGTHS):
-        assert rows.loc[name, 'weight'] == f'{weights[k]:.3f}'
-        assert rows.loc[name, 'test Top-1'] == percent(test[k], truth)
-    fused = sum_of(test, weights, rule)
-    assert rows.loc['fused', 'test Top-1'] == percent(fused, truth)
-    assert rows.loc['fused', 'holdout Top-1'] == percent(sum_of(holdout, weights, rule), labels)
+    assert_report(folder / 'work', STRENGTHS, rule)
     prediction = pd.read_csv(folder / 'work/prediction.csv')
-    assert prediction.Target.tolist() == fused.argmax(axis=1).tolist()
     assert prediction.Id.tolist() == [name for name, _ in annotations('test')]
-    for label, row in table['classes'].iterrows():
-        recalls = [(one[labels == label].argmax(axis=1) == label).mean() for one in holdout]
-        assert [row[name] for name in STRENGTHS] == [f'{100 * one:.1f}' for one in recalls]
-        best = [name for name, one in zip(STRENGTHS, recalls) if one == max(recalls)]
-        assert row['won by'] == (best[0] if len(best) == 1 else '')
     assert 'none of which is in the training too' in text
     assert f'{rule} are summed; weights fitted on the 48 clips of val' in text
     assert "500 bootstrap samples of the hold-out's 3 videos" in text
@@ -194,7 +132,8 @@ def test_temperatures_and_given_weights(folder, stand_ins):
     path = write_entry(folder, calibrate=True, changes={
         name: dict(weight=weight) for name, weight in zip(STRENGTHS, (1, .5, 0))})
     make(path)
-    (holdout, labels), (test, _) = (read_dumps(folder, part) for part in ('val', 'test'))
+    (holdout, labels), (test, _) = (read_dumps(folder / 'work', STRENGTHS, part)
+                                    for part in ('val', 'test'))
     calibrated = [softmax(np.log(one) / fusion.fit_temperature(two, labels, 'probabilities'), 1)
                   for one, two in zip(test, holdout)]
     fused = 1 * calibrated[0] + .5 * calibrated[1]
