@@ -157,8 +157,8 @@ def test_grid_finds_the_best():
     losses = [fusion.negative_log_likelihood(fusion.fuse(streams, weights), labels)
               for weights in best]
     assert (best[int(np.argmin(losses))] == found).all()
-    assert len(fusion._grid(2, 20)) == 21 and len(fusion._grid(1, 20)) == 1
-    assert len(fusion._grid(6, 20)) <= 20000
+    assert len(fusion.weight_grid(2, 20)) == 21 and len(fusion.weight_grid(1, 20)) == 1
+    assert len(fusion.weight_grid(6, 20)) <= 20000
 
 
 def test_nelder_mead_finds_the_best():
