@@ -1,5 +1,6 @@
 # make demo  the whole main job on a synthetic dataset, from set-up to picture
 # make demo-skeleton  a skeleton stream on the same dataset, fused with the demo's RGB scores
+# make demo-pretraining  masked pretraining on unlabelled clips of that dataset, then few labels
 # make test  the tests
 # They make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
 PYTHON ?= python3
@@ -11,22 +12,25 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 MINUTES ?= 5
 
-.PHONY: help demo demo-skeleton test test-slow test-all test-triton fuzz check-install lint docs clean
+.PHONY: help demo demo-skeleton demo-pretraining test test-slow test-all test-triton fuzz check-install lint docs clean
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels: values, in the interpreter without a GPU, and compiled for sm_80 to sm_120"
 	@echo 'make fuzz  mutated files through every reader, MINUTES=5'
 	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
 	@echo 'make docs  the documentation, into site/; warnings are errors'
-	@echo 'make clean  remove .venv, site and what make demo and make demo-skeleton wrote'
+	@echo 'make clean  remove .venv, site and what the demos wrote'
 
 demo: $(STAMP)
 	$(VENV)/bin/python tools/demo_run.py
 
 demo-skeleton: $(STAMP)
 	$(VENV)/bin/python tools/demo_skeleton.py
+
+demo-pretraining: $(STAMP)
+	$(VENV)/bin/python tools/demo_pretraining.py
 
 test: $(STAMP)
 	$(PYTEST)
@@ -71,4 +75,4 @@ $(DEV): $(STAMP)
 	@touch $(DEV)
 
 clean:
-	rm -rf $(VENV) site work_dirs/demo data/demo
+	rm -rf $(VENV) site work_dirs/demo work_dirs/demo_pretraining data/demo

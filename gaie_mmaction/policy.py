@@ -197,6 +197,20 @@ def check_before_run() -> None:
         wrap(Runner, name)(checked)
 
 
+def set_test_views() -> None:
+    """Let the config key ``tta``, such as ``5x3+flip``, set the views of a test.
+
+    MMAction2 has no option for it, and mmengine's own ``tta_pipeline`` no script here.
+    """
+
+    @wrap(Runner, 'build_test_loop')
+    def build_test_loop(original: Callable, runner: Runner, loop: Any) -> Any:
+        if views := runner.cfg.get('tta'):
+            from .datasets.views import with_views  # importing them here would be a circle
+            runner._test_dataloader = with_views(runner._test_dataloader, views)
+        return original(runner, loop)
+
+
 def log_tracebacks() -> None:
     """In MMAction2's scripts, print only the message of an error; the log has the traceback."""
     script = Path(getattr(sys.modules['__main__'], '__file__', None) or '')
@@ -221,6 +235,7 @@ POLICIES: dict[str, Callable[[], None]] = dict(
     whole_files=write_files_atomically,
     dump_first=dump_scores_first,
     check_first=check_before_run,
+    test_views=set_test_views,
     short_errors=log_tracebacks,
 )
 

@@ -84,15 +84,6 @@ def test_checkpoint_to_resume_from(tmp_path):
     assert not marker.exists()
 
 
-def test_array_of_objects_in_a_cache(tmp_path):
-    """The preparation reads its cache by numpy.load, whose default refuses pickles."""
-    marker = tmp_path / 'attacked'
-    np.save(tmp_path / 'a.npy', np.array([attack(marker)], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match='allow_pickle=False'):
-        np.load(tmp_path / 'a.npy')
-    assert not marker.exists()
-
-
 def test_compressed_features(tmp_path):
     """An .npz of 4 KB that would take 4 MB."""
     path = str(tmp_path / 'features.npz')

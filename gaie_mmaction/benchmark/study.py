@@ -26,9 +26,7 @@ from .complexity import measure_complexity
 from .study_clips import NEVER_TESTED, DecodedClips, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS, EMBEDDED = ROOT / 'configs' / 'study', ROOT / 'data' / 'study'
-# options of the synthetic dataset
-HARD: dict = dict(difficulty='hard', subjects=dict(train=28, validate=2, test=16))
+CONFIGS = ROOT / 'configs' / 'study'
 FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
 RUN = ['budget', 'arm', 'training', 'seed', 'fold']  # columns that name a run
@@ -53,20 +51,26 @@ class Study:
         return sorted(set(pd.read_csv(self.clips).fold) - {NEVER_TESTED})
 
     def run_dir(self, name: str, seed: int, fold: int) -> Path:
-        """Path: Folder of a training; ``'start'`` is that of the starting weights."""
+        """Folder of a training; ``'start'`` is that of the starting weights."""
         return self.work_dir / f'{name}-fold{fold}-seed{seed}'.replace(' ', '_')
 
     def start_checkpoint(self, seed: int, fold: int) -> Path | None:
-        """Path: The starting weights; None if they are not trained."""
+        """The starting weights; None if they are not trained."""
         return last_checkpoint(self.run_dir('start', seed, fold))
 
 
-def open_study(config: Path, data: Path, work_dir: Path, device: str = 'cpu') -> Study:
-    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one."""
+def open_study(config: Path, work_dir: Path, device: str = 'cpu',
+               data: Path | None = None) -> Study:
+    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one.
+
+    Without ``data`` they are the synthetic ones of ``study.dataset``, drawn if they are missing.
+    """
     cfg, pretrained = Config.fromfile(config), None
+    if data is None:
+        data = ROOT / 'data' / cfg.study.dataset.name
+        draw_dataset(data, **{k: v for k, v in cfg.study.dataset.items() if k != 'name'})
     if name := cfg.study.get('pretrained'):
-        draw_dataset(EMBEDDED, **HARD)
-        pretrained = open_study(CONFIGS / f'{name}.py', EMBEDDED, work_dir.with_name(name), device)
+        pretrained = open_study(CONFIGS / f'{name}.py', work_dir.with_name(name), device)
     clips = read_clips(cfg, data, work_dir)
     return Study(config, clips.with_suffix('.npy'), clips, work_dir, device, pretrained)
 
@@ -108,12 +112,7 @@ def run_config(cfg: Config, study: Study, seed: int, fold: int,
 
 
 def train_run(study: Study, cfg: Config, run_dir: Path) -> Path:
-    """Train a run, unless it is trained already; returns its checkpoint.
-
-    Raises:
-        ValueError: If the folder holds a run of another config.
-        ChildProcessError: If the training fails.
-    """
+    """Train a run, unless it is trained already; returns its checkpoint."""
     path, text = run_dir / 'run.py', cfg.pretty_text
     if path.exists() and path.read_text(encoding='utf-8') != text:
         raise ValueError(f'{run_dir} was trained with another state of {study.config}: move the '
@@ -149,13 +148,11 @@ def train_start(study: Study, seed: int, fold: int, put_in: bool = True) -> list
     start.merge_from_dict(base.study.start)
     if study.pretrained:
         start.model.backbone.pretrained = str(study.pretrained.start_checkpoint(seed, 0))
-    cfg = run_config(start, study, seed, fold)
-    checkpoint = train_run(study, cfg, study.run_dir('start', seed, fold))
-    rows = [test_run(study, cfg, checkpoint, (*FULL, START, seed, fold))]
-    for arm in arms_put_in(base) if put_in else ():
-        cfg = run_config(arm_config(base, *arm), study, seed, fold)
-        rows.append(test_run(study, cfg, checkpoint, (*arm, START, seed, fold)))
-    return rows
+    checkpoint = train_run(study, run_config(start, study, seed, fold),
+                           study.run_dir('start', seed, fold))
+    return [test_run(study, run_config(arm_config(base, *arm), study, seed, fold), checkpoint,
+                     (*arm, START, seed, fold))
+            for arm in (FULL, *(arms_put_in(base) if put_in else ()))]
 
 
 def finetune(study: Study, budget: str, arm: str, seed: int, fold: int) -> list[Row]:
@@ -195,7 +192,7 @@ def append_rows(path: Path, rows: list[Row]) -> None:
 
 def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(seed, fold) of the starting weights that lack their checkpoint or rows of the csv."""
-    cfg, done = Config.fromfile(study.config), set(rows[RUN].itertuples(index=False, name=None))
+    cfg, done = Config.fromfile(study.config), _done(rows)
     return [(seed, fold) for seed in range(cfg.study.seeds) for fold in study.folds
             if study.start_checkpoint(seed, fold) is None
             or any((*arm, START, seed, fold) not in done for arm in (FULL, *arms_put_in(cfg)))]
@@ -203,10 +200,14 @@ def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
 
 def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
-    cfg, done = Config.fromfile(study.config), set(rows[RUN].itertuples(index=False, name=None))
+    cfg, done = Config.fromfile(study.config), _done(rows)
     return [(budget, arm, seed, fold) for budget, arms in cfg.study.budgets.items()
             for seed in range(cfg.study.seeds) for fold in study.folds for arm in arms
             if (budget, arm, FINETUNED, seed, fold) not in done]
+
+
+def _done(rows: pd.DataFrame) -> set[tuple]:
+    return set(rows[RUN].itertuples(index=False, name=None))
 
 
 def run_study(study: Study, table: Path, workers: int) -> None:

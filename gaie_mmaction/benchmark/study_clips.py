@@ -57,19 +57,20 @@ class DecodedClips(Dataset):
 
 
 def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
-    """Decode all clips of a study, unless an earlier run has decoded the same files.
+    """Decode all clips by ``stored_pipeline``, unless an earlier run has decoded the same files.
 
-    Args:
-        cfg (Config): With ``stored_pipeline``.
-        data (Path): A prepared dataset, or a folder with ``labels.csv``.
-        work_dir (Path): Folder of the decoded clips.
-
-    Returns:
-        Path: The csv for :class:`DecodedClips`; the frames are beside it as ``.npy``.
+    ``data`` is a prepared dataset or a folder with ``labels.csv``. Returns the csv for
+    :class:`DecodedClips`, with the frames beside it as ``.npy``.
     """
     init_default_scope('mmaction')
-    read = _read_footage if (data / 'labels.csv').exists() else _read_prepared
-    datasets, folds = read(cfg, data, work_dir)
+    if (data / 'labels.csv').exists():
+        datasets, folds = _read_footage(cfg, data, work_dir)
+    else:
+        # one fold, whose subjects are unseen
+        train, test = datasets = [
+            IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
+                          pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv')]
+        folds = [NEVER_TESTED] * len(train) + [0] * len(test)
     infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
     rows = pd.DataFrame(dict(place=range(len(infos)), label=[info['label'] for info in infos],
                              fold=folds))
@@ -86,14 +87,6 @@ def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
         with atomic_file(path) as partial:
             rows.to_csv(partial, index=False)
     return path
-
-
-def _read_prepared(cfg: Config, data: Path, _: Path) -> tuple[list[IMiGUEDataset], list[int]]:
-    """A prepared dataset has one fold, whose subjects are unseen."""
-    train, test = (
-        IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
-                      pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv'))
-    return [train, test], [NEVER_TESTED] * len(train) + [0] * len(test)
 
 
 def _read_footage(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], list[int]]:

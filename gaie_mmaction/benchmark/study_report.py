@@ -53,24 +53,23 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
              'GAIE minus this one, paired',
              *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
              'seeds']
-    lines = [names, ['--:', '---', *['--:'] * (len(names) - 2)]]
+    lines = [f'| {" | ".join(names)} |', f'|--:|---|{"--:|" * (len(names) - 2)}']
     for budget, arms in budgets.items():
-        scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
-        scores = {arm: found for arm, found in scores.items() if len(found)}
-        for arm, found in sorted(scores.items(), key=lambda item: -by_unit(item[1]).mean()):
+        found = {arm: scores_of(rows, budget, arm, training) for arm in arms}
+        found = {arm: scores for arm, scores in found.items() if len(scores)}
+        for arm, scores in sorted(found.items(), key=lambda item: -by_unit(item[1]).mean()):
             costs = rows[(rows.budget == budget) & (rows.arm == arm)
                          & (rows.training == training)].gmacs
-            alone = found[found.index.isin(unseen, level='fold')]
-            lines.append([
-                budget, f'**{arm}**' if arm == OURS else arm,
-                ' to '.join(dict.fromkeys(f'{cost:.4f}' for cost in (costs.min(), costs.max()))),
-                _with_interval(mean_interval(by_unit(found))),
-                '' if arm == OURS or OURS not in scores else _with_interval(
-                    paired_difference(scores[OURS], found), '+'),
-                *([f'{by_unit(alone).mean():.1f}'] if unseen else []),
-                str(found.index.unique('seed').size)])
-    return [f'|{"|".join(cells)}|' if cells[1] == '---' else f'| {" | ".join(cells)} |'
-            for cells in lines]
+            cells = [budget, f'**{arm}**' if arm == OURS else arm,
+                     ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
+                     _with_interval(mean_interval(by_unit(scores))),
+                     '' if arm == OURS or OURS not in found else _with_interval(
+                         paired_difference(found[OURS], scores), '+')]
+            if unseen:
+                alone = scores[scores.index.isin(unseen, level='fold')]
+                cells.append(f'{by_unit(alone).mean():.1f}')
+            lines.append(f'| {" | ".join(cells)} | {scores.index.unique("seed").size} |')
+    return lines
 
 
 def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
@@ -119,15 +118,11 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], traini
 
 
 def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document: Path) -> None:
-    """Write a study's tables into the document, and its picture beside the csv.
+    """Write a study's tables into an existing markdown file, and its picture beside the csv.
 
-    Args:
-        name (str): The study's name. Its tables stand between ``<!-- begin name -->`` and
-            ``<!-- end name -->``; where these are missing, they are added with a heading.
-        study (dict): Its config: ``budgets``, and ``chosen_on`` if the recipe was chosen on some
-            folds; the others are then reported alone too.
-        rows (pd.DataFrame): Rows of its csv.
-        document (Path): An existing markdown file.
+    The tables stand between ``<!-- begin name -->`` and ``<!-- end name -->``; where these are
+    missing, they are added with a heading. ``study`` is the config's: if the recipe was chosen on
+    some folds, ``chosen_on``, the others are reported alone, too.
     """
     text, budgets = document.read_text(encoding='utf-8'), study['budgets']
     seen = study.get('chosen_on')

@@ -1,7 +1,8 @@
 """Datasets and data transforms."""
+from . import openpose_layout  # noqa: F401  # adds its layout to the table
 from .dataset_info import get_dataset_info, register_dataset_info
 from .feature_sequences import FeatureSequenceDataset, read_feature_file
-from .group_sampler import DataGroupSampler
+from .group_sampler import ClassBalancedSampler, DataGroupSampler
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
@@ -13,8 +14,8 @@ from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 
 __all__ = [
-    'DataGroupSampler', 'FeatureSequenceDataset', 'IMIGUE_CLASSES', 'IMIGUE_CODES',
-    'IMiGUEDataset', 'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset', 'JoinedSequenceDataset',
-    'MA52_ACTIONS', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile', 'VideoReadError',
-    'get_dataset_info', 'read_feature_file', 'register_dataset_info'
+    'ClassBalancedSampler', 'DataGroupSampler', 'FeatureSequenceDataset', 'IMIGUE_CLASSES',
+    'IMIGUE_CODES', 'IMiGUEDataset', 'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset',
+    'JoinedSequenceDataset', 'MA52_ACTIONS', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile',
+    'VideoReadError', 'get_dataset_info', 'read_feature_file', 'register_dataset_info'
 ]

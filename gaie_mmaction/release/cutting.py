@@ -1,6 +1,6 @@
 """Cut whole videos into short clips that load fast."""
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +9,7 @@ import av
 from av.video.reformatter import ColorRange
 
 from ..datasets.annotations import Segment
+from ..datasets.frame_table import open_container
 from ..datasets.video_file import VideoFile, VideoReadError, to_rgb
 from ..utils.files import atomic_file, remove_partial_files
 from ..utils.parallel import in_parallel
@@ -22,61 +23,90 @@ ENCODER = dict(
     crf='18', preset='veryfast', g='8', bf='2', threads='1',
     **{'x264-params': 'mbtree=0:scenecut=0:open-gop=0'})
 FORMAT = 1  # raised when clips that were cut before have to be cut again
+Encoder = Callable[[VideoFile, range, Path, str], None]  # video, frames, output, its comment
 
 
 def cut_all(segments: Sequence[Segment], root: Path, out: Path, workers: int,
             report: Report) -> None:
     """Cut every clip that is not there yet; ``report`` gets their number and the failures."""
-    out.mkdir(exist_ok=True)
+    report.clips_cut, failures = write_clips(segments, root, out, workers, 'cutting', encode_clip,
+                                              f'format {FORMAT}')
+    for video, error in failures:
+        report.add('clips that could not be cut', video, error)
+
+
+def write_clips(segments: Sequence[Segment], root: Path, out: Path, workers: int, title: str,
+                encode: Encoder, kind: str) -> tuple[int, list[tuple[str, str]]]:
+    """Write a video of every clip that is not there yet, in parallel.
+
+    Args:
+        segments (Sequence[Segment]): The clips.
+        root (Path): Folder of their videos.
+        out (Path): Folder of the clips, ``<clip_id>.mp4``.
+        workers (int): Number of processes.
+        title (str): Shown before the progress bar.
+        encode (Encoder): Writes one clip.
+        kind (str): What ``encode`` writes; clips of another kind are written anew.
+
+    Returns:
+        tuple[int, list[tuple[str, str]]]: How many were written; video and reason of each failure.
+    """
+    out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     by_video: dict[str, list[Segment]] = {}
     for segment in segments:
         by_video.setdefault(segment.video, []).append(segment)
-    jobs = {(video, start): (root / video, video, own[start:start + CLIPS_PER_TASK], out)
+    jobs = {(video, start): (root / video, video, own[start:start + CLIPS_PER_TASK], out,
+                             encode, kind)
             for video, own in by_video.items() for start in range(0, len(own), CLIPS_PER_TASK)}
     try:
-        results = dict(in_parallel(cut_clips, jobs, workers, 'cutting', 'clip',
+        results = dict(in_parallel(cut_clips, jobs, workers, title, 'clip',
                                    lambda key: len(jobs[key][2])))
     finally:
         remove_partial_files(out)
-    for (video, _), (written, errors) in sorted(results.items()):
-        report.clips_cut += written
-        for error in errors:
-            report.add('clips that could not be cut', video, error)
+    return (sum(written for written, _ in results.values()),
+            [(video, error) for (video, _), (_, errors) in sorted(results.items())
+             for error in errors])
 
 
-def cut_clips(video: Path, name: str, segments: Sequence[Segment],
-              out: Path) -> tuple[int, list[str]]:
-    """Cut what ``out`` lacks of one video's clips: how many were written, one line per failure."""
+def cut_clips(video: Path, name: str, segments: Sequence[Segment], out: Path, encode: Encoder,
+              kind: str) -> tuple[int, list[str]]:
+    """Write what ``out`` lacks of one video's clips: how many were written, and the failures."""
     written, errors = 0, []
-    status = video.stat()
+    try:
+        status = video.stat()
+    except OSError as error:
+        return 0, [f'{segment.clip_id} was not written: {video} cannot be read '
+                   f'({error.strerror})' for segment in segments]
     version = f'{status.st_size} bytes, modified {status.st_mtime_ns}'
     for clip_id, _, start, end, _ in segments:
         path = out / f'{clip_id}.mp4'
-        origin = f'{name} ({version}), frames {start}..{end}, format {FORMAT}'
+        origin = f'{name} ({version}), frames {start}..{end}, {kind}'
         if get_origin(path) == origin:
             continue
         try:
             with VideoFile(video) as reader, atomic_file(path, durable=True) as partial:
-                _encode(reader, range(start, end + 1), partial, origin)
+                last = len(reader) - 1 if end == -1 else end
+                encode(reader, range(start, last + 1), partial, origin)
             written += 1
-        except VideoReadError as error:
-            errors.append(f'{clip_id} was not cut: {error}')
+        except (VideoReadError, IndexError) as error:
+            errors.append(f'{clip_id} was not written: {error}')
         except OSError as error:
             raise ReleaseError(f'{path} cannot be written: {error.strerror}. Mend it and run '
-                               'again, which cuts only what is missing') from error
+                               'again, which writes only what is missing') from error
     return written, errors
 
 
 def get_origin(path: Path) -> str:
     """What a clip was cut from, which is its comment; empty if it is missing or incomplete."""
     origin = ''
-    with suppress(av.FFmpegError, OSError), av.open(os.fspath(path)) as container:
+    with suppress(av.FFmpegError, OSError), open_container(os.fspath(path)) as container:
         origin = container.metadata.get('comment', '')
     return origin
 
 
-def _encode(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> None:
+def encode_clip(reader: VideoFile, numbers: range, out_file: Path, origin: str) -> None:
+    """Encode some frames at the clips' size."""
     options = dict(movflags='+faststart', fflags='+bitexact')
     with av.open(os.fspath(out_file), 'w', format='mp4', options=options) as container:
         container.metadata['comment'] = origin

@@ -49,7 +49,7 @@ def test_diffrate_aims_at_the_cost_of_gaie(name):
     assert hook.search_epochs < CONFIGS[name].train_cfg.max_epochs
 
 
-@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar', 2), ('ablation', 5)])
+@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar', 2), ('ablation', 4)])
 def test_there_are_enough_tokens_and_seeds(name, seeds):
     backbone = CONFIGS[name].model.backbone
     tokens = (backbone.num_frames // backbone.tubelet_size) * (backbone.img_size // 16)**2
@@ -62,7 +62,8 @@ def test_arms_of_the_ablation_differ_in_one_thing():
     assert arms.pop('full') == {'plain ViT': {}}
     arms = arms['variants']
     assert set(arms) >= {'30 %', '50 %', '90 %', 'early', 'late', 'once', 'prune', 'fuse',
-                         'random', 'key', 'prop_attn', 'warm-up'}
+                         'random', 'key', 'prop_attn', 'size-weighted', '25 queries', 'sharpness',
+                         'shift', 'warm-up'}
     gaie = arms['GAIE']['model']['backbone']
     assert gaie['neck']['token_keep_ratio'] == .7
     assert gaie['merge_layers'] == CFG.model.backbone.merge_layers
@@ -77,6 +78,9 @@ def test_arms_of_the_ablation_differ_in_one_thing():
     for part in ('model', 'train_cfg', 'optim_wrapper', 'stored_pipeline', 'train_pipeline'):
         assert CONFIGS['ablation'][part] == CFG[part]
     assert CONFIGS['ablation'].study.start == CFG.study.start
+    # on other people
+    assert CONFIGS['ablation'].study.dataset == dict(
+        CFG.study.dataset, name='study_ablation', seed=1)
 
 
 # --- clips ------------------------------------------------------------------------------------
@@ -143,10 +147,7 @@ def test_real_footage_is_decoded_once_and_split_by_its_folds(footage, tmp_path):
 
 
 def watch(cfg, work_dir):
-    """Train a run's config as its child does.
-
-    Returns the inputs of all steps, the weights that the first one began with, and the last ones.
-    """
+    """Train as the child does; returns the inputs of all steps, the first weights and the last."""
     cfg = Config(cfg.to_dict())
     cfg.work_dir, cfg.experiment_name = str(work_dir), str(work_dir)
     runner = Runner.from_cfg(cfg)
@@ -200,13 +201,12 @@ def test_another_seed_is_another_start_and_the_same_seed_the_same(noise, tmp_pat
 def small_study(footage, tmp_path, **changes):
     """The study on real footage, one epoch long and from scratch."""
     cfg = Config(REAL.to_dict())
-    cfg.study.start.train_cfg.max_epochs = cfg.train_cfg.max_epochs = 1
-    cfg.study.start.param_scheduler = cfg.param_scheduler = []
-    cfg.study.pretrained = None
-    for key, value in changes.items():
+    for part in (cfg, cfg.study.start):
+        part.train_cfg.max_epochs, part.param_scheduler = 1, []
+    for key, value in dict(changes, pretrained=None).items():
         cfg.study[key] = value
     cfg.dump(tmp_path / 'small.py')
-    return study.open_study(tmp_path / 'small.py', footage, tmp_path / 'work')
+    return study.open_study(tmp_path / 'small.py', tmp_path / 'work', data=footage)
 
 
 @pytest.fixture
@@ -332,15 +332,14 @@ def test_rows_survive_the_file_and_missing_runs_follow(noise, tmp_path):
     assert len(everything) == CFG.study.seeds * len(study.arms_of(CFG))
     first, second = row('full', 'plain ViT', 0, .5), row('0.7', 'GAIE', 1, .25)
     put_in = row('0.4', 'GAIE', 0, .5, training='start')
-    study.append_rows(path, [first, put_in])
-    study.append_rows(path, [second])
+    for rows in ([first, put_in], [second]):
+        study.append_rows(path, rows)
     assert study.read_rows(path).to_dict('records') == [first, put_in, second]
     missing = study.missing_arms(noise, study.read_rows(path))
     # a reducer that was only put into the starting weights is still to be finetuned
     assert set(everything) - set(missing) == {('full', 'plain ViT', 0, 0), ('0.7', 'GAIE', 1, 0)}
-    better = dict(first, top1=.75)
-    study.append_rows(path, [better])
-    assert study.read_rows(path).to_dict('records') == [put_in, second, better]
+    study.append_rows(path, [dict(first, top1=.75)])
+    assert study.read_rows(path).to_dict('records') == [put_in, second, dict(first, top1=.75)]
 
 
 def test_starting_weights_are_made_again_where_something_is_missing(noise):
@@ -371,8 +370,6 @@ def test_mean_interval_is_students():
     mean, half = study_report.mean_interval(values)
     low, high = stats.t.interval(.95, 4, loc=np.mean(values), scale=stats.sem(values))
     assert (mean - half, mean + half) == (pytest.approx(low), pytest.approx(high))
-    # by hand: standard deviation 3.05, t = 2.776
-    assert half == pytest.approx(2.776 * np.std(values, ddof=1) / 5**.5, abs=1e-3)
     assert np.isnan(study_report.mean_interval(values[:1])[1])
 
 
@@ -423,9 +420,8 @@ def test_the_document_follows_from_the_csvs(tmp_path):
 
 def test_report_writes_tables_and_picture(tmp_path):
     budgets = {'full': ['plain ViT'], '0.7': ['ToMe', 'GAIE']}
-    rows = [row('full', 'plain ViT', seed, .6 + .01 * seed) for seed in range(3)]
-    rows += [row('0.7', 'GAIE', seed, .5 + .01 * seed) for seed in range(3)]
-    rows += [row('0.7', 'ToMe', seed, .55 + .01 * seed) for seed in range(3)]
+    means = {('full', 'plain ViT'): .6, ('0.7', 'GAIE'): .5, ('0.7', 'ToMe'): .55}
+    rows = [row(*arm, seed, top1 + .01 * seed) for arm, top1 in means.items() for seed in range(3)]
     rows += [row('0.7', 'GAIE', seed, .3, training='start') for seed in range(3)]
     document = tmp_path / 'study.md'
     document.write_text('Words.\n<!-- begin x -->\nold\n<!-- end x -->\nEnd.\n')
@@ -434,11 +430,11 @@ def test_report_writes_tables_and_picture(tmp_path):
         text = document.read_text()
         assert 'old' not in text and text.startswith('Words.\n<!-- begin x -->\n| ')
         trained, free = text.split('<!-- end x -->\nEnd.\n')
-        lines = [line for line in trained.splitlines() if line.startswith('| ')][1:]
         # means of 60, 61, 62 and so on, and t(2) = 4.303 times 1 / sqrt(3)
-        assert lines == ['| full | plain ViT | 1.0000 | 61.0 ± 2.5 |  | 3 |',
-                         '| 0.7 | ToMe | 1.0000 | 56.0 ± 2.5 | -5.0 ± 0.0 | 3 |',
-                         '| 0.7 | **GAIE** | 1.0000 | 51.0 ± 2.5 |  | 3 |']
+        assert trained.splitlines()[4:] == [
+            '| full | plain ViT | 1.0000 | 61.0 ± 2.5 |  | 3 |',
+            '| 0.7 | ToMe | 1.0000 | 56.0 ± 2.5 | -5.0 ± 0.0 | 3 |',
+            '| 0.7 | **GAIE** | 1.0000 | 51.0 ± 2.5 |  | 3 |']
         # a document without a place for a table gets one
         assert free.startswith('\n## X without finetuning\n\n<!-- begin x without finetuning -->')
         assert free.count('| 0.7 | **GAIE** | 1.0000 | 30.0 ± 0.0 |  | 3 |') == 1

@@ -6,6 +6,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from evaluating import write_segments
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
@@ -36,8 +37,7 @@ def load(root, options):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('views')
     write_video(folder / '0054.mp4', 125)
-    (folder / 'test.csv').write_text('clip_id,video,start_frame,end_frame,label\n'
-                                     f'0054_0,0054.mp4,{START},{END},-1\n')
+    write_segments(folder / 'test.csv', f'0054_0,0054.mp4,{START},{END},-1')
     return folder
 
 

@@ -35,7 +35,8 @@ def test_cut_clip_looks_like_its_source(tmp_path, quarters, colours):
     write_video(path, 12, colours=colours, draw=lambda number, noise: noise + np.uint8(
         [180, 20, 5 * number]))
     rotate(path, quarters)
-    assert cutting.cut_clips(path, 'v', [Segment('c', 'v.mp4', 3, 8, 0)], tmp_path) == (1, [])
+    assert cutting.cut_clips(path, 'v', [Segment('c', 'v.mp4', 3, 8, 0)], tmp_path,
+                             cutting.encode_clip, '') == (1, [])
     with VideoFile(path) as source, VideoFile(tmp_path / 'c.mp4') as clip:
         expected, images = source.read(range(3, 9)), clip.read(range(6))
     for image, other in zip(images, expected):
@@ -93,6 +94,6 @@ def test_damage_costs_its_clips_alone(tmp_path):
     place = data.index(b'mdat') + int((len(data) - data.index(b'mdat')) * .45)
     video.write_bytes(data[:place] + bytes(3000) + data[place + 3000:])
     report = prepare(root, tmp_path / 'out', cut=True)
-    assert details(report, 'clips that could not be cut')[0].startswith('0001_1 was not cut')
+    assert details(report, 'clips that could not be cut')[0].startswith('0001_1 was not written')
     assert (tmp_path / 'out/clips/0001_0.mp4').exists()
     assert not (tmp_path / 'out/clips/0001_1.mp4').exists()

@@ -10,10 +10,14 @@ from .skeleton import (
     SkeletonHeatmap,
     SkeletonStream,
 )
+from .skeleton_augment import SkeletonJitter, SkeletonResample
+from .taylor import TaylorFrames, taylor_frames
+from .views import ViewCrop
 
 __all__ = [
     'ClipDecode', 'ClipInit', 'FillMissingJoints', 'JointMotion', 'MMClipDecode',
     'MMSharedSampleFrames', 'MaskMissingJoints', 'RandomJointTransform', 'RandomTimeScale',
     'RepeatAugment', 'SequenceCrop', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonStream', 'SubtractClipMean'
+    'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean', 'TaylorFrames',
+    'ViewCrop', 'taylor_frames'
 ]
