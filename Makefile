@@ -1,6 +1,7 @@
 # make demo  the whole main job on a synthetic dataset, from set-up to picture
 # make demo-skeleton  a skeleton stream on the same dataset, fused with the demo's RGB scores
 # make demo-pretraining  masked pretraining on unlabelled clips of that dataset, then few labels
+# make demo-spotting  gestures in whole videos: a window classifier and a temporal detector
 # make test  the tests
 # They make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
 PYTHON ?= python3
@@ -12,9 +13,9 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 MINUTES ?= 5
 
-.PHONY: help demo demo-skeleton demo-pretraining test test-slow test-all test-triton fuzz check-install lint docs clean
+.PHONY: help demo demo-skeleton demo-pretraining demo-spotting test test-slow test-all test-triton fuzz check-install lint docs clean
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels: values, in the interpreter without a GPU, and compiled for sm_80 to sm_120"
 	@echo 'make fuzz  mutated files through every reader, MINUTES=5'
@@ -31,6 +32,9 @@ demo-skeleton: $(STAMP)
 
 demo-pretraining: $(STAMP)
 	$(VENV)/bin/python tools/demo_pretraining.py
+
+demo-spotting: $(STAMP)
+	$(VENV)/bin/python tools/demo_spotting.py
 
 test: $(STAMP)
 	$(PYTEST)
@@ -75,4 +79,4 @@ $(DEV): $(STAMP)
 	@touch $(DEV)
 
 clean:
-	rm -rf $(VENV) site work_dirs/demo work_dirs/demo_pretraining data/demo
+	rm -rf $(VENV) site work_dirs/demo work_dirs/demo_pretraining work_dirs/demo_spotting data/demo data/demo_spotting
