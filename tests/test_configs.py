@@ -14,7 +14,8 @@ CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs'
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
 VITS = [path for path in CONFIGS
         if ('vit' in path or 'gaie' in path)
-        and not path.startswith(('configs/pretraining/', 'configs/spotting/'))]
+        and not path.startswith(('configs/pretraining/', 'configs/spotting/',
+                                 'configs/ma52/'))]
 SPOTTING = [path for path in CONFIGS if path.startswith('configs/spotting/')]
 PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
 VIDEO_PRETRAINING = [path for path in PRETRAINING if 'videomae' in path]
