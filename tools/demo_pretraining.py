@@ -1,6 +1,6 @@
 """Masked pretraining on a synthetic dataset: unlabelled clips, pretraining, finetuning, test.
 
-GAIE is finetuned on the labels of 6 of 24 people, from the pretrained weights and from scratch.
+GAIE is finetuned on the labels of 2 of 24 people, from the pretrained weights and from scratch.
 """
 import argparse
 import os
