@@ -9,7 +9,6 @@ from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, train_and_test
 from running import run_tool
 from skeleton_file import make_clip, write_skeletons
@@ -105,7 +104,6 @@ def test_forward_and_backward(root, path, tmp_path):
     clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
     clips[0]['keypoint'][0, 4:7, 4] = 0
     write_skeletons(tmp_path / 's.pkl', clips)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     batches = {}
     for part, views in (('train', 1), ('test', 2)):
@@ -127,7 +125,6 @@ def test_transformers(root, path, tmp_path):
             for key in ('keypoint', 'keypoint_score'):
                 clip[key] = clip[key][:, :, np.arange(137) % 22]
     write_skeletons(tmp_path / cfg.train_dataloader.dataset.ann_file, clips)
-    init_default_scope('mmaction')
     cfg.model.backbone.update(embed_dims=12, depth=2, num_heads=2)
     cfg.train_dataloader.dataset.update(data_root=str(tmp_path), split='train')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
