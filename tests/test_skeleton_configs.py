@@ -26,8 +26,9 @@ SKELETONS = [*STREAMS, 'configs/demo/stgcn_demo.py']
 TRANSFORMERS = ['configs/mamp_imigue_joint.py', 'configs/mamp_imigue_joint137.py',
                 'configs/mamp_imigue_joint_crt.py', 'configs/demo/mamp_demo.py',
                 'configs/demo/mamp_crt_demo.py']
-MASKED = ['configs/pretraining/mamp_imigue_joint.py', 'configs/pretraining/mamp_imigue_joint137.py',
-          'configs/pretraining/mamp_demo.py']
+MASKED = ['configs/pretraining/masked_motion_imigue_joint.py',
+          'configs/pretraining/masked_motion_imigue_joint137.py',
+          'configs/pretraining/masked_motion_demo.py']
 # of MMAction2's model zoo
 ZOO = dict(stgcn='stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
            stgcnpp='stgcnpp/stgcnpp_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
@@ -145,8 +146,8 @@ def test_transformers(root, path, tmp_path):
 @pytest.mark.parametrize('joints', ['joint', 'joint137'])
 def test_pretraining_is_of_the_finetuned_network(root, joints):
     """Whose layer-wise rates have one entry per block."""
-    before, after = (Config.fromfile(root / f'configs/{folder}mamp_imigue_{joints}.py')
-                     for folder in ('pretraining/', ''))
+    before, after = (Config.fromfile(root / f'configs/{name}_imigue_{joints}.py')
+                     for name in ('pretraining/masked_motion', 'mamp'))
     assert before.model.backbone.pop('drop_path_rate') == 0
     assert after.model.backbone.pop('drop_path_rate') == .3
     after.model.backbone.pop('with_cp', None)
@@ -200,7 +201,7 @@ def test_pretraining_finetuning_and_retraining(root, data, tmp_path):
         launch(test_command(
             root / f'configs/demo/{name}.py', checkpoint, '--work-dir', tmp_path / 'test', '--dump',
             dumps[-1], '--cfg-options', f'test_dataloader.dataset.data_root={data}',
-            'test_dataloader.num_workers=0', 'load_from=None'), root)
+            'test_dataloader.num_workers=0'), root)
     out = tmp_path / 'fused.csv'
     code, _ = run_tool('fuse_scores.py', *dumps, '--ann-file', data / 'test.csv', '--out', out)
     assert code is None

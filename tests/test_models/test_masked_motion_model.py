@@ -147,6 +147,7 @@ def test_wrong_input(shape, message):
     (dict(mask_ratio=.01), ValueError, '15 tokens, but 0.01 hides 0'),
     (dict(mask_ratio=1), ValueError, '15 tokens, but 1 hides 15'),
     (dict(temperature=0), ValueError, 'above 0, but got 0'),
+    (dict(target_channels=4), ValueError, r'must be in 1\.\.3.*but got 4'),
     (dict(backbone=dict(BACKBONE, num_frames=10)), ValueError, 'num_frames must be a multiple of'),
     (dict(backbone=dict(type='mmaction.ResNet', depth=18)), TypeError,
      'must be a SkeletonTransformer, but got a ResNet')])

@@ -45,7 +45,8 @@ class MaskedMotionModel(MaskedModel):
 
     Raises:
         TypeError: If the backbone is not a :class:`SkeletonTransformer`.
-        ValueError: If ``mask_ratio`` hides no or every token, or the temperature is not positive.
+        ValueError: If ``mask_ratio`` hides no or every token, the temperature is not positive, or
+            ``target_channels`` are not channels of a joint.
     """
 
     def __init__(self,
@@ -69,7 +70,10 @@ class MaskedMotionModel(MaskedModel):
         self.temperature = temperature
         self.normalize_target = normalize_target
         in_channels = self.backbone.patch_embed.projection.in_channels
-        self.target_channels = target_channels or in_channels
+        self.target_channels = in_channels if target_channels is None else target_channels
+        if not 0 < self.target_channels <= in_channels:
+            raise ValueError(f'target_channels must be in 1..{in_channels}, the channels of a '
+                             f'joint, but got {target_channels}')
         self.encoder_to_decoder = nn.Linear(self.backbone.embed_dims, decoder_dims)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_dims))
         self.decoder_temporal_embed = nn.Parameter(torch.zeros(1, temporal, decoder_dims))

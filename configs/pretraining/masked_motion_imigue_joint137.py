@@ -1,5 +1,5 @@
 # The same on OpenPose's 137 joints: see ../mamp_imigue_joint137.py.
-_base_ = 'mamp_imigue_joint.py'
+_base_ = 'masked_motion_imigue_joint.py'
 
 layout = 'openpose137'
 model = dict(backbone=dict(num_joints=137, num_frames=60))
