@@ -1,5 +1,6 @@
 """Videos in which a grey square is drawn around each joint of each frame."""
 import numpy as np
+from evaluating import write_segments
 from numbered_video import HEIGHT, WIDTH, write_video
 from skeleton_file import write_skeletons
 
@@ -42,7 +43,6 @@ def make_release(folder, lengths, missing=(), name='train', label=3, shape=(HEIG
         clips.append(dict(frame_dir=f'0001_{k}', label=label, total_frames=frames, img_shape=shape,
                           original_shape=shape, keypoint=part.copy(), keypoint_score=score))
         start += frames
-    (folder / f'{name}.csv').write_text(
-        'clip_id,video,start_frame,end_frame,label\n' + ''.join(f'{row}\n' for row in rows))
+    write_segments(folder / f'{name}.csv', *rows)
     write_skeletons(folder / 'skeleton.pkl', clips, **{name: [clip['frame_dir'] for clip in clips]})
     return clips

@@ -25,13 +25,17 @@ def evaluate(ids, scores, labels, size=None, meta=None, **arguments):
     return metric.evaluate(len(ids) if size is None else size)
 
 
-def write_annotations(path, ids, labels=None, step=1):
-    """An annotation file of clips of one video, ``step`` frames apart."""
-    labels = [-1] * len(ids) if labels is None else labels
-    rows = ''.join(f'{clip_id},0054.mp4,{step * k},{step * k + 30},{label}\n'
-                   for k, (clip_id, label) in enumerate(zip(ids, labels)))
-    path.write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+def write_segments(path, *rows):
+    """A segment csv; returns its path."""
+    path.write_text('\n'.join(['clip_id,video,start_frame,end_frame,label', *rows, '']))
     return str(path)
+
+
+def write_annotations(path, ids, labels=None, step=1):
+    """A segment csv of clips of one video, ``step`` frames apart."""
+    labels = [-1] * len(ids) if labels is None else labels
+    return write_segments(path, *(f'{clip_id},0054.mp4,{step * k},{step * k + 30},{label}'
+                                  for k, (clip_id, label) in enumerate(zip(ids, labels))))
 
 
 def make_dataset(folder, num_clips, **arguments):

@@ -1,40 +1,48 @@
 """A config trained: two clips forward and backward, and an epoch through mim on drawn clips."""
 import csv
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from launching import launch, test_command, train_command
+from launching import ROOT, launch, test_command, train_command
+from mmaction.structures import ActionDataSample
 
+from gaie_mmaction.release import prepare
 from gaie_mmaction.synthetic import make_release
 
-ROOT = Path(__file__).parents[1]
 
-
-def prepare_release(folder, train=1):
+def prepare_release(folder, train=1, test_labels=False):
     """The release, drawn and prepared into ``folder``."""
-    parts = dict(train=train, validate=1, test=1)
-    make_release(folder / 'release', 0, parts, 1, 1)
-    subprocess.run([sys.executable, ROOT / 'tools/data/prepare_imigue.py', folder / 'release',
-                    '--out', folder], check=True)
+    release = folder / 'release'
+    make_release(release, 0, dict(train=train, validate=1, test=1), 1, 1)
+    prepare(release, folder, workers=1,
+            test_labels=release / 'test_answers.csv' if test_labels else None)
 
 
-def forward_and_backward(model, train_batch, test_batch):
-    """Two clips, 0001_0 and 0001_1: a finite loss, a gradient for all, and a score per class."""
-    losses = model(**model.data_preprocessor(train_batch, training=True), mode='loss')
+def random_batch(*shape, labels=(3, 31)):
+    """Clips of random pixels."""
+    samples = [ActionDataSample(metainfo=dict(clip_id=f'0001_{k}')).set_gt_label(label)
+               for k, label in enumerate(labels)]
+    inputs = [torch.randint(256, shape, dtype=torch.uint8) for _ in samples]
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def forward_and_backward(model, train_batch, test_batch, amp=False):
+    """A finite loss, a gradient for every parameter, and a score per class of each test clip."""
+    with torch.autocast('cpu', torch.bfloat16, enabled=amp):
+        losses = model(**model.data_preprocessor(train_batch, training=True), mode='loss')
     total = sum(value for name, value in losses.items() if 'loss' in name)
     total.backward()
-    assert torch.isfinite(total)
+    assert torch.isfinite(total) and total.dtype == torch.float32
     assert [name for name, p in model.named_parameters()
             if p.requires_grad and p.grad is None] == []
     model.eval()
+    clip_ids = [sample.clip_id for sample in test_batch['data_samples']]
     with torch.no_grad():
         results = model(**model.data_preprocessor(test_batch), mode='predict')
-    assert [result.pred_score.shape for result in results] == [(32, )] * 2
-    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
-    assert [result.clip_id for result in results] == ['0001_0', '0001_1']
+    assert [result.clip_id for result in results] == clip_ids
+    for result in results:
+        assert result.pred_score.shape == (32, )
+        assert result.pred_score.sum().item() == pytest.approx(1, abs=1e-5)
 
 
 def train_and_test(path, data, work, batch_size, *options):

@@ -4,6 +4,7 @@ import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
 from gaie_mmaction.apis import build_recognizer
@@ -72,6 +73,22 @@ def small_recognizer(neck, kind='GAIEVisionTransformer', num_classes=3):
                                format_shape='NCTHW'))).eval()
 
 
+def narrow_vit(cfg, **changes):
+    """Make a config's ViT narrow, for 8 frames of 32x32, without weights to fetch."""
+    cfg.model.backbone.update(dict(
+        dict(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None), **changes))
+    if 'cls_head' in cfg.model:
+        cfg.model.cls_head.in_channels = 24
+    return cfg
+
+
+def predict_clips(model, dataset):
+    """Scores ``(B, K)`` of all clips of a dataset, one after the other."""
+    with torch.no_grad():
+        return torch.stack([model.test_step(pseudo_collate([dataset[k]]))[0].pred_score
+                            for k in range(len(dataset))])
+
+
 def write_small_model(folder, root, **meta):
     """Write config and checkpoint of a small GAIE recognizer, and return both paths.
 
@@ -91,12 +108,21 @@ def narrow_multimodal(root, name, text_features=None):
     """The model config of ``configs/multimodal/{name}_imigue.py``, narrow."""
     init_default_scope('mmaction')
     model = Config.fromfile(root / f'configs/multimodal/{name}_imigue.py').model
+    narrow_branches(model, name, text_features)
+    if name != 'protogesture':
+        model.backbone.update(img_size=32, num_frames=8)
+    return model
+
+
+def narrow_branches(model, name, text_features=None):
+    """Make both branches of a network narrow, without weights to fetch; sizes of clips stay."""
     if name == 'protogesture':
-        model.backbone.rgb_pathway.base_channels = 8
-        model.backbone.pose_pathway.base_channels = 4
+        model.backbone.rgb_pathway.update(base_channels=8, stage_blocks=(1, 1, 1, 1))
+        model.backbone.pose_pathway.update(base_channels=4, stage_blocks=(1, 1, 1))
         model.cls_head.in_channels = (256, 64)
-        return model
-    model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
+        return
+    model.backbone.update(embed_dims=24, num_heads=2, depth=4, merge_layers=(1, 2),
+                          pretrained=None)
     if name == 'm2hen':
         model.graph_backbone.update(
             base_channels=8, num_stages=3, inflate_stages=[2], down_stages=[2])
@@ -104,7 +130,6 @@ def narrow_multimodal(root, name, text_features=None):
     else:
         model.pose_backbone.update(base_channels=4, stage_blocks=(1, 1, 1))
         model.cls_head.update(in_channels=(24, 64), text_features=text_features)
-    return model
 
 
 def make_multimodal_batch(model, name, labels, views=1, training=True):

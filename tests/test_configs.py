@@ -1,22 +1,23 @@
 """Every config parses, builds, and runs forward and backward at a reduced size."""
-from pathlib import Path
 
 import pytest
-import torch
-from launching import launch, train_command
+from launching import ROOT, launch, train_command
 from mmaction.registry import DATASETS, MODELS
-from mmaction.structures import ActionDataSample
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from one_epoch import prepare_release, train_and_test
+from one_epoch import forward_and_backward, prepare_release, random_batch, train_and_test
+from small_model import narrow_vit
 
-ROOT = Path(__file__).parents[1]
+from gaie_mmaction.apis.unlabelled import write_windows
+
 CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').rglob('*.py')
                  if '_base_' not in path.parts)
 # the configs whose backbone is a video ViT; the others' are in test_baselines.py
 VITS = [path for path in CONFIGS
-        if ('vit' in path or 'gaie' in path) and not path.startswith('configs/pretraining/')]
+        if ('vit' in path or 'gaie' in path)
+        and not path.startswith(('configs/pretraining/', 'configs/spotting/'))]
+SPOTTING = [path for path in CONFIGS if path.startswith('configs/spotting/')]
 PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
+VIDEO_PRETRAINING = [path for path in PRETRAINING if 'videomae' in path]
 
 
 def test_there_are_configs():
@@ -26,34 +27,17 @@ def test_there_are_configs():
 
 @pytest.mark.parametrize('path', VITS)
 def test_forward_and_backward(root, path):
-    cfg = Config.fromfile(root / path)  # but narrow, with small frames and no weights to fetch
-    cfg.model.backbone.update(
-        embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None)
-    cfg.model.cls_head.in_channels = 24
-    init_default_scope('mmaction')
-    model = MODELS.build(cfg.model)
-    samples = [ActionDataSample().set_gt_label(label) for label in (3, 31)]
-    clips = [torch.randint(0, 256, (1, 3, 8, 32, 32), dtype=torch.uint8) for _ in samples]
-    batch = model.data_preprocessor(dict(inputs=clips, data_samples=samples), training=True)
-    losses = model(**batch, mode='loss')
-    losses['loss_cls'].backward()
-    assert torch.isfinite(losses['loss_cls'])
-    assert all(p.grad is not None for p in model.parameters())
-    model.eval()
-    with torch.no_grad():
-        results = model(**model.data_preprocessor(dict(inputs=clips, data_samples=samples)),
-                        mode='predict')
-    assert [result.pred_score.shape for result in results] == [(32, )] * 2
-    assert results[0].pred_score.sum().item() == pytest.approx(1, abs=1e-5)
+    model = MODELS.build(narrow_vit(Config.fromfile(root / path)).model)
+    forward_and_backward(model, *(random_batch(1, 3, 8, 32, 32) for _ in range(2)))
 
 
 # one study has other classes; its clips come from tools/analysis/study.py
 @pytest.mark.parametrize('path', [
-    one for one in CONFIGS if one not in ('configs/study/egogestar.py', *PRETRAINING)])
+    one for one in CONFIGS if one not in ('configs/study/egogestar.py', *PRETRAINING,
+                                           *SPOTTING)])
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_datasets_build(root, path, part):
     cfg = Config.fromfile(root / path)
-    init_default_scope('mmaction')
     outer = inner = cfg[f'{part}_dataloader'].dataset
     outer.lazy_init = True
     while 'dataset' in inner:  # of a wrapper
@@ -88,15 +72,11 @@ def test_plain_differs_by_the_neck_alone(root):
     assert gaie.to_dict() == plain.to_dict()
 
 
-@pytest.mark.parametrize('path', PRETRAINING)
+@pytest.mark.parametrize('path', VIDEO_PRETRAINING)
 def test_pretraining(root, path):
-    cfg = Config.fromfile(root / path)
-    cfg.model.backbone.update(
-        embed_dims=24, num_heads=2, img_size=64, num_frames=8, pretrained=None)
-    init_default_scope('mmaction')
+    cfg = narrow_vit(Config.fromfile(root / path), img_size=64)
     model = MODELS.build(cfg.model)
-    clips = [torch.randint(0, 256, (1, 3, 8, 64, 64), dtype=torch.uint8) for _ in range(2)]
-    data = model.data_preprocessor(dict(inputs=clips, data_samples=[ActionDataSample()] * 2), True)
+    data = model.data_preprocessor(random_batch(1, 3, 8, 64, 64), training=True)
     loss = model(**data, mode='loss')['loss']
     loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -107,8 +87,10 @@ def test_pretraining(root, path):
 def test_pretraining_then_finetuning(root, tmp_path):
     """Through mim: the pretrained backbone is where GAIE's training starts."""
     prepare_release(tmp_path)
+    write_windows(tmp_path / 'videos', tmp_path / 'windows.csv', per_video=4, window=32)
     options = ['train_cfg.max_epochs=1', 'train_dataloader.num_workers=0',
-               'train_dataloader.batch_size=4', f'train_dataloader.dataset.data_root={tmp_path}']
+               'default_hooks.checkpoint.interval=1',
+               f'train_dataloader.dataset.data_root={tmp_path}']
     work = tmp_path / 'pretraining'
     output = launch(train_command(root / 'configs/pretraining/videomae_demo.py', '--work-dir', work,
                                   '--cfg-options', *options), root)

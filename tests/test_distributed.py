@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from launching import run
-from tiny_training import assert_same_weights, make_runner, read_losses, write_config
+from tiny_training import MASKED, assert_same_weights, make_runner, read_losses, write_config
 
 from gaie_mmaction.policy import load_checkpoint_safely
 
@@ -46,6 +46,20 @@ def test_training_by_two_processes(tmp_path, one):
     assert_same_weights(work, one, parts=('state_dict', ), rtol=1e-3, atol=1e-4)
     # 7 clips for two processes: one of them was predicted twice
     assert (work / 'prediction.csv').read_text() == (one / 'prediction.csv').read_text()
+
+
+@pytest.mark.slow
+def test_masked_pretraining_by_two_processes(tmp_path):
+    """Each draws its own masks; both step with the same gradient."""
+    config = write_config(tmp_path, MASKED + 'train_dataloader = dict(batch_size=2)')
+    result = mim('train', config)
+    assert result.returncode == 0, result.stderr[-3000:]
+    lines = [line.split()[:3] for line in (tmp_path / 'work/losses.txt').read_text().splitlines()]
+    losses = {(int(step), rank): float(loss) for step, rank, loss in lines}
+    assert len(losses) == 24 and all(
+        losses[step, '0'] != losses[step, '1'] for step in range(1, 13))
+    assert sum(loss for (step, _), loss in losses.items() if step > 8) < sum(
+        loss for (step, _), loss in losses.items() if step <= 4)
 
 
 @pytest.mark.slow

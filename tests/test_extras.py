@@ -2,31 +2,28 @@
 import json
 import math
 import pickle
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from evaluating import write_segments
 from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import FUNCTIONS, PARAM_SCHEDULERS, init_default_scope
-from mmengine.runner import Runner
+from mmengine.registry import FUNCTIONS, PARAM_SCHEDULERS
 from mmengine.runner.checkpoint import CheckpointLoader
 from numbered_video import read_number, write_video
+from one_epoch import prepare_release
+from small_model import narrow_vit, predict_clips
+from tiny_training import make_runner, write_config
 from torch.utils.data import DataLoader
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
-from gaie_mmaction.synthetic import make_release
-
-HEADER = 'clip_id,video,start_frame,end_frame,label\n'
 
 # Clips of each class in the training and validation part of the challenge, as the label file that
 # the organisers publish with their ST-GCN baseline has them (mikecheninoulu/SMG)
@@ -36,16 +33,11 @@ IMIGUE_COUNTS = (10, 418, 39, 207, 80, 23, 64, 858, 87, 3, 302, 154, 97, 41, 28,
 
 @pytest.fixture
 def cfg(root):
-    init_default_scope('mmaction')
     return Config.fromfile(root / 'configs/gaie_vitb_imigue_extras.py')
 
 
 def small_model(cfg, **backbone):
-    """The config's model, narrow, for 8 frames of 32x32, without weights to fetch."""
-    cfg.model.backbone.update(
-        dict(embed_dims=24, num_heads=2, img_size=32, num_frames=8, pretrained=None, **backbone))
-    cfg.model.cls_head.in_channels = 24
-    model = MODELS.build(cfg.model)
+    model = MODELS.build(narrow_vit(cfg, **backbone).model)
     model.init_weights()
     return model
 
@@ -68,10 +60,9 @@ def test_without_the_extras_it_is_the_papers(cfg, root):
 # Class-balanced sampling
 
 
-def write_counts(path, counts):
-    rows = [f'{label}_{k},v.mp4,{k},{k},{label}\n'
-            for label, count in enumerate(counts) for k in range(count)]
-    path.write_text(HEADER + ''.join(rows))
+def write_counts(path, counts, *more):
+    write_segments(path, *(f'{label}_{k},v.mp4,{k},{k},{label}'
+                           for label, count in enumerate(counts) for k in range(count)), *more)
 
 
 def test_balance_of_the_real_counts(cfg, tmp_path):
@@ -96,9 +87,7 @@ def test_balance_of_unread_annotations(cfg, tmp_path):
     dataset_cfg.update(lazy_init=True, oversample_thr=.4)
     dataset_cfg.dataset.update(lazy_init=True, data_root=str(tmp_path))
     dataset = DATASETS.build(dataset_cfg)
-    write_counts(tmp_path / 'trainval.csv', [90, 9])
-    with open(tmp_path / 'trainval.csv', 'a') as file:
-        file.write('unlabelled,v.mp4,0,0,-1\n')
+    write_counts(tmp_path / 'trainval.csv', [90, 9], 'unlabelled,v.mp4,0,0,-1')
     dataset.full_init()
     labels = [dataset.get_data_info(k)['label'] for k in range(len(dataset))]
     # sqrt(0.4 / 0.09) = 2.1; without a label a clip belongs to no class, however few they are
@@ -135,9 +124,10 @@ def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('videos')
     write_video(folder / '0001.mp4', 160)
     (folder / 'bad.mp4').write_bytes(b'')
-    rows = [f'many_{k},0001.mp4,{10 * k},{10 * k + 9},0\n' for k in range(12)]
-    rows += [f'few_{k},0001.mp4,{10 * k},{10 * k + 9},1\n' for k in (12, 13)]
-    (folder / 'clips.csv').write_text(HEADER + ''.join(rows) + 'bad_15,bad.mp4,150,159,1\n')
+    rows = [f'{name}_{k},0001.mp4,{10 * k},{10 * k + 9},{label}'
+            for label, (name, clips) in enumerate((('many', range(12)), ('few', (12, 13))))
+            for k in clips]
+    write_segments(folder / 'clips.csv', *rows, 'bad_15,bad.mp4,150,159,1')
     return folder
 
 
@@ -177,7 +167,6 @@ def test_balanced_and_repeated_in_workers(cfg, videos, context):
 
 
 def test_repeats_are_those_of_a_plain_loop():
-    init_default_scope('mmaction')
     steps = [dict(type='RandomCrop', size=20), dict(type='Flip', flip_ratio=.5)]
     frames = np.random.default_rng(0).integers(0, 256, (4, 32, 40, 3), dtype=np.uint8)
 
@@ -339,76 +328,45 @@ def test_loss_of_smoothed_targets(cfg, labels, blending):
 
 # Averaged weights
 
+WEIGHT = 'backbone.blocks.1.mlp.layers.1.weight'
+
 
 class Recorder(Hook):
+    """A weight after each step and before each batch of the validation."""
     priority = 'VERY_LOW'
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self):
         self.trained, self.validated, self.ratios = [], [], []
 
-    def weight(self, runner):
-        return runner.model.get_parameter(self.name).detach().clone()
-
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.trained.append(self.weight(runner))
+        self.trained.append(runner.model.get_parameter(WEIGHT).detach().clone())
         self.ratios.append(runner.model.backbone.neck.token_keep_ratio)
-        assert torch.isfinite(outputs['loss'])
 
     def before_val_iter(self, runner, batch_idx, data_batch=None):
-        self.validated.append(self.weight(runner))
+        self.validated.append(runner.model.get_parameter(WEIGHT).detach().clone())
 
 
-def make_runner(cfg, work_dir, recorder, **changes):
-    cfg = cfg.copy()
-    small_model(cfg, depth=3, drop_path_rate=0., merge_layers=(0, 1))
-    cfg.model.data_preprocessor.blending = None  # nothing is random but the order of the clips
-    rng = np.random.default_rng(0)
-    clips = [dict(inputs=torch.from_numpy(rng.integers(0, 256, (1, 3, 8, 32, 32), dtype=np.uint8)),
-                  data_samples=ActionDataSample().set_gt_label(label)) for label in range(5)]
-
-    def loader(shuffle):
-        return dict(dataset=clips, batch_size=2, num_workers=0,
-                    sampler=dict(type='DefaultSampler', shuffle=shuffle),
-                    collate_fn=dict(type=pseudo_collate))
-
-    return Runner(
-        cfg.model, str(work_dir), experiment_name=str(work_dir), default_scope='mmaction',
-        train_dataloader=loader(True), val_dataloader=loader(False),
-        train_cfg=dict(by_epoch=True, max_epochs=4), val_cfg=dict(),
-        val_evaluator=dict(type='AccMetric'),
-        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
-        custom_hooks=[dict(cfg.custom_hooks[0], momentum=.1), recorder,
-                      dict(type='TokenKeepRatioWarmupHook', end=2)],
-        randomness=dict(seed=0), log_level='ERROR', **changes)
-
-
-def test_averaged_weights_and_resuming(cfg, tmp_path):
-    name = 'backbone.blocks.1.mlp.layers.1.weight'
-    whole = Recorder(name)
-    make_runner(cfg, tmp_path / 'whole', whole).train()
+def test_averaged_weights(cfg, tmp_path):
+    """How they are resumed is in test_hooks/test_preemption.py."""
+    average, = cfg.custom_hooks
+    hooks = [dict(average, momentum=.1), dict(type='TokenKeepRatioWarmupHook', end=2)]
+    runner = make_runner(write_config(tmp_path, f'custom_hooks = {hooks}'),
+                         train_cfg__val_interval=1)
+    seen = Recorder()
+    runner.register_hook(seen)
+    runner.train()
     averages = []
-    for weight in whole.trained:
+    for weight in seen.trained:
         averages.append(weight if not averages else .9 * averages[-1] + .1 * weight)
-    assert len(averages) == 4 * 3 and (averages[-1] - whole.trained[-1]).abs().max() > 1e-4
-    for epoch, validated in enumerate(whole.validated[::3]):  # of 3 batches
-        torch.testing.assert_close(validated, averages[3 * epoch + 2])
-    assert whole.ratios == pytest.approx([1.] * 3 + [.85] * 3 + [.7] * 6)
-
+    assert len(averages) == 3 * 4 and (averages[-1] - seen.trained[-1]).abs().max() > 1e-4
+    for epoch, validated in enumerate(seen.validated[::4]):  # of 4 batches
+        torch.testing.assert_close(validated, averages[4 * epoch + 3])
+    assert seen.ratios == pytest.approx([1.] * 4 + [.85] * 4 + [.7] * 4)
     # loaded as everything is: weights_only
-    saved = CheckpointLoader.load_checkpoint(str(tmp_path / 'whole' / 'epoch_4.pth'))
-    torch.testing.assert_close(saved['state_dict'][name], averages[-1])
-    torch.testing.assert_close(saved['ema_state_dict'][f'module.{name}'], whole.trained[-1])
+    saved = CheckpointLoader.load_checkpoint(str(tmp_path / 'work/epoch_3.pth'))
+    torch.testing.assert_close(saved['state_dict'][WEIGHT], averages[-1])
+    torch.testing.assert_close(saved['ema_state_dict'][f'module.{WEIGHT}'], seen.trained[-1])
     assert saved['ema_state_dict']['steps'] == 12
-
-    rest = Recorder(name)
-    make_runner(cfg, tmp_path / 'rest', rest, resume=True,
-                load_from=str(tmp_path / 'whole' / 'epoch_2.pth')).train()
-    torch.testing.assert_close(rest.trained, whole.trained[6:])
-    torch.testing.assert_close(rest.validated, whole.validated[6:])
-    again = CheckpointLoader.load_checkpoint(str(tmp_path / 'rest' / 'epoch_4.pth'))
-    torch.testing.assert_close(again['state_dict'], saved['state_dict'])
-    torch.testing.assert_close(again['ema_state_dict'], saved['ema_state_dict'])
 
 
 # All together, through mim
@@ -437,10 +395,7 @@ default_hooks = dict(logger=dict(interval=1))
 
 @pytest.mark.slow
 def test_all_together(root, tmp_path):
-    make_release(tmp_path / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
-    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', tmp_path / 'release',
-                    '--out', tmp_path, '--test-labels', tmp_path / 'release/test_answers.csv'],
-                   check=True)
+    prepare_release(tmp_path, train=2, test_labels=True)
     (tmp_path / 'config.py').write_text(CONFIG.format(root=root, data=tmp_path))
     work = tmp_path / 'work'
     config = tmp_path / 'config.py'
@@ -474,12 +429,6 @@ def test_all_together(root, tmp_path):
 
 
 def predict(cfg, weights):
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model).eval()
     model.load_state_dict(weights)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    with torch.no_grad():
-        return torch.cat([
-            model.test_step(pseudo_collate([dataset[k]]))[0].pred_score[None]
-            for k in range(len(dataset))
-        ])
+    return predict_clips(model, DATASETS.build(cfg.test_dataloader.dataset))

@@ -5,47 +5,28 @@ from pathlib import Path
 import mmaction
 import numpy as np
 import pytest
-import torch
 from drawn_skeleton import make_release
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from numbered_video import HEIGHT, WIDTH
 from one_epoch import forward_and_backward, prepare_release, train_and_test
+from skeleton_file import write_skeletons
+from small_model import narrow_branches, write_random_text
 
-from gaie_mmaction.datasets import IMIGUE_CLASSES, SKELETON_LAYOUTS
-from gaie_mmaction.models.multimodal.text_features import write_text_features
+from gaie_mmaction.datasets import SKELETON_LAYOUTS
 
 MULTIMODAL = [f'configs/{folder}/{name}_{kind}.py' for folder, kind in (
     ('multimodal', 'imigue'), ('demo', 'demo')) for name in ('protogesture', 'vclip', 'm2hen')]
 NEEDS_TEXT = [path for path in MULTIMODAL if 'vclip' in path]
 
 
-def write_text(folder):
-    path = str(folder / 'text_features.npz')
-    write_text_features(path, IMIGUE_CLASSES, np.random.default_rng(0).normal(size=(32, 16)))
-    return path
-
-
 def load_reduced(root, path, folder):
     """The config with a narrow network and no weights to fetch."""
     cfg = Config.fromfile(root / path)
-    model = cfg.model
-    if 'vclip' in path:
-        model.pose_backbone.update(base_channels=4, stage_blocks=(1, 1, 1))
-        model.cls_head.update(in_channels=(24, 64), text_features=write_text(folder))
-    if 'm2hen' in path:
-        model.graph_backbone.update(
-            base_channels=8, num_stages=3, inflate_stages=[2], down_stages=[2])
-        model.cls_head.in_channels = (24, 16)
-    if 'protogesture' in path:
-        model.backbone.rgb_pathway.update(base_channels=8, stage_blocks=(1, 1, 1, 1))
-        model.backbone.pose_pathway.update(base_channels=4, stage_blocks=(1, 1, 1))
-        model.cls_head.in_channels = (256, 64)
-    else:
-        model.backbone.update(embed_dims=24, num_heads=2, depth=4, merge_layers=(1, 2),
-                              pretrained=None)
+    name = Path(path).stem.split('_')[0]
+    narrow_branches(cfg.model, name, write_random_text(folder) if name == 'vclip' else None)
     return cfg
 
 
@@ -107,35 +88,19 @@ def test_basis_is_the_zoos_rgbposeconv3d(root):
             assert mine['SkeletonHeatmap'][key] == theirs['GeneratePoseTarget'][key]
 
 
-@pytest.mark.parametrize('path', MULTIMODAL)
-def test_forward_and_backward(root, path, tmp_path):
+@pytest.mark.parametrize('path, amp', [
+    *((path, False) for path in MULTIMODAL), *((path, True) for path in MULTIMODAL[:3])])
+def test_forward_and_backward(root, path, amp, tmp_path):
     cfg = load_reduced(root, path, tmp_path)
     make_release(tmp_path, (20, 50))
-    init_default_scope('mmaction')
-    model = MODELS.build(cfg.model)
-    forward_and_backward(model, load_batch(cfg, tmp_path, 'train'),
-                         load_batch(cfg, tmp_path, 'test'))
-
-
-@pytest.mark.parametrize('path', MULTIMODAL[:3])
-def test_bfloat16(root, path, tmp_path):
-    cfg = load_reduced(root, path, tmp_path)
-    make_release(tmp_path, (20, 50))
-    init_default_scope('mmaction')
-    model = MODELS.build(cfg.model)
-    batch = model.data_preprocessor(load_batch(cfg, tmp_path, 'train'), training=True)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        losses = model(**batch, mode='loss')
-    total = sum(value for name, value in losses.items() if 'loss' in name)
-    total.backward()
-    assert torch.isfinite(total) and total.dtype == torch.float32
+    batches = [load_batch(cfg, tmp_path, part) for part in ('train', 'test')]
+    forward_and_backward(MODELS.build(cfg.model), *batches, amp=amp)
 
 
 @pytest.mark.parametrize('path', [path for path in MULTIMODAL if 'proto' not in path])
 def test_learning_rates(root, path, tmp_path):
     """GAIE's in the video backbone; in the demos, which start from scratch, one for all."""
     cfg = load_reduced(root, path, tmp_path)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     names = {id(p): name for name, p in model.named_parameters()}
@@ -148,11 +113,31 @@ def test_learning_rates(root, path, tmp_path):
             assert rate == pytest.approx(2e-5 if name.startswith('backbone.') else 5e-4), name
 
 
+def test_crop_to_the_person(root, tmp_path):
+    """Frames are of the square around the joints; without any, whole frames in tests alone."""
+    clips = make_release(tmp_path, (20, 50))
+    clips[1]['keypoint'][:] = 0
+    write_skeletons(tmp_path / 'skeleton.pkl', clips, train=['0001_0'], test=['0001_0', '0001_1'])
+    (tmp_path / 'test.csv').write_text((tmp_path / 'train.csv').read_text())
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue_person.py')
+    extent = np.ptp(clips[0]['keypoint'].reshape(-1, 2), axis=0).max()
+    for part, expected in (('train', [extent]), ('test', [extent, HEIGHT])):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        dataset.update(data_root=str(tmp_path), ann_file=f'{part}.csv', data_prefix=dict(video=''))
+        dataset = DATASETS.build(dataset)
+        assert [dataset[k]['inputs'].shape for k in range(len(dataset))] == [
+            (1, 3, 16, 224, 224)] * len(expected)
+        crop = Compose(dataset.pipeline.transforms[:5])
+        shapes = [crop(dataset.get_data_info(k))['img_shape'] for k in range(len(dataset))]
+        assert [shape[0] for shape in shapes] == pytest.approx(expected, rel=.35)
+        assert shapes[0][0] == shapes[0][1] and shapes[1:] in ([], [(HEIGHT, WIDTH)])
+
+
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('multimodal')
     prepare_release(folder)
-    write_text(folder)
+    write_random_text(folder)
     return folder
 
 
@@ -163,7 +148,7 @@ def test_mim(data, path, tmp_path):
     """One epoch and the leaderboard file of the unlabelled test part."""
     options = ['load_from=None', 'train_dataloader.dataset.ann_file=train.csv']
     if path in NEEDS_TEXT:
-        options.append(f'model.cls_head.text_features={data}/text_features.npz')
+        options.append(f'model.cls_head.text_features={data}/text16.npz')
     if 'demo' not in path:  # ten views, and all frames, would take many minutes on a CPU
         options.append('test_dataloader.dataset.pipeline.2.num_clips=1')
         if 'protogesture' not in path:

@@ -1,4 +1,4 @@
-"""Hostile pickles: arrays and tensors are read, code is not run."""
+"""Hostile pickles and checkpoints: arrays and tensors are read, code is not run."""
 import os
 import pickle
 import tracemalloc
@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import torch
 from hostile import ARRAY, ARRAY_FORMS, Formed, attack, mutate
+from mmengine.logging import HistoryBuffer
+from test_compat import mmengine_checkpoint
 
+from gaie_mmaction.policy import load_checkpoint_safely
 from gaie_mmaction.utils.safe_pickle import load_pickle_safely
+
+REFUSED = 'is refused and nothing of it was run: it '
 
 
 @pytest.fixture
@@ -23,6 +28,22 @@ def load(tmp_path):
         return load_pickle_safely(str(path))
 
     return write_and_load
+
+
+@pytest.fixture(params=['pickle', 'checkpoint'])
+def refuse(request, load, tmp_path):
+    """Something is refused for a reason, in a pickle and in a checkpoint."""
+
+    def write_and_fail(content, reason):
+        with pytest.raises((ValueError, RuntimeError), match=reason) as caught:
+            if request.param == 'pickle':
+                load(content, protocol=2)
+            else:
+                torch.save(content, tmp_path / 'a.pth', pickle_protocol=2)
+                load_checkpoint_safely(str(tmp_path / 'a.pth'))
+        assert caught.type is (ValueError if request.param == 'pickle' else RuntimeError)
+
+    return write_and_fail
 
 
 @pytest.mark.parametrize('protocol', range(2, 6))
@@ -46,13 +67,12 @@ def test_arrays_and_tensors(load, protocol):
             found[key][...] = found[key]  # it can be written to
 
 
-@pytest.mark.parametrize('call', [os.mkdir, os.system, eval, open, torch.load, np.load])
-def test_malicious(tmp_path, load, call):
+@pytest.mark.parametrize('call', [os.mkdir, os.system, eval, open, getattr, torch.load, np.load])
+def test_malicious(tmp_path, refuse, call):
     victim = tmp_path / 'victim'
-    content = dict(split={}, annotations=[Formed(call, (str(victim), ))])
-    with pytest.raises(ValueError, match=r'a.pkl is refused and nothing of it was run: it holds '
-                                         r'\w+\.'):
-        load(content)
+    arguments = ('text', 'upper') if call is getattr else (str(victim), )
+    content = dict(split={}, annotations=[Formed(call, arguments)])
+    refuse(content, rf'a.p\w+ {REFUSED}(holds \w+\.|calls getattr)')
     assert not victim.exists()
     if call is os.mkdir:
         pickle.loads(pickle.dumps(content))
@@ -83,14 +103,14 @@ def test_attributes_of_allowed_modules(load, text):
     (Formed(*ARRAY_FORMS[5]), r'a NumPy array of shape \(1000,\) and dtype float64, but with 8 b'),
     (Formed(*ARRAY_FORMS[9]), 'a NumPy array with fields')])
 def test_arrays_that_are_not_numbers(load, odd, said):
-    with pytest.raises(ValueError, match=f'is refused and nothing of it was run: it holds {said}'):
+    with pytest.raises(ValueError, match=f'{REFUSED}holds {said}'):
         load(odd)
 
 
-@pytest.mark.parametrize('form', ARRAY_FORMS)
-def test_nothing_but_plain_numbers_becomes_an_array(load, form):
-    with pytest.raises(ValueError, match='is refused and nothing of it was run: it (holds|calls) '):
-        load(Formed(*form), protocol=2)
+@pytest.mark.parametrize('form', [*ARRAY_FORMS, (HistoryBuffer, ([[1]] * 9, [1] * 9))])
+def test_nothing_but_plain_numbers_becomes_an_array(refuse, form):
+    """NumPy takes the bytes of an array of objects for addresses."""
+    refuse(Formed(*form), f'{REFUSED}(holds|calls) ')
 
 
 def test_tensors_beyond_their_bytes(load):
@@ -155,17 +175,26 @@ def test_nothing_of_the_process_is_changed(load, text):
     assert torch._utils._rebuild_tensor_v2.__defaults__ == before
 
 
-@pytest.mark.parametrize('protocol', [2, 4])
-def test_mutated_pickles(load, protocol):
+@pytest.mark.parametrize('kind, option', [
+    ('pickle', 2), ('pickle', 4), ('checkpoint', True), ('checkpoint', False)])
+def test_mutated_files(tmp_path, kind, option):
     """Whatever was changed, the file is read or refused."""
-    whole = pickle.dumps([dict(clip_id='0054_0', pred_score=torch.ones(4), array=np.arange(9.),
-                               gt_label=torch.tensor([1]))], protocol=protocol)
-    refused = 0
+    path, refused = tmp_path / 'a.pth', 0
+    if kind == 'pickle':
+        clip = dict(clip_id='0054_0', pred_score=torch.ones(4), array=np.arange(9.),
+                    gt_label=torch.tensor([1]))
+        path.write_bytes(pickle.dumps([clip], protocol=option))
+        load, error = load_pickle_safely, ValueError
+    else:
+        torch.save(mmengine_checkpoint(), path, _use_new_zipfile_serialization=option)
+        load, error = load_checkpoint_safely, RuntimeError
+    whole = path.read_bytes()
     for seed in range(500):
+        path.write_bytes(mutate(whole, Random(seed)))
         try:
-            load(mutate(whole, Random(seed)))
-        except ValueError as error:
-            assert 'a.pkl is refused' in str(error) or 'a.pkl (' in str(error)
+            load(str(path))
+        except error as caught:
+            assert type(caught) is error and str(path) in str(caught)
             refused += 1
     assert 200 < refused < 500
 

@@ -1,12 +1,12 @@
 """Files of strangers run nothing; what unpickling and unpacking do is tested beside them."""
 import ast
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hostile import attack
+from launching import ROOT
 from mmengine.runner import checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from numbered_video import write_video
@@ -15,7 +15,6 @@ from tiny_training import make_runner, write_config
 from gaie_mmaction.datasets.video_file import VideoFile
 from gaie_mmaction.models.multimodal.text_features import read_text_features
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ('gaie_mmaction', 'tools')
                  for path in (ROOT / folder).rglob('*.py'))
 FORBIDDEN = {
@@ -81,15 +80,6 @@ def test_checkpoint_to_resume_from(tmp_path):
     (work / 'last_checkpoint').write_text(str(work / 'epoch_1.pth'))
     with pytest.raises(RuntimeError, match='epoch_1.pth is refused and nothing of it was run'):
         make_runner(config, resume=True).train()
-    assert not marker.exists()
-
-
-def test_array_of_objects_in_a_cache(tmp_path):
-    """The preparation reads its cache by numpy.load, whose default refuses pickles."""
-    marker = tmp_path / 'attacked'
-    np.save(tmp_path / 'a.npy', np.array([attack(marker)], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match='allow_pickle=False'):
-        np.load(tmp_path / 'a.npy')
     assert not marker.exists()
 
 

@@ -2,15 +2,19 @@
 from pathlib import Path
 
 import mmaction
+import numpy as np
 import pytest
+import torch
+from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, train_and_test
+from running import run_tool
 from skeleton_file import make_clip, write_skeletons
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
+from gaie_mmaction.policy import load_checkpoint_safely
 
 STREAMS = {f'configs/{model}_imigue_{stream}.py': (model, stream)
            for model, streams in (('stgcn', ('joint', 'bone')),
@@ -19,6 +23,11 @@ STREAMS = {f'configs/{model}_imigue_{stream}.py': (model, stream)
                                   ('posec3d', ('joint', 'limb')))
            for stream in streams}
 SKELETONS = [*STREAMS, 'configs/demo/stgcn_demo.py']
+TRANSFORMERS = ['configs/mamp_imigue_joint.py', 'configs/mamp_imigue_joint137.py',
+                'configs/mamp_imigue_joint_crt.py', 'configs/demo/mamp_demo.py',
+                'configs/demo/mamp_crt_demo.py']
+MASKED = ['configs/pretraining/mamp_imigue_joint.py', 'configs/pretraining/mamp_imigue_joint137.py',
+          'configs/pretraining/mamp_demo.py']
 # of MMAction2's model zoo
 ZOO = dict(stgcn='stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
            stgcnpp='stgcnpp/stgcnpp_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
@@ -94,7 +103,6 @@ def test_forward_and_backward(root, path, tmp_path):
     clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
     clips[0]['keypoint'][0, 4:7, 4] = 0
     write_skeletons(tmp_path / 's.pkl', clips)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     batches = {}
     for part, views in (('train', 1), ('test', 2)):
@@ -104,6 +112,49 @@ def test_forward_and_backward(root, path, tmp_path):
         dataset = DATASETS.build(dataset)
         batches[part] = pseudo_collate([dataset[k] for k in range(2)])
     forward_and_backward(model, batches['train'], batches['test'])
+
+
+@pytest.mark.parametrize('path', [*TRANSFORMERS, *MASKED])
+def test_transformers(root, path, tmp_path):
+    """Forward and backward through their own pipelines, narrow."""
+    cfg = Config.fromfile(root / path)
+    clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
+    if '137' in path:
+        for clip in clips:
+            for key in ('keypoint', 'keypoint_score'):
+                clip[key] = clip[key][:, :, np.arange(137) % 22]
+    write_skeletons(tmp_path / cfg.train_dataloader.dataset.ann_file, clips)
+    cfg.model.backbone.update(embed_dims=12, depth=2, num_heads=2)
+    cfg.train_dataloader.dataset.update(data_root=str(tmp_path), split='train')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    batch = pseudo_collate([dataset[k] for k in range(2)])
+    if path in MASKED:
+        cfg.model.update(decoder_depth=1, decoder_dims=8, decoder_heads=2)
+        model = MODELS.build(cfg.model)
+        model(**model.data_preprocessor(batch, training=True), mode='loss')['loss'].backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        assert cfg.val_cfg is None and cfg.test_cfg is None
+        return
+    cfg.model.cls_head.in_channels = 12
+    cfg.test_dataloader.dataset.update(data_root=str(tmp_path), split='train')
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    forward_and_backward(MODELS.build(cfg.model), batch,
+                         pseudo_collate([dataset[k] for k in range(2)]))
+
+
+@pytest.mark.parametrize('joints', ['joint', 'joint137'])
+def test_pretraining_is_of_the_finetuned_network(root, joints):
+    """Whose layer-wise rates have one entry per block."""
+    before, after = (Config.fromfile(root / f'configs/{folder}mamp_imigue_{joints}.py')
+                     for folder in ('pretraining/', ''))
+    assert before.model.backbone.pop('drop_path_rate') == 0
+    assert after.model.backbone.pop('drop_path_rate') == .3
+    after.model.backbone.pop('with_cp', None)
+    assert before.model.backbone == after.model.backbone
+    assert before.train_dataloader == after.train_dataloader
+    sizes = MODELS.build(dict(after.model.backbone))
+    assert {f'backbone.blocks.{k}' for k in range(len(sizes.blocks))} <= set(
+        after.optim_wrapper.paramwise_cfg.custom_keys)
 
 
 @pytest.fixture(scope='module')
@@ -124,3 +175,32 @@ def test_mim(data, path, tmp_path):
         options.append('test_dataloader.dataset.pipeline.1.num_clips=1')
     output = train_and_test(path, data, tmp_path, 8, *options)
     assert 'acc/top1' not in output  # there are no labels
+
+
+@pytest.mark.slow
+def test_pretraining_finetuning_and_retraining(root, data, tmp_path):
+    """The three stages of the transformer, each from the one before, then scores to fuse."""
+    options = ['train_cfg.max_epochs=1', 'train_dataloader.num_workers=0',
+               f'train_dataloader.dataset.data_root={data}']
+    launch(train_command(root / MASKED[-1], '--work-dir', tmp_path / 'pretrained',
+                         '--cfg-options', *options), root)
+    train_and_test('configs/demo/mamp_demo.py', data, tmp_path / 'finetuned', 8,
+                   f'model.backbone.pretrained={tmp_path}/pretrained/epoch_1.pth')
+    finetuned = tmp_path / 'finetuned/epoch_1.pth'
+    train_and_test('configs/demo/mamp_crt_demo.py', data, tmp_path / 'retrained', 8,
+                   f'load_from={finetuned}')
+    retrained = tmp_path / 'retrained/epoch_1.pth'
+    before, after = (load_checkpoint_safely(str(path))['state_dict']
+                     for path in (finetuned, retrained))
+    assert {key for key in before if not torch.equal(before[key], after[key])} == {
+        'cls_head.fc.weight', 'cls_head.fc.bias'}
+    dumps = []
+    for name, checkpoint in (('mamp_demo', finetuned), ('mamp_crt_demo', retrained)):
+        dumps.append(tmp_path / f'{name}.pkl')
+        launch(test_command(
+            root / f'configs/demo/{name}.py', checkpoint, '--work-dir', tmp_path / 'test', '--dump',
+            dumps[-1], '--cfg-options', f'test_dataloader.dataset.data_root={data}',
+            'test_dataloader.num_workers=0', 'load_from=None'), root)
+    out = tmp_path / 'fused.csv'
+    run_tool('fuse_scores.py', *dumps, '--out', out)
+    assert len(out.read_text().splitlines()) == len((data / 'test.csv').read_text().splitlines())

@@ -54,6 +54,19 @@ randomness = dict(seed=0)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 """
 
+# put behind CONFIG: masked pretraining on the same clips
+MASKED = """
+model = dict(
+    _delete_=True, type='MaskedVideoModel', mask_ratio=.5, decoder_depth=1, decoder_dims=8,
+    decoder_heads=2,
+    backbone=dict(type='GAIEVisionTransformer', img_size=16, patch_size=4, embed_dims=8, depth=1,
+                  num_heads=2, num_frames=4),
+    data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128.] * 3, std=[64.] * 3,
+                           format_shape='NCTHW'))
+val_dataloader = val_evaluator = val_cfg = test_dataloader = test_evaluator = test_cfg = None
+custom_hooks = [dict(type='LossLog'), dict(type='StepSeedHook')]
+"""
+
 
 @DATASETS.register_module(force=True)  # it is also run as a script
 class InventedClips(BaseDataset):

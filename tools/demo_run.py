@@ -23,7 +23,6 @@ console = Console()
 
 
 def run_tool(title: str, *command: str) -> None:
-    """Run another tool with its output on the terminal."""
     console.rule(title)
     console.print('$ python ' + ' '.join(command), highlight=False, soft_wrap=True)
     subprocess.run([sys.executable, *command], check=True)
@@ -31,8 +30,7 @@ def run_tool(title: str, *command: str) -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument('--data-only', action='store_true',
-                        help='draw and prepare the dataset, and stop there')
+    parser.add_argument('--data-only', action='store_true', help='only draw and prepare the data')
     return parser.parse_args()
 
 

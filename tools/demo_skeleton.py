@@ -14,8 +14,8 @@ from gaie_mmaction.apis.training import last_checkpoint, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
-# name of the network, and what chooses a part of its dataset
-RGB, SKELETON = ('gaie_demo', 'ann_file={}.csv'), ('stgcn_demo', 'split={}')
+RGB, SKELETON = 'gaie_demo', 'stgcn_demo'
+PART_OPTIONS = {RGB: 'ann_file={}.csv', SKELETON: 'split={}'}  # what chooses a part of the dataset
 console = Console()
 
 
@@ -24,9 +24,9 @@ def main() -> None:
     os.chdir(Path(__file__).resolve().parents[1])  # paths in the configs are relative to it
     draw_dataset(DATA, redraw=not Path(DATA, 'skeleton.pkl').exists())
     dumps: dict[str, list[str]] = dict(val=[], test=[])
-    for name, part_option in (RGB, SKELETON):
+    for name, part_option in PART_OPTIONS.items():
         config, work_dir = f'configs/demo/{name}.py', f'{WORK}/{name}'
-        checkpoint = last_checkpoint(work_dir) if name == RGB[0] else None
+        checkpoint = last_checkpoint(work_dir) if name == RGB else None
         if checkpoint is None:
             console.rule(f'Training: {name}')
             checkpoint = train(config, work_dir)
@@ -42,8 +42,8 @@ def main() -> None:
                     *dumps['val'], '--search', 'grid', '--ann-file', f'{DATA}/test.csv', '--out',
                     out], check=True)
     console.rule('Outputs')
-    console.print(f'skeletons: {DATA}/skeleton.pkl\nlogs, checkpoints and scores: {WORK}/{RGB[0]}, '
-                  f'{WORK}/{SKELETON[0]}\nfused leaderboard file: {out}', highlight=False)
+    console.print(f'skeletons: {DATA}/skeleton.pkl\nlogs, checkpoints and scores: {WORK}/{RGB}, '
+                  f'{WORK}/{SKELETON}\nfused leaderboard file: {out}', highlight=False)
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
 """Write the features of all clips of a config's test part.
 
-Without --dense, one npz: clip_ids (clips), labels (clips; -1 is unlabelled), features (clips, C),
-the head's input. With --dense, a folder with CLIP_ID.npy (C, T', H', W') of each clip: the last
-tokens, before the final norm, each merged token at all of its places and zeros where tokens were
-dropped; existing files are kept.
+Without --dense, one npz: clip_ids (clips), labels (-1 is unlabelled), videos, start_frames,
+end_frames, and features (clips, C), the head's input. With --dense, a folder with CLIP_ID.npy
+(C, T', H', W') of each clip: the last tokens, before the final norm, each merged token at all of
+its places and zeros where tokens were dropped; existing files are kept.
 """
 import argparse
 import sys

@@ -10,7 +10,8 @@ def variant(neck=gaie, merge_layers=(1, 3, 4)):
     return dict(model=dict(backbone=dict(neck=neck, merge_layers=merge_layers)))
 
 
-study = dict(budgets=dict(
+# people that the study of the reducers does not have, so that what is chosen here is tested there
+study = dict(seeds=4, dataset=dict(name='study_ablation', seed=1), budgets=dict(
     _delete_=True,
     full={'plain ViT': {}},
     variants={
@@ -29,7 +30,13 @@ study = dict(budgets=dict(
         'fuse': variant(dict(gaie, type='EViTNeck', count_fused=True)),
         # metric: the keys of the attention instead of the tokens
         'key': variant(dict(gaie, metric='key')),
+        # sizes: in the attention and the final mean, or in the merge
         'prop_attn': variant(dict(gaie, prop_attn=True)),
+        'size-weighted': variant(dict(gaie, size_weighted=True)),
+        # importance: from a quarter of the queries, or another one
+        '25 queries': variant(dict(gaie, importance_queries=25)),
+        'sharpness': variant(dict(gaie, importance='sharpness')),
+        'shift': variant(dict(gaie, importance='shift')),
         # all tokens in the first of the two epochs
         'warm-up': dict(variant(), custom_hooks=[dict(type='TokenKeepRatioWarmupHook', end=1)])
     }))

@@ -60,6 +60,8 @@ def diffrate(token_keep_ratio, target_ratio):
 # what GAIE does with that keep ratio, within 3 %
 study = dict(
     seeds=5,
+    dataset=dict(name='study', seed=0, difficulty='hard',
+                 subjects=dict(train=28, validate=2, test=16)),
     # training of the starting weights
     start=dict(
         train_cfg=dict(max_epochs=6),
@@ -78,6 +80,8 @@ study = dict(
             'EViT': neck('EViT', token_keep_ratio=.7, count_fused=True),
             'DiffRate': diffrate(.76, .685),
             'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.82),
+            'RepresentationShift': neck('RepresentationShift', token_keep_ratio=.7),
+            'STA': neck('STA', token_keep_ratio=.68, num_groups=(4, 2, 1)),
             'RandomDrop': neck('RandomDrop', token_keep_ratio=.7),
             'UniformDrop': neck('UniformDrop', token_keep_ratio=.7),
             'GAIE, prop_attn': neck('GAIE', token_keep_ratio=.7, prop_attn=True),
@@ -87,6 +91,8 @@ study = dict(
             'ToMe': neck('ToMe', (1, 2, 3, 4), token_keep_ratio=.52),
             'EViT': neck('EViT', token_keep_ratio=.4, count_fused=True),
             'vid-TLDR': neck('VidTLDR', (0, 1, 2), token_keep_ratio=.66),
+            'RepresentationShift': neck('RepresentationShift', token_keep_ratio=.4),
+            'STA': neck('STA', (1, 2, 3, 4), token_keep_ratio=.52, num_groups=(4, 4, 2, 1)),
             'RandomDrop': neck('RandomDrop', token_keep_ratio=.4),
             'UniformDrop': neck('UniformDrop', token_keep_ratio=.4),
             'GAIE, prop_attn': neck('GAIE', token_keep_ratio=.4, prop_attn=True),

@@ -33,10 +33,11 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
                      device: str = 'cpu') -> tuple[int, int]:
     """Write the features of all clips of ``test_dataloader``; returns how many, and of how many.
 
-    ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` ``(clips,)`` (-1 is unlabelled) and
-    ``features`` ``(clips, C)``. With ``dense`` it is a folder of ``CLIP_ID.npy``,
-    ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
-    places, zeros where tokens were dropped. Files that exist are kept.
+    ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` (-1 is unlabelled), ``videos`` (stems
+    of the files), ``start_frames``, ``end_frames`` and ``features`` ``(clips, C)``, which
+    :func:`read_feature_file` reads if the clips are windows of whole videos. With ``dense`` it is
+    a folder of ``CLIP_ID.npy``, ``(C, T', H', W')``: the last tokens, before the final norm, each
+    merged token at all of its places, zeros where tokens were dropped. Files that exist are kept.
     """
     if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
         cfg.model.backbone.return_feat_map = True
@@ -63,5 +64,9 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
     if not dense:
         with atomic_file(out) as partial, open(partial, 'wb') as file:
             np.savez(file, clip_ids=np.array([clip['clip_id'] for clip in clips]),
-                     labels=np.array([clip['label'] for clip in clips]), features=np.stack(found))
+                     labels=np.array([clip['label'] for clip in clips]),
+                     videos=np.array([Path(clip['filename']).stem for clip in clips]),
+                     start_frames=np.array([clip['start_frame'] for clip in clips]),
+                     end_frames=np.array([clip['end_frame'] for clip in clips]),
+                     features=np.stack(found))
     return len(wanted), len(clips)

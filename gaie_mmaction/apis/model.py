@@ -61,17 +61,18 @@ def load_recognizer(cfg: Config, checkpoint: str,
 def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:
     """Shape of one view, ``(C, T, H, W)``, as the test pipeline makes it.
 
-    C is 3, or the joints or limbs of heat maps. A graph network has ``(M, T, V, 3)``: persons,
+    C is 3, or the joints or limbs of heat maps. A network of joints has ``(M, T, V, 3)``: persons,
     frames, joints, coordinates. ``view`` is ``(T, H, W)`` instead of the pipeline's.
     """
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}
     backbone = cfg.model.backbone
-    if 'graph_cfg' in backbone:
+    if 'graph_cfg' in backbone or 'num_joints' in backbone:
         if view or 'clip_len' not in sizes:
-            raise ValueError(f'{cfg.filename} is a graph network: its shape follows from clip_len '
-                             'of the test pipeline, not from --shape')
-        return (backbone.num_person, sizes['clip_len'], backbone.graph_cfg.layout.num_node, 3)
+            raise ValueError(f'{cfg.filename} is a network of joints: its shape follows from '
+                             'clip_len of the test pipeline, not from --shape')
+        joints = backbone.get('num_joints') or backbone.graph_cfg.layout.num_node
+        return (backbone.get('num_person', 1), sizes['clip_len'], joints, 3)
     if view is None and len(sizes) < 2:
         raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
                          'give --shape')

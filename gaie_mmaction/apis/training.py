@@ -22,13 +22,11 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', gpus
     """Train a config in a process of its own; returns the last checkpoint.
 
     Args:
-        config (str or Path): Path of the config.
-        work_dir (str or Path): Folder of logs and checkpoints.
+        config, work_dir (str or Path): The config, and the folder of logs and checkpoints.
         device (str): ``'cpu'``, ``'cuda'`` or ``'cuda:N'``. Defaults to ``'cpu'``.
         gpus (int): Number of GPUs; several start by ``--launcher pytorch``, with ``device='cuda'``.
             Defaults to 1.
-        resume (bool): Continue from the last checkpoint in ``work_dir`` if there is one.
-            Defaults to False.
+        resume (bool): Continue from the last checkpoint in ``work_dir``, if any. Defaults to False.
         options (Sequence[str]): ``KEY=VALUE`` changes of the config. Defaults to ().
         threads (int, optional): CPU threads. Defaults to half of the cores.
         log (Path, optional): File for the output. Defaults to None, the terminal.
@@ -88,15 +86,15 @@ def _run_mim(script: str, config: str | Path, arguments: list[str], device: str,
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     if gpus == 1:  # several: those that are visible already
         environment.update(device_environment(device))
+    run, where = [sys.executable, '-m', *command], 'see the messages above'
     if log is None:
         console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
-        status = subprocess.run([sys.executable, '-m', *command], env=environment).returncode
-        where = 'see the messages above'
+        status = subprocess.run(run, env=environment).returncode
     else:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, 'w', encoding='utf-8') as file:
-            status = subprocess.run([sys.executable, '-m', *command], env=environment,
-                                    stdout=file, stderr=subprocess.STDOUT).returncode
+            status = subprocess.run(run, env=environment, stdout=file,
+                                    stderr=subprocess.STDOUT).returncode
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
         where = '\n'.join([f'the end of {log}:', *lines[-12:]])
     if status:

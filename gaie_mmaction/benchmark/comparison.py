@@ -1,10 +1,11 @@
 """Measure accuracy, cost, latency and memory of models, at one point or over a sweep."""
 import functools
 import platform
-from collections import Counter
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from mmaction.models import BaseRecognizer
 from mmengine.config import Config
 
-from ..apis.model import build_recognizer, load_weights, view_shape
+from ..apis.model import build_recognizer, load_config, load_weights, view_shape
 from .accuracy import accuracy_or_reason
 from .complexity import Complexity, measure_complexity
 from .latency import Timing, time_interleaved
@@ -20,6 +21,7 @@ from .memory import peak_memory
 from .steps import inference_step, training_step
 
 DTYPES = {'float32': 'fp32', 'bfloat16': 'bf16'}
+WORK_DIR = Path('work_dirs/compare')
 Model = tuple[str, str | None]  # paths of config and checkpoint; None for random weights
 
 
@@ -38,6 +40,22 @@ class Point:
         parts += [f'{height}x{width}'] if height else []
         parts += [f'ratio {self.ratio:g}'] if self.ratio else []
         return ', '.join(parts)
+
+
+def _cpu_name() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    info = Path('/proc/cpuinfo')
+    found = re.search('model name.*: (.*)', info.read_text('utf-8')) if info.exists() else None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def sweep(batch_sizes: Sequence[int], dtypes: Sequence[str], shape: Sequence[int | None],
+          frames: Sequence[int] | None, sizes: Sequence[int] | None,
+          ratios: Sequence[float | None]) -> list[Point]:
+    """Points of all combinations; ``frames`` and ``sizes`` replace the parts of ``shape``."""
+    pixels = [(side, side) for side in sizes] if sizes else [(shape[1], shape[2])]
+    return [Point(batch, dtype, (length, *size), ratio) for batch, dtype, length, size, ratio
+            in product(batch_sizes, dtypes, frames or shape[:1], pixels, ratios)]
 
 
 @dataclass(frozen=True)
@@ -86,12 +104,10 @@ class Result:
 
 def unique_names(configs: Sequence[str], checkpoints: Sequence[str | None]) -> list[str]:
     """Short names: the config's stem, with the checkpoint's or a number where that repeats."""
-    names = [Path(path).stem for path in configs]
-    repeated = {name for name, times in Counter(names).items() if times > 1}
-    names = [f'{name} ({Path(checkpoint).stem if checkpoint else "no checkpoint"})'
-             if name in repeated else name for name, checkpoint in zip(names, checkpoints)]
-    repeated = {name for name, times in Counter(names).items() if times > 1}
-    return [f'{name} #{number}' if name in repeated else name
+    stems = [Path(path).stem for path in configs]
+    names = [f'{stem} ({Path(checkpoint).stem if checkpoint else "no checkpoint"})'
+             if stems.count(stem) > 1 else stem for stem, checkpoint in zip(stems, checkpoints)]
+    return [f'{name} #{number}' if names.count(name) > 1 else name
             for number, name in enumerate(names, 1)]
 
 
@@ -103,8 +119,7 @@ def build_model(model: Model, point: Point, cfg_options: dict | None = None
         ValueError: If the backbone cannot be built at that size, or the checkpoint does not fit.
     """
     config, checkpoint = model
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg = load_config(config, cfg_options)
     backbone, shape = cfg.model.backbone, tuple(filter(None, point.view))
     if 0 < len(shape) < 3:
         shape = tuple(value or own for value, own in zip(point.view, view_shape(cfg)[1:]))
@@ -125,22 +140,13 @@ def build_model(model: Model, point: Point, cfg_options: dict | None = None
 
 def compare(models: Sequence[Model], points: Sequence[Point], conditions: Conditions,
             say: Callable[[str], None], *, ann_file: str | None = None,
-            cfg_options: dict | None = None, out: Path | None = None
-            ) -> list[Result]:
+            cfg_options: dict | None = None, out: Path = WORK_DIR) -> list[Result]:
     """Measure all models at all points; at each point they take turns.
 
-    Accuracy is that of models with a checkpoint, in float32, on the labelled clips of the config
-    or of ``ann_file``, once per keep ratio; never at another view than the data pipeline's.
-
-    Args:
-        models (Sequence[tuple]): Config and checkpoint of each. All are held at once.
-        points (Sequence[Point]): Points of the sweep.
-        conditions (Conditions): How to measure.
-        say (Callable): Gets a line about what comes next.
-        ann_file (str, optional): Annotation file instead of the test part's. Defaults to None.
-        cfg_options (dict, optional): Changes of every config. Defaults to None.
-        out (Path): Folder of the test logs. Defaults to None,
-            ``work_dirs/compare``.
+    All models are held at once. Accuracy is that of models with a checkpoint, in float32, on the
+    labelled clips of the config or of ``ann_file``, once per keep ratio; never at another view
+    than the data pipeline's. ``say`` gets a line about what comes next, ``out`` the test logs, and
+    ``cfg_options`` change every config.
 
     Returns:
         list[Result]: Point by point, in the order of the models.
@@ -158,8 +164,7 @@ def compare(models: Sequence[Model], points: Sequence[Point], conditions: Condit
         for (name, (cfg, model, _)), (_, checkpoint) in zip(built.items(), models):
             if (name, point.view, point.ratio) not in tested:
                 tested[name, point.view, point.ratio] = accuracy_or_reason(
-                    name, cfg, checkpoint, point.view, ann_file,
-                    out or Path('work_dirs/compare'), say)
+                    name, cfg, checkpoint, point.view, ann_file, out, say)
             model.to(conditions.device)
             if conditions.compiled:
                 model.backbone.compile(fullgraph=True)
@@ -200,11 +205,3 @@ def baselines(results: Sequence[Result]) -> dict[Point, Result]:
 def arithmetic_speed(result: Result, first: Result) -> float:
     """Speed over the first model if time went by multiply-adds alone."""
     return first.complexity.true_macs / result.complexity.true_macs
-
-
-def _cpu_name() -> str:
-    """The processor's name where the system tells it, else its architecture."""
-    info = Path('/proc/cpuinfo')
-    lines = info.read_text(encoding='utf-8').splitlines() if info.exists() else []
-    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.processor() or platform.machine()

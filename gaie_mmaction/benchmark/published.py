@@ -40,18 +40,18 @@ def published_tables(results: Sequence[Result], conditions: Conditions) -> dict[
     """
     ours = {Path(result.config).stem: result for result in reversed(results)
             if result.point == results[0].point}
-    top1 = {stem: f'{100 * result.metrics["acc/top1"]:.2f}' for stem, result in ours.items()
-            if result.metrics}
-    accuracy = [{'system': system, 'modality': modality,
-                 'published Top-1 %': f'{figure} (published)',
-                 'our Top-1 %': top1.get(config or '', '-'), 'source of the published': source}
-                for system, modality, figure, source, config in ACCURACIES]
-    costs = {stem: (f'{result.complexity.paper_macs / 1e9:.3f}',
-                    f'{result.complexity.true_macs / 1e9:.3f}',
-                    f'{1e3 * result.inference.median:.2f}') for stem, result in ours.items()}
-    cost = []
+    accuracy, cost = [], []
+    for system, modality, figure, source, config in ACCURACIES:
+        metrics = ours[config].metrics if config in ours else None
+        accuracy.append({
+            'system': system, 'modality': modality, 'published Top-1 %': f'{figure} (published)',
+            'our Top-1 %': f'{100 * metrics["acc/top1"]:.2f}' if metrics else '-',
+            'source of the published': source})
     for system, gmacs, latency, config in COSTS:
-        paper, true, ms = costs.get(config, ('-', '-', '-'))
+        mine = ours.get(config)
+        paper, true, ms = '---' if mine is None else (
+            f'{mine.complexity.paper_macs / 1e9:.3f}', f'{mine.complexity.true_macs / 1e9:.3f}',
+            f'{1e3 * mine.inference.median:.2f}')
         cost.append({'system': system, 'published GMACs': f'{gmacs} (published)',
                      'our GMACs paper': paper, 'our GMACs true': true,
                      'published latency ms': f'{latency} (published)', 'our latency ms': ms,

@@ -1,6 +1,6 @@
 """The table of a comparison, the notes above it, and its files."""
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +8,7 @@ from rich.console import Console
 from scipy.stats import linregress
 
 from ..utils.files import atomic_file
-from .comparison import Conditions, Result, arithmetic_speed, baselines
-from .latency import Timing
+from .comparison import DTYPES, Conditions, Point, Result, arithmetic_speed, baselines
 from .plots import draw_sweep, draw_tradeoff
 from .published import published_tables
 from .tables import print_table, to_markdown, write_csv
@@ -38,31 +37,28 @@ def comparison_table(results: Sequence[Result]) -> pd.DataFrame:
                       'GMACs paper': f'{cost.paper_macs / 1e9:.3f}',
                       'clips/s': f'{point.batch_size / result.inference.median:.2f}',
                       'by arithmetic': f'{arithmetic:.3f}'})
-        for kind, step in {'': 'inference', 'train ': 'training'}.items():
-            if getattr(result, step):
-                cells.update(_step_cells(kind, arithmetic, *(
-                    getattr(r, name) for name in (step, f'{step}_memory')
-                    for r in (result, first))))
+        for prefix, step in {'': 'inference', 'train ': 'training'}.items():
+            timing = getattr(result, step)
+            if timing is None:
+                continue
+            (low, high), speed = timing.quartiles, timing.speed_over(getattr(first, step))
+            memory = getattr(result, f'{step}_memory')
+            cells.update({
+                f'{prefix}ms': f'{1e3 * timing.median:.2f}',
+                f'{prefix}IQR ms': f'{1e3 * (high - low):.2f}',
+                f'{prefix}speed': f'{speed:.3f}', f'{prefix}reached': f'{speed / arithmetic:.3f}',
+                f'{prefix}peak MiB': f'{memory / 2**20:.1f}',
+                f'{prefix}memory': f'{memory / getattr(first, f"{step}_memory"):.3f}'})
         rows.append(cells)
     frame = pd.DataFrame(rows)
     return frame.loc[:, (frame != '-').any()]
-
-
-def _step_cells(kind: str, arithmetic: float, timing: Timing, first: Timing, memory: int,
-                first_memory: int) -> dict[str, str]:
-    (low, high), speed = timing.quartiles, timing.speed_over(first)
-    return {f'{kind}ms': f'{1e3 * timing.median:.2f}', f'{kind}IQR ms': f'{1e3 * (high - low):.2f}',
-            f'{kind}speed': f'{speed:.3f}', f'{kind}reached': f'{speed / arithmetic:.3f}',
-            f'{kind}peak MiB': f'{memory / 2**20:.1f}',
-            f'{kind}memory': f'{memory / first_memory:.3f}'}
 
 
 def table_notes(results: Sequence[Result], conditions: Conditions) -> list[str]:
     """Lines above the table: conditions, what the columns mean, what the accuracy is of."""
     source = 'CUDA statistics' if conditions.device.type == 'cuda' else 'profiler trace'
     lines = [
-        '; '.join(f'{key} {value}' for key, value in conditions.names().items()
-                  if key != 'rounds'),
+        '; '.join(f'{key} {value}' for key, value in conditions.names().items() if key != 'rounds'),
         f'ms: one batch, from normalised input to scores, median of {conditions.rounds} rounds '
         f'after {conditions.warmup} not counted; in each round every model runs once, in random '
         'order; IQR: inter-quartile range', *NOTES,
@@ -94,27 +90,37 @@ def growth_exponents(results: Sequence[Result]) -> dict[str, float]:
             if len(times) > 1}
 
 
-def write_comparison(results: Sequence[Result], conditions: Conditions, stem: Path,
-                     command: str, published: bool, console: Console) -> None:
-    """Print the tables, and write csv, markdown and picture.
+def _file_stem(start: Path, points: Iterable[Point], conditions: Conditions) -> str:
+    dtypes = dict.fromkeys(DTYPES[point.dtype] for point in points)
+    return f'{start}-{"+".join(dtypes)}-{conditions.machine()}'
 
-    Args:
-        results (Sequence[Result]): What :func:`.comparison.compare` measured.
-        conditions (Conditions): How.
-        stem (Path): Path of the files without their endings.
-        command (str): What makes the files again, for the notes.
-        published (bool): Whether to add the paper's tables, as ``<stem>-table<N>.csv``.
-        console (Console): Where to print.
+
+def write_breakdown(blocks: pd.DataFrame, point: Point, conditions: Conditions, start: Path,
+                    console: Console) -> None:
+    """Print what :func:`break_down_models` found, and write ``<start>-<conditions>-blocks.csv``."""
+    path = Path(f'{_file_stem(start, [point], conditions)}-blocks.csv')
+    write_csv(blocks.assign(**conditions.names()), path)
+    print_table(blocks, f'Milliseconds by block, {point}', console)
+    console.print(f'written: {path}', highlight=False, soft_wrap=True)
+
+
+def write_comparison(results: Sequence[Result], conditions: Conditions, start: Path, command: str,
+                     published: bool, console: Console) -> None:
+    """Print the tables, and write ``<start>-<conditions>.csv``, ``.md`` and ``.png``.
+
+    ``command`` makes the files again and stands in the notes; ``published`` adds the paper's
+    tables, also as ``-table<N>.csv``.
     """
+    stem = _file_stem(start, (result.point for result in results), conditions)
     notes = [*table_notes(results, conditions), f'command: {command}']
     tables = {'Comparison': comparison_table(results),
               **(published_tables(results, conditions) if published else {})}
     paths = [Path(f'{stem}{end}') for end in ('.csv', '-table2.csv', '-table3.csv')[:len(tables)]]
-    for path, frame in zip(paths, tables.values()):
-        if path == paths[0]:
-            models = [(result.config, result.checkpoint or '') for result in results]
-            frame = frame.join(pd.DataFrame(models, columns=['config', 'checkpoint']))
-            frame = frame.assign(**conditions.names())
+    first, *others = tables.values()
+    write_csv(first.assign(config=[result.config for result in results],
+                           checkpoint=[result.checkpoint or '' for result in results],
+                           **conditions.names()), paths[0])
+    for path, frame in zip(paths[1:], others):
         write_csv(frame, path)
     markdown, picture = Path(f'{stem}.md'), Path(f'{stem}.png')
     with atomic_file(markdown) as partial:

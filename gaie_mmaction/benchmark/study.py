@@ -1,7 +1,9 @@
 """Train and test the arms of a study alike, resumably, one row of a csv per run.
 
 A study is a config with ``study.budgets``: budget -> arm -> what the arm changes in the config.
-Its plain ViT is trained first; these are the starting weights of all arms.
+What ``study.start`` changes is trained first, the plain ViT or its masked pretraining; these are
+the starting weights of all arms but those ``from_scratch``. ``label_share`` of an arm leaves it a
+part of the training clips.
 """
 import multiprocessing
 import os
@@ -26,9 +28,7 @@ from .complexity import measure_complexity
 from .study_clips import NEVER_TESTED, DecodedClips, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS, EMBEDDED = ROOT / 'configs' / 'study', ROOT / 'data' / 'study'
-# options of the synthetic dataset
-HARD: dict = dict(difficulty='hard', subjects=dict(train=28, validate=2, test=16))
+CONFIGS = ROOT / 'configs' / 'study'
 FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
 RUN = ['budget', 'arm', 'training', 'seed', 'fold']  # columns that name a run
@@ -53,20 +53,26 @@ class Study:
         return sorted(set(pd.read_csv(self.clips).fold) - {NEVER_TESTED})
 
     def run_dir(self, name: str, seed: int, fold: int) -> Path:
-        """Path: Folder of a training; ``'start'`` is that of the starting weights."""
+        """Folder of a training; ``'start'`` is that of the starting weights."""
         return self.work_dir / f'{name}-fold{fold}-seed{seed}'.replace(' ', '_')
 
     def start_checkpoint(self, seed: int, fold: int) -> Path | None:
-        """Path: The starting weights; None if they are not trained."""
+        """The starting weights; None if they are not trained."""
         return last_checkpoint(self.run_dir('start', seed, fold))
 
 
-def open_study(config: Path, data: Path, work_dir: Path, device: str = 'cpu') -> Study:
-    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one."""
+def open_study(config: Path, work_dir: Path, device: str = 'cpu',
+               data: Path | None = None) -> Study:
+    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one.
+
+    Without ``data`` they are the synthetic ones of ``study.dataset``, drawn if they are missing.
+    """
     cfg, pretrained = Config.fromfile(config), None
+    if data is None:
+        data = ROOT / 'data' / cfg.study.dataset.name
+        draw_dataset(data, **{k: v for k, v in cfg.study.dataset.items() if k != 'name'})
     if name := cfg.study.get('pretrained'):
-        draw_dataset(EMBEDDED, **HARD)
-        pretrained = open_study(CONFIGS / f'{name}.py', EMBEDDED, work_dir.with_name(name), device)
+        pretrained = open_study(CONFIGS / f'{name}.py', work_dir.with_name(name), device)
     clips = read_clips(cfg, data, work_dir)
     return Study(config, clips.with_suffix('.npy'), clips, work_dir, device, pretrained)
 
@@ -78,8 +84,15 @@ def arms_of(cfg: Config) -> list[tuple[str, str]]:
 
 def arms_put_in(cfg: Config) -> list[tuple[str, str]]:
     """(budget, arm) of the arms that need no finetuning: no hook changes them in training."""
+    if _is_pretraining(cfg):
+        return []
     return [(budget, arm) for budget, arm in arms_of(cfg)
             if (budget, arm) != FULL and 'custom_hooks' not in cfg.study.budgets[budget][arm]]
+
+
+def _is_pretraining(cfg: Config) -> bool:
+    """Whether the starting weights have no head that could be tested."""
+    return cfg.study.start.get('model', {}).get('type') == 'MaskedVideoModel'
 
 
 def arm_config(cfg: Config, budget: str, arm: str) -> Config:
@@ -93,27 +106,26 @@ def run_config(cfg: Config, study: Study, seed: int, fold: int,
                load_from: Path | None = None) -> Config:
     """A whole config for MMAction2's scripts, on the clips of one fold."""
     own = Config({key: value for key, value in cfg.to_dict().items() if key != 'study'})
+    share, from_scratch = own.pop('label_share', 1.), own.pop('from_scratch', False)
     for part in ('train', 'test'):
         own[f'{part}_dataloader'].dataset = dict(
             type='DecodedClips', frames=str(study.frames), clips=str(study.clips), fold=fold,
             part=part, pipeline=own[f'{part}_pipeline'])
+    if share != 1:
+        own.train_dataloader.dataset.update(share=share, seed=seed)
     own.val_dataloader = own.val_cfg = own.val_evaluator = None
     own.test_evaluator = dict(type='AccMetric')
     own.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=cfg.train_cfg.max_epochs)
     # a run that was stopped begins again, so that it draws the same augmentation
     own.default_hooks.checkpoint.update(interval=cfg.train_cfg.max_epochs, save_optimizer=False)
     own.custom_imports.imports = [*own.custom_imports.imports, DecodedClips.__module__]
-    own.randomness, own.load_from = dict(seed=seed), load_from and str(load_from)
+    own.randomness = dict(seed=seed)
+    own.load_from = None if from_scratch or load_from is None else str(load_from)
     return own
 
 
 def train_run(study: Study, cfg: Config, run_dir: Path) -> Path:
-    """Train a run, unless it is trained already; returns its checkpoint.
-
-    Raises:
-        ValueError: If the folder holds a run of another config.
-        ChildProcessError: If the training fails.
-    """
+    """Train a run, unless it is trained already; returns its checkpoint."""
     path, text = run_dir / 'run.py', cfg.pretty_text
     if path.exists() and path.read_text(encoding='utf-8') != text:
         raise ValueError(f'{run_dir} was trained with another state of {study.config}: move the '
@@ -149,13 +161,13 @@ def train_start(study: Study, seed: int, fold: int, put_in: bool = True) -> list
     start.merge_from_dict(base.study.start)
     if study.pretrained:
         start.model.backbone.pretrained = str(study.pretrained.start_checkpoint(seed, 0))
-    cfg = run_config(start, study, seed, fold)
-    checkpoint = train_run(study, cfg, study.run_dir('start', seed, fold))
-    rows = [test_run(study, cfg, checkpoint, (*FULL, START, seed, fold))]
-    for arm in arms_put_in(base) if put_in else ():
-        cfg = run_config(arm_config(base, *arm), study, seed, fold)
-        rows.append(test_run(study, cfg, checkpoint, (*arm, START, seed, fold)))
-    return rows
+    checkpoint = train_run(study, run_config(start, study, seed, fold),
+                           study.run_dir('start', seed, fold))
+    if _is_pretraining(base):
+        return []
+    return [test_run(study, run_config(arm_config(base, *arm), study, seed, fold), checkpoint,
+                     (*arm, START, seed, fold))
+            for arm in (FULL, *(arms_put_in(base) if put_in else ()))]
 
 
 def finetune(study: Study, budget: str, arm: str, seed: int, fold: int) -> list[Row]:
@@ -195,18 +207,23 @@ def append_rows(path: Path, rows: list[Row]) -> None:
 
 def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(seed, fold) of the starting weights that lack their checkpoint or rows of the csv."""
-    cfg, done = Config.fromfile(study.config), set(rows[RUN].itertuples(index=False, name=None))
+    cfg, done = Config.fromfile(study.config), _done(rows)
+    tested = [] if _is_pretraining(cfg) else [FULL, *arms_put_in(cfg)]
     return [(seed, fold) for seed in range(cfg.study.seeds) for fold in study.folds
             if study.start_checkpoint(seed, fold) is None
-            or any((*arm, START, seed, fold) not in done for arm in (FULL, *arms_put_in(cfg)))]
+            or any((*arm, START, seed, fold) not in done for arm in tested)]
 
 
 def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
-    cfg, done = Config.fromfile(study.config), set(rows[RUN].itertuples(index=False, name=None))
+    cfg, done = Config.fromfile(study.config), _done(rows)
     return [(budget, arm, seed, fold) for budget, arms in cfg.study.budgets.items()
             for seed in range(cfg.study.seeds) for fold in study.folds for arm in arms
             if (budget, arm, FINETUNED, seed, fold) not in done]
+
+
+def _done(rows: pd.DataFrame) -> set[tuple]:
+    return set(rows[RUN].itertuples(index=False, name=None))
 
 
 def run_study(study: Study, table: Path, workers: int) -> None:

@@ -32,14 +32,19 @@ class DecodedClips(Dataset):
         fold (int): Which fold.
         part (str): ``'train'`` or ``'test'``.
         pipeline (list[dict]): Transforms of decoded frames.
+        share (float): Share of the clips of each class, in (0, 1], at least one of each. Defaults
+            to 1.
+        seed (int): Which of them. Defaults to 0.
     """
 
     metainfo: dict = {}
 
-    def __init__(self, frames: str, clips: str, fold: int, part: str,
-                 pipeline: list[dict]) -> None:
+    def __init__(self, frames: str, clips: str, fold: int, part: str, pipeline: list[dict],
+                 share: float = 1., seed: int = 0) -> None:
         rows = pd.read_csv(clips)
-        self.rows = rows[(rows.fold == fold) == (part == 'test')]
+        rows = rows[(rows.fold == fold) == (part == 'test')].sample(frac=1, random_state=seed)
+        order = rows.groupby('label').cumcount() / rows.groupby('label').label.transform('size')
+        self.rows = rows[order < share].sort_values('place')
         self.frames = np.load(frames, mmap_mode='r')
         self.pipeline = Compose(pipeline)
 
@@ -57,19 +62,20 @@ class DecodedClips(Dataset):
 
 
 def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
-    """Decode all clips of a study, unless an earlier run has decoded the same files.
+    """Decode all clips by ``stored_pipeline``, unless an earlier run has decoded the same files.
 
-    Args:
-        cfg (Config): With ``stored_pipeline``.
-        data (Path): A prepared dataset, or a folder with ``labels.csv``.
-        work_dir (Path): Folder of the decoded clips.
-
-    Returns:
-        Path: The csv for :class:`DecodedClips`; the frames are beside it as ``.npy``.
+    ``data`` is a prepared dataset or a folder with ``labels.csv``. Returns the csv for
+    :class:`DecodedClips`, with the frames beside it as ``.npy``.
     """
     init_default_scope('mmaction')
-    read = _read_footage if (data / 'labels.csv').exists() else _read_prepared
-    datasets, folds = read(cfg, data, work_dir)
+    if (data / 'labels.csv').exists():
+        datasets, folds = _read_footage(cfg, data, work_dir)
+    else:
+        # one fold, whose subjects are unseen
+        train, test = datasets = [
+            IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
+                          pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv')]
+        folds = [NEVER_TESTED] * len(train) + [0] * len(test)
     infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
     rows = pd.DataFrame(dict(place=range(len(infos)), label=[info['label'] for info in infos],
                              fold=folds))
@@ -86,14 +92,6 @@ def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
         with atomic_file(path) as partial:
             rows.to_csv(partial, index=False)
     return path
-
-
-def _read_prepared(cfg: Config, data: Path, _: Path) -> tuple[list[IMiGUEDataset], list[int]]:
-    """A prepared dataset has one fold, whose subjects are unseen."""
-    train, test = (
-        IMiGUEDataset(ann_file=part, data_root=str(data), data_prefix=dict(video='videos'),
-                      pipeline=cfg.stored_pipeline) for part in ('trainval.csv', 'test.csv'))
-    return [train, test], [NEVER_TESTED] * len(train) + [0] * len(test)
 
 
 def _read_footage(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], list[int]]:

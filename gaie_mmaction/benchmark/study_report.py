@@ -13,6 +13,7 @@ from ..utils.files import atomic_file
 from .study import FINETUNED, FULL, START
 
 OURS, CONFIDENCE = 'GAIE', .95
+HEADING = 'cost of GAIE with keep ratio'
 TITLES = {FINETUNED: 'finetuned with the reducer', START: 'reducer put in without finetuning'}
 
 
@@ -44,33 +45,33 @@ def paired_difference(ours: pd.Series, other: pd.Series) -> tuple[float, float] 
 
 
 def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
-               unseen: Sequence[int] = ()) -> list[str]:
+               unseen: Sequence[int] = (), heading: str = HEADING) -> list[str]:
     """Markdown lines: arms by budget, each budget's arms from the best to the worst.
 
-    With ``unseen`` folds there is a column of the mean over these alone.
+    With ``unseen`` folds there is a column of the mean over these alone; ``heading`` says what the
+    budgets are.
     """
-    names = ['cost of GAIE with keep ratio', 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
+    names = [heading, 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
              'GAIE minus this one, paired',
              *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
              'seeds']
-    lines = [names, ['--:', '---', *['--:'] * (len(names) - 2)]]
+    lines = [f'| {" | ".join(names)} |', f'|--:|---|{"--:|" * (len(names) - 2)}']
     for budget, arms in budgets.items():
-        scores = {arm: scores_of(rows, budget, arm, training) for arm in arms}
-        scores = {arm: found for arm, found in scores.items() if len(found)}
-        for arm, found in sorted(scores.items(), key=lambda item: -by_unit(item[1]).mean()):
+        found = {arm: scores_of(rows, budget, arm, training) for arm in arms}
+        found = {arm: scores for arm, scores in found.items() if len(scores)}
+        for arm, scores in sorted(found.items(), key=lambda item: -by_unit(item[1]).mean()):
             costs = rows[(rows.budget == budget) & (rows.arm == arm)
                          & (rows.training == training)].gmacs
-            alone = found[found.index.isin(unseen, level='fold')]
-            lines.append([
-                budget, f'**{arm}**' if arm == OURS else arm,
-                ' to '.join(dict.fromkeys(f'{cost:.4f}' for cost in (costs.min(), costs.max()))),
-                _with_interval(mean_interval(by_unit(found))),
-                '' if arm == OURS or OURS not in scores else _with_interval(
-                    paired_difference(scores[OURS], found), '+'),
-                *([f'{by_unit(alone).mean():.1f}'] if unseen else []),
-                str(found.index.unique('seed').size)])
-    return [f'|{"|".join(cells)}|' if cells[1] == '---' else f'| {" | ".join(cells)} |'
-            for cells in lines]
+            cells = [budget, f'**{arm}**' if arm == OURS else arm,
+                     ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
+                     _with_interval(mean_interval(by_unit(scores))),
+                     '' if arm == OURS or OURS not in found else _with_interval(
+                         paired_difference(found[OURS], scores), '+')]
+            if unseen:
+                alone = scores[scores.index.isin(unseen, level='fold')]
+                cells.append(f'{by_unit(alone).mean():.1f}')
+            lines.append(f'| {" | ".join(cells)} | {scores.index.unique("seed").size} |')
+    return lines
 
 
 def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
@@ -81,13 +82,13 @@ def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
     return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
 
 
-def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path) -> None:
+def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str = HEADING) -> None:
     """Draw all means with their intervals, one panel with finetuning and one without."""
     trainings = [training for training in TITLES if training in set(rows.training)]
     figure = Figure((5.5 * len(trainings), 4.6), layout='constrained')
     panels = figure.subplots(1, len(trainings), squeeze=False, sharex=True, sharey=True)[0]
     for panel, training in zip(panels, trainings):
-        _draw_panel(panel, rows, budgets, training)
+        _draw_panel(panel, rows, budgets, training, heading)
         panel.set(title=TITLES[training], xlabel='Top-1 and its 95 % interval, %')
     legend = {label: handle for panel in panels
               for handle, label in zip(*panel.get_legend_handles_labels())}
@@ -97,11 +98,12 @@ def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path) -> None:
         figure.savefig(partial, dpi=110, format='png')
 
 
-def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], training: str) -> None:
+def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], training: str,
+                heading: str) -> None:
     reduced = [budget for budget in budgets if budget != FULL[0]]
     names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
     for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
-        panel.plot([], [], 'o', color=f'C{number}', label=f'cost of GAIE, keep ratio {budget}')
+        panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
         for place, arm in enumerate(names):
             found = by_unit(scores_of(rows, budget, arm, training))
             if len(found):
@@ -119,18 +121,15 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], traini
 
 
 def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document: Path) -> None:
-    """Write a study's tables into the document, and its picture beside the csv.
+    """Write a study's tables into an existing markdown file, and its picture beside the csv.
 
-    Args:
-        name (str): The study's name. Its tables stand between ``<!-- begin name -->`` and
-            ``<!-- end name -->``; where these are missing, they are added with a heading.
-        study (dict): Its config: ``budgets``, and ``chosen_on`` if the recipe was chosen on some
-            folds; the others are then reported alone too.
-        rows (pd.DataFrame): Rows of its csv.
-        document (Path): An existing markdown file.
+    The tables stand between ``<!-- begin name -->`` and ``<!-- end name -->``; where these are
+    missing, they are added with a heading. ``study`` is the config's: ``heading`` says what its
+    budgets are if they are no costs; if the recipe was chosen on some folds, ``chosen_on``, the
+    others are reported alone, too.
     """
     text, budgets = document.read_text(encoding='utf-8'), study['budgets']
-    seen = study.get('chosen_on')
+    seen, heading = study.get('chosen_on'), study.get('heading', HEADING)
     unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if (rows.training == training).any():
@@ -138,9 +137,9 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
             if begin not in text or end not in text:
                 text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
             head, rest = text.split(begin)
-            lines = make_table(rows, budgets, training, unseen)
+            lines = make_table(rows, budgets, training, unseen, heading)
             text = head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
-    draw(rows, budgets, document.parent / 'study' / f'{name}.png')
+    draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
     with atomic_file(document) as partial:
         partial.write_text(text, encoding='utf-8')
 

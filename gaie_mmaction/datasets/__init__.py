@@ -1,15 +1,19 @@
 """Datasets and data transforms."""
-from .group_sampler import DataGroupSampler
+from . import openpose_layout  # noqa: F401  # adds its layout to the table
+from .feature_sequences import FeatureSequenceDataset, read_feature_file
+from .group_sampler import ClassBalancedSampler, DataGroupSampler
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
 from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
 from .imigue_pose_dataset import IMiGUEPoseDataset
+from .joined_sequences import JoinedSequenceDataset
 from .skeleton_layout import SKELETON_LAYOUTS, SkeletonLayout
 from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 
 __all__ = [
-    'DataGroupSampler', 'IMIGUE_CLASSES', 'IMIGUE_CODES', 'IMiGUEDataset',
-    'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout',
-    'VideoFile', 'VideoReadError'
+    'ClassBalancedSampler', 'DataGroupSampler', 'FeatureSequenceDataset', 'IMIGUE_CLASSES',
+    'IMIGUE_CODES', 'IMiGUEDataset', 'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset',
+    'JoinedSequenceDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile', 'VideoReadError',
+    'read_feature_file'
 ]

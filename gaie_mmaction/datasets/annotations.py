@@ -25,12 +25,19 @@ SEGMENT_HEADER = Segment._fields
 def write_annotations(path: Path, segments: Iterable[Segment]) -> None:
     """Write ``<path>.csv`` (segments) and ``<path>.txt`` (the clip list of the cut clips)."""
     segments = list(segments)
+    write_segments(Path(f'{path}.csv'), segments)
+    with atomic_file(f'{path}.txt') as partial:
+        partial.write_text(
+            ''.join(f'{segment.clip_id}.mp4 {segment.label}\n' for segment in segments),
+            encoding='utf-8', newline='')
+
+
+def write_segments(path: Path, segments: Iterable[Segment]) -> None:
+    """Write a segment csv."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator='\n').writerows([SEGMENT_HEADER, *segments])
-    clips = ''.join(f'{segment.clip_id}.mp4 {segment.label}\n' for segment in segments)
-    for ending, text in (('csv', buffer.getvalue()), ('txt', clips)):
-        with atomic_file(f'{path}.{ending}') as partial:
-            partial.write_text(text, encoding='utf-8', newline='')
+    with atomic_file(path) as partial:
+        partial.write_text(buffer.getvalue(), encoding='utf-8', newline='')
 
 
 def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
@@ -40,13 +47,9 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     the clip id is the stem of the name, a missing label is -1. A backslash separates folders as
     well.
 
-    Args:
-        ann_file (str): Path of the file.
-        num_classes (int): Labels must be below it.
-
     Returns:
         list[dict]: The fields of :class:`Segment` of each clip, in the file's order. An
-        ``end_frame`` of -1 is the last of the file.
+        ``end_frame`` of -1 is the last of the file; labels are below ``num_classes``.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -32,14 +32,19 @@ class DataGroupSampler(DefaultSampler):
             labels = dataset.get_cat_ids(idx)
             if not labels:
                 raise ValueError(f'clip {dataset.get_data_info(idx).get("clip_id", idx)} has no '
-                                 'label: DataGroupSampler is for training')
+                                 f'label: {type(self).__name__} is for training')
             by_class.setdefault(labels[0], []).append(idx)
         generator = torch.Generator().manual_seed(self.seed)
         self._classes = [torch.tensor(clips)[torch.randperm(len(clips), generator=generator)]
                          for _, clips in sorted(by_class.items())]
-        self._sizes = [min(len(clips), max_clips) for clips in self._classes]
+        self._sizes = [self._size(len(clips), max_clips) for clips in self._classes]
         self.num_samples = math.ceil(sum(self._sizes) / self.world_size)
         self.total_size = self.num_samples * self.world_size
+
+    @staticmethod
+    def _size(num_clips: int, max_clips: int) -> int:
+        """Clips of a class per epoch."""
+        return min(num_clips, max_clips)
 
     def __iter__(self) -> Iterator[int]:
         """Indices of this epoch and process, in random order."""
@@ -50,3 +55,29 @@ class DataGroupSampler(DefaultSampler):
         # same as DefaultSampler: an equal number for all processes
         indices = indices.repeat(math.ceil(self.total_size / len(indices)))[:self.total_size]
         return iter(indices[self.rank::self.world_size].tolist())
+
+
+@DATA_SAMPLERS.register_module()
+class ClassBalancedSampler(DataGroupSampler):
+    """Equally many clips of each class per epoch, those of small classes repeatedly.
+
+    The class-balanced sampling of "Decoupling Representation and Classifier for Long-Tailed
+    Recognition", arXiv 1910.09217, without its chance: over the epochs, clips of a class come
+    equally often, give or take one. Augmentation draws each repetition anew.
+
+    Args:
+        dataset (BaseDataset): With ``get_cat_ids``, such as iMiGUE's datasets; all clips labelled.
+        clips_per_class (int): Clips per class and epoch, at least 1.
+        seed (int, optional): Of the order, the same in all processes. Defaults to None, a random
+            one.
+    """
+
+    def __init__(self, dataset: BaseDataset, clips_per_class: int,
+                 seed: int | None = None) -> None:
+        if clips_per_class < 1:
+            raise ValueError(f'clips_per_class must be at least 1, but got {clips_per_class}')
+        super().__init__(dataset, clips_per_class, seed)
+
+    @staticmethod
+    def _size(num_clips: int, max_clips: int) -> int:
+        return max_clips

@@ -47,23 +47,19 @@ class VideoFile:
         if status.st_size == 0:
             raise VideoReadError('the file is empty')
         try:
-            self._container = open_container(self.filename, max_pixels=str(max_pixels))
+            self._container = open_container(self.filename)
         except (av.FFmpegError, OSError) as error:
             raise VideoReadError(f'it is not a video or is damaged ({first_line(error)}); the '
                                  f'containers read are {", ".join(CONTAINERS)}') from error
         try:
             self._stream = self._require_stream(max_pixels)
+            self._open_decoder(max_pixels)
             self._table = get_frame_table(
                 self._container, (self.filename, status.st_size, status.st_mtime_ns))
         except VideoReadError:
             self.close()
             raise
         self.fps = float(self._stream.average_rate or 0)
-        context = self._stream.codec_context
-        context.thread_count = 1  # several DataLoader workers share the processor
-        # damage is an error, never a patched frame; no frame is larger than the header said
-        context.options = {'err_detect': 'explode', 'max_pixels': str(max_pixels)}
-        context.open(strict=False)  # before skip_frame is set, which libdav1d takes for good
 
     def _require_stream(self, max_pixels: int) -> av.VideoStream:
         if not self._container.streams.video:
@@ -78,6 +74,16 @@ class VideoFile:
                 f'max_pixels={max_pixels}: raise the limit by ClipInit(max_pixels=...), or reduce '
                 'the video')
         return stream
+
+    def _open_decoder(self, max_pixels: int) -> None:
+        context = self._stream.codec_context
+        context.thread_count = 1  # several DataLoader workers share the processor
+        # damage is an error, never a patched frame; no frame is larger than the header said
+        context.options = {'err_detect': 'explode', 'max_pixels': str(max_pixels)}
+        try:
+            context.open(strict=False)  # before skip_frame is set, which libdav1d takes for good
+        except av.FFmpegError as error:
+            raise VideoReadError(f'its header is damaged ({first_line(error)})') from error
 
     def __len__(self) -> int:
         return len(self._table.times)

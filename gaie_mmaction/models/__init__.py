@@ -1,5 +1,6 @@
-"""Backbones, the token reducers inside them, and recognizers of frames and skeletons."""
+"""Backbones, the token reducers inside them, recognizers of frames and skeletons, detectors."""
 from .backbones import *  # noqa: F401,F403
+from .localizers import *  # noqa: F401,F403
 from .multimodal import *  # noqa: F401,F403
 from .necks import *  # noqa: F401,F403
 from .pretraining import *  # noqa: F401,F403

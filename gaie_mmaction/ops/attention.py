@@ -6,11 +6,11 @@ import math
 from types import ModuleType
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import flash_attention
 from .chunked_attention import chunked_attention
+from .fused_attention import fused_attention
 from .precision import at_least_float32, no_autocast
 from .tracing import is_exporting
 
@@ -40,13 +40,15 @@ def attention_with_importance(q: Tensor,
         backend (str): All give the same, and only ``'eager'`` holds the map, of all heads.
 
             - ``'eager'``: the reference.
-            - ``'chunked'``: by blocks of the map, on any device. Where gradients are needed,
-              PyTorch's fused attention makes the output and its gradient, and the blocks the
-              importance alone.
+            - ``'chunked'``: by blocks of the map, on any device. Output and importance in one
+              pass on a CPU without gradients.
             - ``'flash'``: PyTorch's fused attention for CPUs, twice; for bfloat16 on a CPU
               that multiplies it.
-            - ``'triton'``: own kernels, on a GPU with Triton; gradients as in ``'chunked'``.
+            - ``'triton'``: own kernels, on a GPU with Triton.
             - ``'auto'``: the fastest one that fits. Defaults to ``'auto'``.
+
+            Where nothing else is said the output is PyTorch's fused attention, whose log-sum-exp
+            the last two take for the importance.
         importance_queries (int, optional): Estimate the importance from M of the N queries, see
             :func:`strided_queries`, beside PyTorch's fused attention; the backend is then that of
             the importance, ``'auto'``, ``'eager'`` or ``'chunked'``. Defaults to None: from all,
@@ -70,22 +72,45 @@ def attention_with_importance(q: Tensor,
     scale = q.shape[-1]**-0.5 if scale is None else scale
     if importance_queries is not None and importance_queries < q.shape[2]:
         return _attend_and_estimate(q, k, v, bias, scale, backend, importance_queries)
-    if backend == 'auto':
-        backend = _fastest(q, bias)
+    if backend == 'auto' and is_exporting():
+        backend = 'eager'  # the others are blockwise, or use operators that ONNX lacks
     with no_autocast(q.device):
         if backend == 'eager':
             return _eager(q, k, v, bias, scale)
-        if backend == 'flash':
-            return flash_attention.flash_attention(q, k, v, bias, scale)
-        attend = chunked_attention if backend == 'chunked' else _triton().triton_attention
-        needs_gradient = _needs_gradient(q, k, v, bias)
-        # with a gradient no values: the importance alone
-        out, importance = attend(q.detach(), k.detach(), None if needs_gradient else v.detach(),
-                                 None if bias is None else bias.detach(), scale)
-        return _fused(q, k, v, bias, scale) if out is None else out, importance
+        if _in_one_pass(q, k, v, bias, backend):
+            out, importance = chunked_attention(q, k, v, bias, scale)
+            assert out is not None
+            return out, importance
+        out, log_sum = fused_attention(q, k, v, bias, scale)
+        if backend == 'auto':
+            backend = _fastest(q, log_sum)
+        with torch.no_grad():
+            q, k, bias = q.detach(), k.detach(), None if bias is None else bias.detach()
+            if backend == 'triton':
+                return out, _triton().triton_column_mean(q, k, log_sum, bias, scale)
+            if backend == 'flash':
+                return out, flash_attention.flash_column_mean(q, k, log_sum, bias, scale)
+            return out, chunked_attention(q, k, None, bias, scale)[1]
 
 
-def strided_queries(num_tokens: int, num_queries: int) -> list[int]:
+def _in_one_pass(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, backend: str) -> bool:
+    """Whether to multiply by the values where the blocks of the map are: in a CPU's caches."""
+    if backend not in ('auto', 'chunked') or q.device.type not in ('cpu', 'meta'):
+        return False
+    if backend == 'auto' and flash_attention.is_profitable(q):
+        return False
+    return not (torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in (q, k, v, bias)))
+
+
+def _fastest(q: Tensor, log_sum: Tensor | None) -> str:
+    if q.device.type == 'cuda' and _triton().is_supported(q):
+        return 'triton'
+    return 'flash' if log_sum is not None and flash_attention.is_profitable(q) else 'chunked'
+
+
+def strided_queries(num_tokens: int, num_queries: int,
+                    device: torch.device | None = None) -> Tensor:
     """Indices of M of N queries, spread over space and time.
 
     The stride has no common factor with N, so that no place, row or frame of the grid is
@@ -94,9 +119,10 @@ def strided_queries(num_tokens: int, num_queries: int) -> list[int]:
     Args:
         num_tokens (int): N.
         num_queries (int): M, in [1, N].
+        device (torch.device, optional): Where to make them. Defaults to None, the CPU.
 
     Returns:
-        list[int]: M different indices.
+        Tensor: ``(M, )`` different indices.
 
     Raises:
         ValueError: If ``num_queries`` is outside [1, N].
@@ -106,12 +132,12 @@ def strided_queries(num_tokens: int, num_queries: int) -> list[int]:
     stride = num_tokens // num_queries
     while math.gcd(stride, num_tokens) > 1:
         stride += 1
-    return [index * stride % num_tokens for index in range(num_queries)]
+    return torch.arange(num_queries, device=device) * stride % num_tokens
 
 
 def _attend_and_estimate(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float,
                          backend: str, num_queries: int) -> tuple[Tensor, Tensor]:
-    index = torch.tensor(strided_queries(q.shape[2], num_queries), device=q.device)
+    index = strided_queries(q.shape[2], num_queries, q.device)
     if backend not in ('auto', 'eager', 'chunked'):
         raise ValueError(f'importance_queries does not go with backend {backend!r}: take '
                          "'auto', 'eager' or 'chunked'")
@@ -122,12 +148,7 @@ def _attend_and_estimate(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, s
             importance = _eager(rows, keys, v.detach(), shift, scale)[1]
         else:
             importance = chunked_attention(rows, keys, None, shift, scale)[1]
-        return _fused(q, k, v, bias, scale), importance
-
-
-def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    mask = None if bias is None else bias[:, None, None].to(q.dtype)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        return fused_attention(q, k, v, bias, scale)[0], importance
 
 
 def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:
@@ -144,20 +165,6 @@ def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:
 def _triton() -> ModuleType:
     from . import triton_attention  # takes half a second where Triton is installed: on a GPU alone
     return triton_attention
-
-
-def _fastest(q: Tensor, bias: Tensor | None) -> str:
-    if is_exporting():
-        return 'eager'  # the others are blockwise, or use operators that ONNX lacks
-    if q.device.type == 'cuda' and _triton().is_supported(q):
-        return 'triton'
-    if flash_attention.is_profitable(q) and not _needs_gradient(bias):
-        return 'flash'
-    return 'chunked'
-
-
-def _needs_gradient(*tensors: Tensor | None) -> bool:
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def _eager(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None,

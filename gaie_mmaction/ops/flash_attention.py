@@ -2,14 +2,10 @@
 
 Shapes: B batch, h heads, N tokens, d channels per head.
 """
-
 import torch
 from torch import Tensor
 
-from .precision import at_least_float32
-
-# Private: it returns what the public function computes and throws away, each row's log-sum-exp.
-_OPERATOR = getattr(torch.ops.aten, '_scaled_dot_product_flash_attention_for_cpu', None)
+from .fused_attention import FLASH, OPERATORS
 
 # PyTorch tells what the processor can do from 2.11 on; without knowing, bfloat16 is not worth it
 _CAPABILITIES = torch.cpu.get_capabilities() if hasattr(torch.cpu, 'get_capabilities') else {}
@@ -21,49 +17,41 @@ def is_profitable(q: Tensor) -> bool:
     """Whether this is the fastest way for such queries.
 
     It multiplies the map twice more than needed, and multiplies in the dtype given: a gain for
-    bfloat16 where the processor has instructions for it, and PyTorch the operator.
+    bfloat16 where the processor has instructions for it.
 
     Args:
         q (Tensor): ``(B, h, N, d)``.
     """
-    return (q.device.type == 'cpu' and q.dtype == torch.bfloat16 and _OPERATOR is not None
-            and MULTIPLIES_BFLOAT16)
+    return q.device.type == 'cpu' and q.dtype == torch.bfloat16 and MULTIPLIES_BFLOAT16
 
 
-def flash_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None,
-                    scale: float) -> tuple[Tensor, Tensor]:
-    """Output and importance by two runs of the fused attention; differentiable.
+def flash_column_mean(q: Tensor, k: Tensor, log_sum: Tensor | None, bias: Tensor | None,
+                      scale: float) -> Tensor:
+    """Importance by one more run of the fused attention, without a gradient.
 
-    The first run gives the output and each query's log-sum-exp ``l_i`` over the keys. In the
-    second, keys and queries change places and ``-l_i`` is the bias: the log-sum-exp of
-    ``s_ij - l_i`` over the queries i is the log of the sum of a head's column j.
+    Keys and queries change places and minus the log-sum-exp ``l_i`` of query i is the bias: the
+    log-sum-exp of ``s_ij - l_i`` over the queries i is the log of the sum of a head's column j.
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries.
+        q (Tensor): ``(B, h, N, d)`` queries on the CPU.
         k (Tensor): ``(B, h, N, d)`` keys.
-        v (Tensor): ``(B, h, N, d)`` values.
-        bias (Tensor, optional): ``(B, N)``, added to every query's logits; no gradient flows to it.
+        log_sum (Tensor): ``(B, h, N)``, from :func:`.fused_attention.fused_attention`.
+        bias (Tensor, optional): ``(B, N)``, added to every query's logits.
         scale (float): Factor of the logits.
 
     Returns:
-        tuple[Tensor, Tensor]: ``(B, h, N, d)`` in the dtype of ``v``, and ``(B, N)`` float32.
+        Tensor: ``(B, N)`` float32.
 
     Raises:
-        ValueError: If PyTorch has no such operator, or the tensors are not on the CPU.
+        ValueError: If there is no log-sum-exp, or the tensors are not on the CPU.
     """
-    if _OPERATOR is None or q.device.type != 'cpu':
+    if log_sum is None or q.device.type != 'cpu':
         raise ValueError(f"backend 'flash' needs PyTorch's fused attention for CPUs and tensors "
-                         f"there, but got tensors on {q.device} and PyTorch {torch.__version__}: "
-                         "take backend='auto'")
-    # biases of half precision stay float32; the operator reads any other dtype than these wrongly
-    dtype = at_least_float32(q.dtype)
-    bias = None if bias is None else bias.detach().to(dtype)
-    mask = None if bias is None else bias[:, None, None]
-    out, log_sum = _OPERATOR(q, k, v, attn_mask=mask, scale=scale)
-    with torch.no_grad():
-        # (B, h, 1, N); laid out by rows, since PyTorch 2.7 misreads a transposed mask
-        mask = (-log_sum).to(dtype).contiguous().unsqueeze(2)
-        log_column = _OPERATOR(k, q, v, attn_mask=mask, scale=scale)[1]
-        if bias is not None:
-            log_column = log_column + bias[:, None]
-        return out, log_column.exp().mean(dim=1).div(q.shape[2]).float()
+                         f'there, but PyTorch {torch.__version__} did not choose it for '
+                         f"{q.dtype} on {q.device}: take backend='auto'")
+    # (B, h, 1, N); laid out by rows, since PyTorch 2.7 misreads a transposed mask
+    mask = (-log_sum).contiguous().unsqueeze(2)
+    log_column = OPERATORS['cpu', FLASH](k, q, q, attn_mask=mask, scale=scale)[1]
+    if bias is not None:
+        log_column = log_column + bias[:, None]
+    return log_column.exp().mean(dim=1).div(q.shape[2]).float()

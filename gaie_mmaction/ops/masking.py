@@ -1,6 +1,6 @@
-"""Random masks for masked video modelling.
+"""Random masks for masked modelling of videos and skeletons.
 
-Shapes: B batch, (T', H', W') the grid of tokens, N = T'H'W' tokens.
+Shapes: B batch, (T', H', W') the grid of tokens of a video, N tokens.
 """
 import torch
 from torch import Tensor
@@ -35,3 +35,40 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
     mask = torch.zeros(batch, places, dtype=torch.bool, device=device)
     mask.scatter_(1, order[:, :num_hidden], True)
     return mask.repeat(1, frames)  # (B, H'W') -> (B, T'H'W')
+
+
+def motion_mask(motion: Tensor, ratio: float, temperature: float,
+                generator: torch.Generator | None = None) -> Tensor:
+    """Hide tokens at random, those that move more often ("MAMP", arXiv 2308.09975, section 3.4).
+
+    Draws without replacement with probabilities ``softmax(motion / (max(motion) * temperature))``,
+    by Gumbel noise on their logarithms; the maximum is the clip's own.
+
+    Args:
+        motion (Tensor): ``(B, N)``, at least 0: how much each token moves. A clip without any
+            motion has equal probabilities.
+        ratio (float): Share of the tokens to hide, in (0, 1).
+        temperature (float): Above 0; the lower, the more often moving tokens are hidden.
+        generator (torch.Generator, optional): Source of the draw. Defaults to PyTorch's global CPU
+            generator.
+
+    Returns:
+        Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * N)`` in each clip.
+
+    Raises:
+        ValueError: If the ratio hides no token or all of them, or the temperature is not positive.
+    """
+    num_tokens = motion.shape[1]
+    num_hidden = int(ratio * num_tokens)
+    if not 0 < num_hidden < num_tokens:
+        raise ValueError(f'the mask ratio must hide at least one and not all of the {num_tokens} '
+                         f'tokens, but {ratio} hides {num_hidden}')
+    if not temperature > 0:
+        raise ValueError(f'the temperature must be above 0, but got {temperature}')
+    device = 'cpu' if generator is None else generator.device
+    motion = motion.float().to(device)
+    logits = motion / (motion.amax(dim=1, keepdim=True) * temperature + 1e-10)
+    # softmax would only shift them; the noise is -log of exponential noise
+    noise = torch.empty_like(logits).exponential_(generator=generator).log()
+    hidden = (logits - noise).topk(num_hidden, dim=1).indices
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, hidden, True)

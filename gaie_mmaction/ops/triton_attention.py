@@ -1,10 +1,10 @@
-"""Attention and the column mean of its map on a GPU, by two Triton kernels.
+"""The column mean of the attention map on a GPU, by Triton kernels.
 
-The first kernel computes the output and each query's log-sum-exp, block by block of the map. The
-second recomputes the blocks from it and sums their columns. There are no atomics: results do not
-change from run to run.
+One kernel computes the map block by block from each query's log-sum-exp, and sums its columns.
+The log-sum-exp is PyTorch's, or that of another kernel where PyTorch returns none. There are no
+atomics: results do not change from run to run.
 
-Shapes: B batch, h heads, N tokens, d channels per head. Logarithms are to base 2.
+Shapes: B batch, h heads, N tokens, d channels per head.
 """
 import math
 import os
@@ -22,7 +22,7 @@ except ImportError:
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 HEAD_DIMS = (16, 128)  # least and most
 MIN_CAPABILITY = (8, 0)  # older GPUs have no tensor-core instruction for these kernels
-LOG2_E = math.log2(math.e)
+LOG2_E = math.log2(math.e)  # the kernels work to base 2, the GPU's own exponential
 # Triton reads it when a kernel is defined
 INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
 
@@ -72,7 +72,7 @@ def launch_options(dtype: torch.dtype, dims: int) -> tuple[dict, dict]:
         dims (int): Channels d of a head.
 
     Returns:
-        tuple[dict, dict]: Of the attention, and of the column mean.
+        tuple[dict, dict]: Of the log-sum-exp, and of the column mean.
     """
     common = dict(dims=dims, BLOCK_D=max(16, triton.next_power_of_2(dims)),
                   WIDEN=INTERPRETED and dtype == torch.bfloat16)
@@ -86,20 +86,20 @@ def launch_options(dtype: torch.dtype, dims: int) -> tuple[dict, dict]:
     return dict(common, BLOCK_M=32, BLOCK_N=16), dict(common, BLOCK_M=16, BLOCK_N=64)
 
 
-def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
-                     scale: float) -> tuple[Tensor | None, Tensor]:
-    """Output and importance, without a gradient.
+def triton_column_mean(q: Tensor, k: Tensor, log_sum: Tensor | None, bias: Tensor | None,
+                       scale: float) -> Tensor:
+    """Importance, without a gradient.
 
     Args:
         q (Tensor): ``(B, h, N, d)`` queries; float16, bfloat16 or float32, d in [16, 128].
         k (Tensor): ``(B, h, N, d)`` keys.
-        v (Tensor, optional): ``(B, h, N, d)`` values; None for the importance alone.
+        log_sum (Tensor, optional): ``(B, h, N)`` float32, each query's log-sum-exp; None to
+            compute it here.
         bias (Tensor, optional): ``(B, N)``, added to every query's logits.
         scale (float): Factor of the logits.
 
     Returns:
-        tuple: ``(B, h, N, d)`` in the dtype of ``v``, with the memory order (B, N, h, d), or
-        None; and ``(B, N)`` float32.
+        Tensor: ``(B, N)`` float32.
 
     Raises:
         ValueError: If Triton is missing, or the dtype, d or the device does not fit.
@@ -109,25 +109,21 @@ def triton_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None
         raise ValueError(f"backend 'triton' {reason}: take backend='auto'")
     batch, heads, num_tokens, dims = q.shape
     q, k = (t if t.stride(-1) == 1 else t.contiguous() for t in (q, k))
-    with_output, with_bias = v is not None, bias is not None
-    if v is None:
-        v = out = k  # not touched
-    else:
-        v = v if v.stride(-1) == 1 else v.contiguous()
-        out = v.new_empty(batch, num_tokens, heads, dims).transpose(1, 2)
+    with_bias, known = bias is not None, log_sum is not None
     bias = q if bias is None else bias.float().contiguous() * LOG2_E
-    log_sum = q.new_empty(batch, heads, num_tokens, dtype=torch.float32)
+    shape = (batch, heads, num_tokens)
+    log_sum = q.new_empty(shape, dtype=torch.float32) if log_sum is None else log_sum.contiguous()
     column_mean = torch.empty_like(log_sum)
-    attend, average = launch_options(q.dtype, dims)
+    sums, means = launch_options(q.dtype, dims)
+    strides = (*q.stride()[:3], *k.stride()[:3])
     shared = dict(num_tokens=num_tokens, heads=heads, scale=scale * LOG2_E, with_bias=with_bias)
     with device_guard(q):
-        _attend[(triton.cdiv(num_tokens, attend['BLOCK_M']), batch * heads)](
-            q, k, v, bias, out, log_sum, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3],
-            *out.stride()[:3], with_output=with_output, **shared, **attend)
-        _average_columns[(triton.cdiv(num_tokens, average['BLOCK_N']), batch * heads)](
-            q, k, bias, log_sum, column_mean, *q.stride()[:3], *k.stride()[:3],
-            **shared, **average)
-    return out if with_output else None, column_mean.mean(dim=1)
+        if not known:
+            _sum_rows[(triton.cdiv(num_tokens, sums['BLOCK_M']), batch * heads)](
+                q, k, bias, log_sum, *strides, **shared, **sums)
+        _average_columns[(triton.cdiv(num_tokens, means['BLOCK_N']), batch * heads)](
+            q, k, bias, log_sum, column_mean, *strides, **shared, **means)
+    return column_mean.mean(dim=1)
 
 
 if triton is not None:
@@ -147,13 +143,11 @@ if triton is not None:
         return tl.dot(a, b, input_precision=PRECISION)
 
     @triton.jit
-    def _attend(q, k, v, bias, out, log_sum,
-                q_batch, q_head, q_token, k_batch, k_head, k_token, v_batch, v_head, v_token,
-                out_batch, out_head, out_token,
-                num_tokens, heads, scale, dims: tl.constexpr, with_bias: tl.constexpr,
-                with_output: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
-                BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
-        """A block of queries of one head against all keys."""
+    def _sum_rows(q, k, bias, log_sum, q_batch, q_head, q_token, k_batch, k_head, k_token,
+                  num_tokens, heads, scale, dims: tl.constexpr, with_bias: tl.constexpr,
+                  BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+                  PRECISION: tl.constexpr, WIDEN: tl.constexpr):
+        """The log-sum-exp of a block of queries of one head over all keys."""
         clip = (tl.program_id(1) // heads).to(tl.int64)
         head = (tl.program_id(1) % heads).to(tl.int64)
         rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -162,7 +156,6 @@ if triton is not None:
                         dims)
         top = tl.full([BLOCK_M], float('-inf'), tl.float32)
         total = tl.zeros([BLOCK_M], tl.float32)
-        result = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
         for start in range(0, num_tokens, BLOCK_N):
             columns = start + tl.arange(0, BLOCK_N)
             keys = _load(k, clip * k_batch + head * k_head, columns, channels, k_token,
@@ -175,22 +168,10 @@ if triton is not None:
             new_top = tl.maximum(top, tl.max(logits, 1))
             # as long as all biases are -inf, so is the maximum: -inf - -inf would be NaN
             shift = tl.where(new_top == float('-inf'), 0., new_top)
-            share = tl.exp2(logits - shift[:, None])
-            shrink = tl.exp2(top - shift)
-            total = total * shrink + tl.sum(share, 1)
+            total = total * tl.exp2(top - shift) + tl.sum(tl.exp2(logits - shift[:, None]), 1)
             top = new_top
-            if with_output:
-                values = _load(v, clip * v_batch + head * v_head, columns, channels, v_token,
-                               num_tokens, dims)
-                result = result * shrink[:, None] + _multiply(
-                    share.to(values.dtype), values, PRECISION, WIDEN)
-        tl.store(log_sum + (clip * heads + head) * num_tokens + rows, top + tl.log2(total),
-                 mask=rows < num_tokens)
-        if with_output:
-            inside = (rows < num_tokens)[:, None] & (channels < dims)[None, :]
-            tl.store(out + clip * out_batch + head * out_head + rows[:, None] * out_token
-                     + channels[None, :], (result / total[:, None]).to(out.dtype.element_ty),
-                     mask=inside)
+        tl.store(log_sum + (clip * heads + head) * num_tokens + rows,
+                 (top + tl.log2(total)) * 0.6931471805599453, mask=rows < num_tokens)  # ln 2
 
     @triton.jit
     def _average_columns(q, k, bias, log_sum, column_mean,
@@ -216,6 +197,7 @@ if triton is not None:
                             num_tokens, dims)
             row_sum = tl.load(log_sum + (clip * heads + head) * num_tokens + rows,
                               mask=rows < num_tokens, other=float('inf'))
+            row_sum *= 1.4426950408889634  # log2 e
             logits = _multiply(keys, tl.trans(queries), PRECISION, WIDEN) * scale
             total += tl.sum(tl.exp2(logits + shift[:, None] - row_sum[None, :]), 1)
         tl.store(column_mean + (clip * heads + head) * num_tokens + columns, total / num_tokens,

@@ -9,6 +9,7 @@ import av
 from av.video.reformatter import ColorRange
 
 from ..datasets.annotations import Segment
+from ..datasets.frame_table import open_container
 from ..datasets.video_file import VideoFile, VideoReadError, to_rgb
 from ..utils.files import atomic_file, remove_partial_files
 from ..utils.parallel import in_parallel
@@ -99,7 +100,7 @@ def cut_clips(video: Path, name: str, segments: Sequence[Segment], out: Path, en
 def get_origin(path: Path) -> str:
     """What a clip was cut from, which is its comment; empty if it is missing or incomplete."""
     origin = ''
-    with suppress(av.FFmpegError, OSError), av.open(os.fspath(path)) as container:
+    with suppress(av.FFmpegError, OSError), open_container(os.fspath(path)) as container:
         origin = container.metadata.get('comment', '')
     return origin
 

@@ -75,8 +75,11 @@ def _unusable_reason(path: Path, root: Path) -> str:
     return ''
 
 
-def find_layout(root: Path, skip: Path, report: Report) -> Layout:
-    """Find the files of a release; unclear ones are reported."""
+def find_layout(root: Path, skip: Path, report: Report, joints: int = 22) -> Layout:
+    """Find the files of a release; unclear ones are reported.
+
+    Skeletons are those files that have so many joints, 22 or 137.
+    """
     found: dict[str, dict[str, list[Path]]] = {
         ending: {} for ending in ('_label.csv', '.mp4', *SKELETON_ENDINGS)}
     layout = Layout(root)
@@ -99,6 +102,8 @@ def find_layout(root: Path, skip: Path, report: Report) -> Layout:
     layout.label_files = _one_each(found['_label.csv'], 'label files', layout, report)
     layout.videos = _one_each(found['.mp4'], 'videos', layout, report)
     for ending in reversed(SKELETON_ENDINGS):
+        if joints == 137 and not ending.endswith('.xlsx'):
+            continue
         layout.skeletons |= _one_each(found[ending], 'skeletons', layout, report)
     for video_id in sorted({*layout.videos, *layout.label_files}):
         _place(video_id, layout, report)

@@ -21,7 +21,7 @@ from .video_info import VideoInfo, probe_all
 
 def prepare(root: Path, out: Path, *, subjects: Path | None = None,
             test_labels: Path | None = None, cut: bool = False, workers: int = 1,
-            max_unpacked_ratio: float = MAX_UNPACKED_RATIO) -> Report:
+            max_unpacked_ratio: float = MAX_UNPACKED_RATIO, joints: int = 22) -> Report:
     """Prepare a release of iMiGUE; a second run does only what is missing.
 
     Args:
@@ -33,6 +33,8 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         workers (int): Number of processes.
         max_unpacked_ratio (float): Zips that unpack to more than this multiple of their size
             (and to more than 100 MB) are refused.
+        joints (int): 22, the challenge kit's, into ``skeleton.pkl``, or 137, all of OpenPose's
+            workbooks, into ``skeleton137.pkl``.
 
     Raises:
         ReleaseError, FolderInUseError, WorkerError: If the release cannot be prepared, another run
@@ -42,28 +44,32 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
     if out.resolve() == root.resolve():
         raise ReleaseError(f'{out} is the release itself: give another folder to --out (one inside '
                            'the release will do)')
-    cache, report = out / 'cache', Report()
+    cache, report = out / ('cache' if joints == 22 else f'cache{joints}'), Report()
     cache.mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
         remove_partial_files(out)
         remove_partial_files(cache)
         link_videos(out, root)
         unpack_archives(root, out, report, max_unpacked_ratio)
-        layout = find_layout(root, out, report)
+        layout = find_layout(root, out, report, joints)
+        if joints == 137 and not layout.skeletons:
+            raise ReleaseError(f'no <VID>_openpose.xlsx and no <VID>_2.xlsx below {root}: only '
+                               'these hold 137 joints')
         table = subjects or layout.licensed_csv
         licensed = (read_licensed_csv(table, table.name, report) if table
                     else LicensedTable({}, {}))
         report.unplaced_videos = len({*layout.label_files, *licensed.rows} & {*layout.unplaced})
 
-        infos = probe_all(layout, cache, workers, report)
+        infos = probe_all(layout, cache, workers, report, joints)
         parts = make_parts(layout, infos, licensed, report)
         if test_labels is not None:
             parts['test'] = add_test_labels(parts['test'], test_labels)
             report.count_clips(parts)
         splits = make_splits(parts, layout, infos, licensed, report)
 
-        skeletons = skeleton_clips(splits, infos, cache) if layout.skeletons else None
-        write_outputs(out, splits, skeletons)
+        skeletons = skeleton_clips(splits, infos, cache, joints) if layout.skeletons else None
+        write_outputs(out, splits, skeletons, 'skeleton.pkl' if joints == 22 else
+                      f'skeleton{joints}.pkl')
         report.write(out)
         if cut:
             segments = [segment for part in PARTS for segment in parts[part]]
@@ -72,28 +78,30 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
     return report
 
 
-def write_outputs(out: Path, splits: Splits, skeletons: dict | None) -> None:
+def write_outputs(out: Path, splits: Splits, skeletons: dict | None, name: str) -> None:
     """Write annotation files and skeletons; those that only an earlier run made are deleted."""
-    for name in ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test'):
-        if name not in splits:
-            (out / f'{name}.csv').unlink(missing_ok=True)
-            (out / f'{name}.txt').unlink(missing_ok=True)
+    for split in ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test'):
+        if split not in splits:
+            (out / f'{split}.csv').unlink(missing_ok=True)
+            (out / f'{split}.txt').unlink(missing_ok=True)
     if skeletons is None:
-        (out / 'skeleton.pkl').unlink(missing_ok=True)
-    for name, segments in splits.items():
-        write_annotations(out / name, segments)
+        (out / name).unlink(missing_ok=True)
+    for split, segments in splits.items():
+        write_annotations(out / split, segments)
     with atomic_file(out / 'label_map.txt') as partial:
         partial.write_text('\n'.join(IMIGUE_CLASSES) + '\n', encoding='utf-8')
     if skeletons is not None:
-        with atomic_file(out / 'skeleton.pkl') as partial:
+        with atomic_file(out / name) as partial:
             partial.write_bytes(pickle.dumps(skeletons, protocol=4))
 
 
-def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> dict:
+def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path,
+                   joints: int) -> dict:
     """Skeletons of all clips, as MMAction2's ``PoseDataset`` reads them.
 
-    ``keypoint`` is ``(1, T, 22, 2)`` in pixels, ``keypoint_score`` ``(1, T, 22)``, both float32. A
-    clip without any joint has zeros, and is in no split whose name ends in ``train(val)``.
+    ``keypoint`` is ``(1, T, joints, 2)`` in pixels, ``keypoint_score`` ``(1, T, joints)``, both
+    float32. A clip without any joint has zeros, and is in no split whose name ends in
+    ``train(val)``.
     """
     by_video: dict[str, dict] = {}
     for part in splits.values():
@@ -105,15 +113,15 @@ def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path) -> 
         info = infos[video_id]
         shape = (info.height, info.width)
         skeleton = (np.load(cache / f'{video_id}.npy') if info.skeleton == 'usable' else
-                    np.zeros((info.num_frames, 22, 3), np.float32))
+                    np.zeros((info.num_frames, joints, 3), np.float32))
         for clip_id, _, start, end, label in clips.values():
-            joints = skeleton[None, start:end + 1]
-            if not joints.any():
+            values = skeleton[None, start:end + 1]
+            if not values.any():
                 empty.add(clip_id)
             annotations.append(dict(
                 frame_dir=clip_id, label=label, total_frames=end - start + 1, img_shape=shape,
-                original_shape=shape, keypoint=np.ascontiguousarray(joints[..., :2]),
-                keypoint_score=np.ascontiguousarray(joints[..., 2])))
+                original_shape=shape, keypoint=np.ascontiguousarray(values[..., :2]),
+                keypoint_score=np.ascontiguousarray(values[..., 2])))
     split = {name: [segment.clip_id for segment in part
                     if not (name.endswith(('train', 'trainval')) and segment.clip_id in empty)]
              for name, part in splits.items()}

@@ -1,4 +1,4 @@
-"""Read the skeleton file of a video as 22 joints per frame."""
+"""Read the skeleton file of a video as 22 or 137 joints per frame."""
 import zipfile
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
-from ..datasets.skeleton_layout import JOINTS, hands_swapped
+from ..datasets.skeleton_layout import hands_swapped
 from .archives import find_excess
 
 # Three columns per joint: x, y, score. Of OpenPose's 25 body joints the upper body and the face,
@@ -20,12 +20,14 @@ class SkeletonError(Exception):
     """A skeleton file cannot be used."""
 
 
-def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
+def read_skeleton(path: Path, num_frames: int,
+                  joints: int = 22) -> tuple[np.ndarray, list[str]]:
     """Read ``<VID>_light_hand.csv`` (header, index, 35 joints), or a workbook of 137 joints.
 
-    Returns ``(num_frames, 22, 3)`` float32 (x and y in pixels of the video and the score in
-    [0, 1], zeros where a joint is missing), and the deviations with what was done about them. A
-    file of other columns, or that cannot be read, is a :class:`SkeletonError`.
+    Returns ``(num_frames, joints, 3)`` float32 (x and y in pixels of the video and the score in
+    [0, 1], zeros where a joint is missing), and the deviations with what was done about them.
+    ``joints`` is 22, the challenge kit's, or 137, all of a workbook. A file of other columns, or
+    that cannot be read, is a :class:`SkeletonError`.
     """
     light_hand = path.suffix.lower() == '.csv'
     num_joints, chosen = (35, FROM_LIGHT_HAND) if light_hand else (137, FROM_OPENPOSE)
@@ -44,19 +46,20 @@ def read_skeleton(path: Path, num_frames: int) -> tuple[np.ndarray, list[str]]:
     if light_hand:
         places = _places(values[:, 0], num_frames, deviations)
         values = values[:, 1:]
-    joints = values.reshape(len(values), num_joints, 3)[:, chosen]
-    if len(joints) != num_frames:
-        change = 'the rest is left out' if len(joints) > num_frames else 'the others are missing'
-        deviations.append(f'has {len(joints)} rows for {num_frames} frames; {change}')
-    skeleton = np.zeros((num_frames, len(JOINTS), 3), np.float32)
+    rows = values.reshape(len(values), num_joints, 3)
+    if len(rows) != num_frames:
+        change = 'the rest is left out' if len(rows) > num_frames else 'the others are missing'
+        deviations.append(f'has {len(rows)} rows for {num_frames} frames; {change}')
+    skeleton = np.zeros((num_frames, num_joints, 3), np.float32)
     inside = (places >= 0) & (places < num_frames)
-    skeleton[places[inside]] = joints[inside]
+    skeleton[places[inside]] = rows[inside]
+    kit = skeleton[:, chosen]
     if not skeleton.any():
         deviations.append('is empty: no joint in any frame')
-    elif hands_swapped(skeleton):
+    elif hands_swapped(kit):
         deviations.append('seems to have left and right hand swapped: its left fingertips are '
                           'nearer to the right wrist; left as it is')
-    return skeleton, deviations
+    return kit if joints == len(chosen) else skeleton, deviations
 
 
 def _read_csv(path: Path, deviations: list[str]) -> pd.DataFrame:

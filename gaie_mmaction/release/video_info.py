@@ -28,14 +28,15 @@ class VideoInfo:
     skeleton_notes: list[str] = field(default_factory=list)
 
 
-def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> VideoInfo:
+def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path,
+          joints: int = 22) -> VideoInfo:
     """Count the frames, decode the first and the last, convert the skeleton.
 
-    ``cache`` keeps the result, ``<VID>.json``, and the skeleton, ``<VID>.npy`` ``(T, 22, 3)``, as
-    long as their sources stay the same.
+    ``cache`` keeps the result, ``<VID>.json``, and the skeleton, ``<VID>.npy``
+    ``(T, joints, 3)``, as long as their sources stay the same.
     """
     sources = [_identity(video)] + ([_identity(skeleton)] if skeleton else [])
-    info = _load_cached(cache / video_id, sources)
+    info = _load_cached(cache / video_id, sources, joints)
     if info:
         return info
     info = VideoInfo()
@@ -48,22 +49,24 @@ def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path) -> Vid
         info.error = str(error)
     if skeleton is not None and not info.error:
         try:
-            joints, info.skeleton_notes = read_skeleton(skeleton, info.num_frames)
+            values, info.skeleton_notes = read_skeleton(skeleton, info.num_frames, joints)
         except SkeletonError as error:
             info.skeleton, info.skeleton_notes = 'unreadable', [f'{error}; not used']
         else:
-            info.skeleton = 'usable' if joints.any() else 'empty'
+            info.skeleton = 'usable' if values.any() else 'empty'
             with atomic_file(cache / f'{video_id}.npy') as partial, open(partial, 'wb') as file:
-                np.save(file, joints)
+                np.save(file, values)
     with atomic_file(cache / f'{video_id}.json') as partial:
         content = dict(format=FORMAT, sources=sources, info=asdict(info))
         partial.write_text(json.dumps(content), encoding='utf-8')
     return info
 
 
-def probe_all(layout: Layout, cache: Path, workers: int, report: Report) -> dict[str, VideoInfo]:
+def probe_all(layout: Layout, cache: Path, workers: int, report: Report,
+              joints: int = 22) -> dict[str, VideoInfo]:
     """Probe every video that has a part; unreadable ones are reported and left out."""
-    jobs = {video_id: (video_id, layout.videos[video_id], layout.skeletons.get(video_id), cache)
+    jobs = {video_id: (video_id, layout.videos[video_id], layout.skeletons.get(video_id), cache,
+                       joints)
             for video_id in sorted(layout.part_of) if video_id in layout.videos}
     infos = dict(sorted(in_parallel(probe, jobs, workers, 'probing', 'video')))
     for video_id in jobs:
@@ -89,7 +92,7 @@ def _identity(path: Path) -> list:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _load_cached(stem: Path, sources: list) -> VideoInfo | None:
+def _load_cached(stem: Path, sources: list, joints: int) -> VideoInfo | None:
     """What was found before; None if the sources have changed or a file is not as written."""
     try:
         content = json.loads(Path(f'{stem}.json').read_text(encoding='utf-8'))
@@ -99,7 +102,7 @@ def _load_cached(stem: Path, sources: list) -> VideoInfo | None:
                         map(type, vars(VideoInfo()).values())))
         if is_valid and info.skeleton in ('usable', 'empty'):
             skeleton = np.load(f'{stem}.npy', mmap_mode='r')
-            is_valid = skeleton.shape == (info.num_frames, 22, 3)
+            is_valid = skeleton.shape == (info.num_frames, joints, 3)
     except (FileNotFoundError, ValueError, TypeError, LookupError, RecursionError, EOFError):
         return None
     return info if is_valid else None

@@ -38,13 +38,14 @@ PARTS = dict(
     test=('imigue_data_phase2/imigue_skeleton_test', 'imigue_rgb_phase2'))
 
 
-def plan_clips(rng: np.random.Generator, clips_per_class: int) -> list[tuple[str, int, int]]:
+def plan_clips(rng: np.random.Generator, clips_per_class: int,
+               gap_frames: tuple[int, int] = GAP_FRAMES) -> list[tuple[str, int, int]]:
     """Order and lengths of a video's gestures: (gesture, first frame, last frame)."""
     order = [gesture for gesture in GESTURES for _ in range(clips_per_class)]
     rng.shuffle(order)
     clips, frame = [], 0
     for gesture in order:
-        frame += int(rng.integers(GAP_FRAMES[0], GAP_FRAMES[1] + 1))
+        frame += int(rng.integers(gap_frames[0], gap_frames[1] + 1))
         length = int(rng.integers(CLIP_FRAMES[0], CLIP_FRAMES[1] + 1))
         clips.append((gesture, frame, frame + length - 1))
         frame += length
@@ -54,8 +55,8 @@ def plan_clips(rng: np.random.Generator, clips_per_class: int) -> list[tuple[str
 class Recording:
     """One subject's video, which is drawn frame by frame and in order."""
 
-    def __init__(self, video_id: str, seed: int, clips_per_class: int,
-                 difficulty: Difficulty) -> None:
+    def __init__(self, video_id: str, seed: int, clips_per_class: int, difficulty: Difficulty,
+                 gap_frames: tuple[int, int]) -> None:
         self.rng = rng = np.random.default_rng([seed, int(video_id)])
         self.sway = difficulty.sway
         self.subject = person.sample_subject(rng)
@@ -63,11 +64,11 @@ class Recording:
         self.layers = draw_foreground(rng, self.subject)
         self.noise = rng.normal(0, difficulty.noise_std, (8, HEIGHT, WIDTH, 3)).astype(np.int16)
         self.phases = rng.uniform(0, 2 * np.pi, 6)
-        self.clips = plan_clips(rng, clips_per_class)
+        self.clips = plan_clips(rng, clips_per_class, gap_frames)
         self.styles = [(int(rng.random() > self.subject.right_handed),
                         float(rng.uniform(0, 2 * np.pi))) for _ in self.clips]
         self.num_frames = self.clips[-1][2] + 1 + int(
-            rng.integers(GAP_FRAMES[0], GAP_FRAMES[1] + 1))
+            rng.integers(gap_frames[0], gap_frames[1] + 1))
         # generators of their own, so that the difficulty changes nothing else
         self.amplitudes = np.random.default_rng([seed, int(video_id), 1]).uniform(
             *difficulty.amplitude, len(self.clips))
@@ -113,11 +114,11 @@ class Recording:
 
 
 def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: bool, seed: int,
-               clips_per_class: int, difficulty: Difficulty = DIFFICULTIES['normal']
-               ) -> list[tuple[str, int, list[int]]]:
+               clips_per_class: int, difficulty: Difficulty = DIFFICULTIES['normal'],
+               gap_frames: tuple[int, int] = GAP_FRAMES) -> list[tuple[str, int, list[int]]]:
     """Write one subject's video, labels and skeletons; id, class code and region of each clip."""
     cv2.setNumThreads(1)
-    recording = Recording(video_id, seed, clips_per_class, difficulty)
+    recording = Recording(video_id, seed, clips_per_class, difficulty, gap_frames)
     rows: list[list] = [['frame'] + [f'{axis}{joint}' for joint in range(35) for axis in 'xys']]
     video_path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(video_path), 'w') as container:
@@ -143,7 +144,8 @@ def _write_csv(path: Path, rows: Iterable) -> None:
 
 
 def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class: int,
-                 workers: int, difficulty: str = 'normal', overwrite: bool = True) -> int:
+                 workers: int, difficulty: str = 'normal', overwrite: bool = True,
+                 gap_frames: tuple[int, int] = GAP_FRAMES) -> int:
     """Draw a dataset, and return its number of clips; any number of workers gives the same one.
 
     Args:
@@ -155,10 +157,13 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
         workers (int): Number of processes.
         difficulty (str): A key of ``DIFFICULTIES``. Defaults to ``'normal'``.
         overwrite (bool): Replace an older synthetic dataset, but nothing else. Defaults to True.
+        gap_frames (tuple[int]): Fewest and most frames between two gestures. Defaults to (3, 8).
     """
     out = out.resolve()
     limits = dict(seed=(seed, 0), clips_per_class=(clips_per_class, 1), workers=(workers, 1),
                   **{f'{part} subjects': (number, 1) for part, number in subjects.items()})
+    limits.update({'gap_frames[0]': (gap_frames[0], 0),
+                   'gap_frames[1]': (gap_frames[1], gap_frames[0])})
     for name, (value, limit) in limits.items():
         if value < limit:
             raise ValueError(f'{name} must be at least {limit}, but got {value}')
@@ -172,7 +177,8 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
     # beside the folder, so that the dataset appears by one renaming; gone if anything fails
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'{out.name}.partial-') as folder:
         partial = Path(folder) / 'new'
-        num_clips = _draw_release(partial, seed, subjects, clips_per_class, workers, difficulty)
+        num_clips = _draw_release(partial, seed, subjects, clips_per_class, workers, difficulty,
+                                  gap_frames)
         if out.exists():
             out.rename(Path(folder) / 'old')
         partial.rename(out)
@@ -180,14 +186,14 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
 
 
 def _draw_release(root: Path, seed: int, subjects: dict[str, int], clips_per_class: int,
-                  workers: int, difficulty: str) -> int:
+                  workers: int, difficulty: str, gap_frames: tuple[int, int]) -> int:
     parts = [part for part, number in subjects.items() for _ in range(number)]
     jobs = {}
     for number, part in enumerate(parts, start=1):
         video_id = f'{number:04d}'
         skeletons, videos = (root / folder / video_id for folder in PARTS[part])
         jobs[video_id] = (video_id, videos / f'{video_id}.mp4', skeletons, part == 'test', seed,
-                          clips_per_class, DIFFICULTIES[difficulty])
+                          clips_per_class, DIFFICULTIES[difficulty], gap_frames)
     videos_by_id = dict(in_parallel(make_video, jobs, workers, 'Drawing', 'video'))
     clips = [(part, *clip) for part, key in zip(parts, jobs) for clip in videos_by_id[key]]
     _write_csv(root / 'test_answers.csv', [

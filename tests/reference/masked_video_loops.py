@@ -15,17 +15,17 @@ def positions(num_tokens, dims):
     return table
 
 
-def norm(x, weights, name):
+def norm(x, weights, name, eps=1e-6):
     out = np.empty_like(x)
     for n, token in enumerate(x):
         mean, var = token.mean(), ((token - token.mean())**2).mean()
-        out[n] = (token - mean) / math.sqrt(var + 1e-6)
+        out[n] = (token - mean) / math.sqrt(var + eps)
     return out * weights[f'{name}.weight'] + weights[f'{name}.bias']
 
 
-def block(x, weights, name, num_heads):
+def block(x, weights, name, num_heads, eps=1e-6):
     """Attention and MLP on the residual stream; ``x`` (N, C)."""
-    y = norm(x, weights, f'{name}.norm1')
+    y = norm(x, weights, f'{name}.norm1', eps)
     q, k, v = np.split(y @ weights[f'{name}.attn.qkv.weight'].T, 3, axis=1)
     q, v = q + weights[f'{name}.attn.q_bias'], v + weights[f'{name}.attn.v_bias']
     dims = x.shape[1] // num_heads
@@ -37,7 +37,7 @@ def block(x, weights, name, num_heads):
             share = np.exp(logits - logits.max())
             out[i, part] = share / share.sum() @ v[:, part]
     x = x + out @ weights[f'{name}.attn.proj.weight'].T + weights[f'{name}.attn.proj.bias']
-    y = norm(x, weights, f'{name}.norm2')
+    y = norm(x, weights, f'{name}.norm2', eps)
     y = y @ weights[f'{name}.mlp.layers.0.0.weight'].T + weights[f'{name}.mlp.layers.0.0.bias']
     y = y * .5 * (1 + np.vectorize(math.erf)(y / math.sqrt(2)))
     return x + y @ weights[f'{name}.mlp.layers.1.weight'].T + weights[f'{name}.mlp.layers.1.bias']

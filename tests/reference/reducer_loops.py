@@ -121,8 +121,37 @@ def vidtldr(x, size, sharp, num_merge: int):
     return merge_pairs(x, size, pair(x, num_merge), saliency(sharp) if num_merge else None)
 
 
-def diffrate(x, size, importance, num_pruned: int, num_left: int):
-    """Keep ``num_left`` tokens, merge the next ones into them, drop all behind ``num_pruned``."""
+def sta(x, size, keys, num_groups: int, num_keep: int, backward: bool):
+    """Keep ``num_keep`` tokens of each of ``num_groups`` groups, which follow one another."""
+    n = len(x) // num_groups
+    groups = [range(g * n, (g + 1) * n) for g in range(num_groups)]
+    groups = groups[::-1] if backward else groups
+    dropped = {i for i, _ in pair(keys[groups[0]], n - num_keep)}
+    kept = [i for place, i in enumerate(groups[0]) if place not in dropped]
+    passed = {j: 1. for j in groups[0]}
+    for group in groups[1:]:
+        received = dict.fromkeys(group, 0.)
+        for j, amount in passed.items():
+            shares = softmax([cosine(keys[i], keys[j]) for i in group])
+            for i, share in zip(group, shares):
+                received[i] += amount * share
+        magnitude = [math.fsum(abs(x[i])) for i in group]
+        low, high = min(magnitude), max(magnitude)
+        score = {i: received[i] * (1 - (m - low) / max(high - low, 1e-12))
+                 for i, m in zip(group, magnitude)}
+        stay = sorted(group, key=lambda i: (score[i], i))[:num_keep]
+        total = math.fsum(received[i] for i in stay)
+        passed = {i: received[i] / total for i in stay}
+        kept += stay
+    return drop(x, size, sorted(kept))
+
+
+def diffrate(x, size, importance, num_pruned: int, num_left: int, weighted: bool = False):
+    """Keep ``num_left`` tokens, merge the next ones into them, drop all behind ``num_pruned``.
+
+    A plain mean, or ``weighted`` by size.
+    """
+    weight = size if weighted else [1.] * len(x)
     ahead, _ = select(importance, num_pruned)
     kept, _ = select(importance, num_left)
     merged = [i for i in ahead if i not in kept]
@@ -130,7 +159,8 @@ def diffrate(x, size, importance, num_pruned: int, num_left: int):
     places = match(x, kept, merged)
     for place, j in enumerate(kept):
         joined = [i for i, to in zip(merged, places) if to == place]
-        new_x[place] = sum([x[i] for i in joined], x[j]) / (1 + len(joined))
+        new_x[place] = (sum(weight[i] * x[i] for i in (j, *joined))
+                        / sum(weight[i] for i in (j, *joined)))
         new_size[place] = size[j] + sum(size[i] for i in joined)
     for i, place in zip(merged, places):
         where[i] = place

@@ -1,6 +1,7 @@
 """Clips by their id and frame range, and the models that recognize them."""
 import numpy as np
 import pytest
+from evaluating import write_segments
 from numbered_video import WIDTH, write_video
 from running import run_tool
 from small_model import write_small_model
@@ -9,8 +10,6 @@ from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config
 from gaie_mmaction.apis.region_survival import measure_survival
 from gaie_mmaction.datasets.video_file import VideoReadError
 
-HEADER = 'clip_id,video,start_frame,end_frame,label\n'
-
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory, request):
@@ -18,7 +17,7 @@ def folder(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp('recognition')
     config, _ = write_small_model(folder, request.config.rootpath)
     write_video(folder / 'video.mp4', 60)
-    (folder / 'test.csv').write_text(HEADER + 'part,video.mp4,20,49,-1\n')
+    write_segments(folder / 'test.csv', 'part,video.mp4,20,49,-1')
     (folder / 'clips.txt').write_text('video.mp4 3\n')
     with open(config, 'a') as file:
         file.write(f"\ntest_dataloader = dict(dataset=dict(data_root='elsewhere', ann_file="

@@ -1,6 +1,7 @@
 """Checkpoints that do not fit, and test parts with and without labels."""
 import pytest
 import torch
+from evaluating import write_annotations
 from mmengine.config import Config
 
 from gaie_mmaction.apis import build_recognizer, load_weights
@@ -45,23 +46,23 @@ def test_says_what_does_not_fit(cfg, tmp_path):
 def test_long_lists_are_cut(root, cfg, tmp_path):
     other = Config.fromfile(root / 'configs/demo/gaie_demo.py')
     path = save(tmp_path / 'a.pth', build_recognizer(other).state_dict())
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match='(?s)^.{200,1999}$') as error:
         load_weights(build_recognizer(cfg), path, 'a.py')
-    assert 'backbone.blocks.1.norm1.weight' in str(error.value) and len(str(error.value)) < 2000
+    assert 'backbone.blocks.1.norm1.weight' in str(error.value)
 
 
 def test_damaged_and_missing_files(cfg, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'nothing')
-    with pytest.raises(ValueError, match="a.pth is not a checkpoint: it begins with b'nothing'"):
-        load_weights(build_recognizer(cfg), str(tmp_path / 'a.pth'), 'a.py')
-    with pytest.raises(FileNotFoundError, match='b.pth does not exist'):
-        load_weights(build_recognizer(cfg), str(tmp_path / 'b.pth'), 'a.py')
+    for name, kind, reason in (
+            ('a', ValueError, "is not a checkpoint: it begins with b'nothing'"),
+            ('b', FileNotFoundError, 'does not exist')):
+        with pytest.raises(kind, match=f'{name}.pth {reason}'):
+            load_weights(build_recognizer(cfg), str(tmp_path / f'{name}.pth'), 'a.py')
 
 
 @pytest.mark.parametrize('labels, labelled', [([-1, -1], False), ([3, 0], True)])
 def test_read_test_part(cfg, tmp_path, labels, labelled):
-    rows = ''.join(f'0001_{k},0001.mp4,0,9,{label}\n' for k, label in enumerate(labels))
-    (tmp_path / 'test.csv').write_text(f'clip_id,video,start_frame,end_frame,label\n{rows}')
+    write_annotations(tmp_path / 'test.csv', ['0001_0', '0001_1'], labels)
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
     path, num_clips, is_labelled = read_test_part(cfg)
     assert (path, num_clips) == (str(tmp_path / 'test.csv'), 2)

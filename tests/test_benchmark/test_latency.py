@@ -1,4 +1,6 @@
 """Interleaved times: what is run, in which order, and the arithmetic, on a clock of our own."""
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,31 +10,16 @@ from gaie_mmaction.benchmark import Timing, time_interleaved
 CPU = torch.device('cpu')
 
 
-class Clock:
-    """Stands still but for what the steps take."""
-
-    def __init__(self):
-        self.now = 0.
-
-    def __call__(self):
-        return self.now
-
-
 def run(durations, rounds, **options):
     """Steps whose n-th run takes ``durations[name][n]`` seconds; returns calls and timings."""
-    clock, calls = Clock(), []
+    now, calls, left = [0.], [], {name: iter(values) for name, values in durations.items()}
 
-    def step_of(name):
-        left = iter(durations[name])
+    def step(name):
+        calls.append(name)
+        now[0] += next(left[name])
 
-        def step():
-            calls.append(name)
-            clock.now += next(left)
-
-        return step
-
-    timings = time_interleaved({name: step_of(name) for name in durations}, CPU, rounds,
-                               clock=clock, **options)
+    timings = time_interleaved({name: partial(step, name) for name in durations}, CPU, rounds,
+                               clock=lambda: now[0], **options)
     return calls, timings
 
 
@@ -68,8 +55,5 @@ def test_what_slows_a_round_down_cancels_out():
     assert plain.speed_over(plain) == 1
     # the median of the rounds' ratios, not the ratio of the medians
     assert Timing((1., 2., 4.)).speed_over(Timing((8., 2., 2.))) == 1
-
-
-def test_rounds_must_be_the_same():
-    with pytest.raises(ValueError):
-        Timing((1., )).speed_over(Timing((1., 2.)))
+    with pytest.raises(ValueError):  # other rounds
+        fast.speed_over(Timing((1., 2.)))

@@ -1,4 +1,6 @@
 """Peak memory against sums of bytes that are known."""
+from functools import partial
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -58,18 +60,14 @@ def test_optimizer_state_counts():
     assert model.weight.grad is None
 
 
+SHAPE = (3, 16, 96, 96)
+
+
 def make(root, **changes):
     cfg = Config.fromfile(root / 'configs/demo/vivit_demo.py')
     cfg.model.backbone.update(changes)
     cfg.model.cls_head.in_channels = cfg.model.backbone.embed_dims
     return cfg, build_recognizer(cfg)
-
-
-def measure_kinds(cfg, model, shape=(3, 16, 96, 96)):
-    """Inference of a clip and of four, and training."""
-    return (peak_memory(model, lambda: inference_step(model, shape, 1, torch.float32)),
-            peak_memory(model, lambda: inference_step(model, shape, 4, torch.float32)),
-            peak_memory(model, lambda: training_step(model, cfg, shape, 1, torch.float32)))
 
 
 def test_ranks_models(root):
@@ -78,22 +76,21 @@ def test_ranks_models(root):
     for name, changes in dict(small=dict(depth=2), deep=dict(depth=6),
                               wide=dict(depth=2, embed_dims=192)).items():
         cfg, model = make(root, **changes)
-        kinds = (name, f'{name}, 4 clips', f'{name}, training')
-        found.update(zip(kinds, measure_kinds(cfg, model)))
+        clip, batch, training = (peak_memory(model, partial(*step, torch.float32)) for step in (
+            (inference_step, model, SHAPE, 1), (inference_step, model, SHAPE, 4),
+            (training_step, model, cfg, SHAPE, 1)))
         weights = 4 * sum(p.numel() for p in model.parameters())
-        assert found[f'{name}, training'] > 4 * weights  # Adam
-        assert weights < found[name] < found[f'{name}, 4 clips']
-        assert found[name] < found[f'{name}, training']
-    for kind in ('', ', 4 clips', ', training'):
-        assert found[f'small{kind}'] < found[f'deep{kind}']
-        assert found[f'small{kind}'] < found[f'wide{kind}']
+        assert weights < clip < batch and clip < training
+        assert training > 4 * weights  # Adam
+        found[name] = clip, batch, training
+    for name in ('deep', 'wide'):
+        assert all(small < large for small, large in zip(found['small'], found[name]))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_gpu_agrees_with_cpu(root):
     _, model = make(root)
-    step = [peak_memory(model.to(device), lambda: inference_step(model, (3, 16, 96, 96), 4,
-                                                                 torch.float32))
+    step = [peak_memory(model.to(device), partial(inference_step, model, SHAPE, 4, torch.float32))
             for device in ('cpu', 'cuda')]
     assert step[1] == pytest.approx(step[0], rel=.5)

@@ -7,6 +7,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import set_random_seed
+from small_model import narrow_vit
 
 from gaie_mmaction.apis import build_recognizer
 from gaie_mmaction.benchmark import inference_step, training_step
@@ -19,8 +20,7 @@ def load(root, config):
     if config.startswith('tsm'):
         cfg.model.backbone.depth, cfg.model.cls_head.in_channels = 18, 512
     else:
-        cfg.model.backbone.update(embed_dims=24, num_heads=2, img_size=32, num_frames=8)
-        cfg.model.cls_head.in_channels = 24
+        narrow_vit(cfg)
     return cfg, build_recognizer(cfg)
 
 

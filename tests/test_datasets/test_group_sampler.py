@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from gaie_mmaction.datasets import DataGroupSampler
+from gaie_mmaction.datasets import ClassBalancedSampler, DataGroupSampler
 
 COUNTS = (1, 7, 10, 25)  # of the classes 0..3
 
@@ -61,9 +61,25 @@ def test_processes_share_the_group(dataset, monkeypatch):
     assert together == whole + whole[:2]
 
 
+def test_classes_are_balanced(dataset):
+    sampler = ClassBalancedSampler(dataset, clips_per_class=10, seed=1)
+    assert len(sampler) == 40
+    seen = Counter()
+    for indices in epochs(sampler, 5):
+        assert Counter(dataset.labels[k] for k in indices) == {0: 10, 1: 10, 2: 10, 3: 10}
+        seen.update(indices)
+    for label, count in enumerate(COUNTS):
+        times = [seen[k] for k in range(len(dataset)) if dataset.labels[k] == label]
+        assert sum(times) == 50 and max(times) - min(times) == (50 % count > 0)
+
+
 def test_bad_input(dataset):
+    with pytest.raises(ValueError, match='clips_per_class must be at least 1, but got 0'):
+        ClassBalancedSampler(dataset, clips_per_class=0)
     with pytest.raises(ValueError, match='max_clips must be at least 1, but got 0'):
         DataGroupSampler(dataset, max_clips=0)
     dataset.labels[4] = -1
     with pytest.raises(ValueError, match='clip 0001_4 has no label'):
         DataGroupSampler(dataset, max_clips=5)
+    with pytest.raises(ValueError, match='ClassBalancedSampler is for training'):
+        ClassBalancedSampler(dataset, clips_per_class=5)

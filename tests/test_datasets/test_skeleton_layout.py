@@ -38,6 +38,19 @@ def test_mirror_is_an_automorphism():
         assert LAYOUT.joints[mirror[joint]] == swapped
 
 
+def test_openpose():
+    """The kit's 22 joints are among the 137, with the same sides."""
+    full = SKELETON_LAYOUTS['openpose137']
+    assert full.num_joints == 137 and full.mirror[full.center] == full.center == 1
+    chosen = [*range(8), *range(15, 19), 99, 103, 107, 111, 115, 120, 124, 128, 132, 136]
+    assert [full.mirror[joint] for joint in chosen] == [chosen[joint] for joint in LAYOUT.mirror]
+    # of the person's face: ends of the jaw, of the brows, corners of the eyes and of the mouth
+    for right, left in ((0, 16), (17, 26), (36, 45), (39, 42), (48, 54), (60, 64), (68, 69)):
+        assert full.mirror[25 + right] == 25 + left
+    assert [full.parents[joint] for joint in (95, 96, 99, 103, 116, 136)] == [7, 95, 98, 102, 4,
+                                                                             135]
+
+
 def test_parents_lead_to_the_neck():
     for joint in range(22):
         path = [joint]
@@ -80,7 +93,8 @@ def test_wrong_layouts(change, said):
 
 
 def test_names():
-    with pytest.raises(ValueError, match=r"one of \['imigue'\], but got 'coco'.*SKELETON_LAYOUTS"):
+    with pytest.raises(ValueError, match=r"one of \['imigue', 'openpose137'\], but got 'coco'.*"
+                                         'SKELETON_LAYOUTS'):
         get_layout('coco')
 
 

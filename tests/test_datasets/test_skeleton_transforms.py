@@ -160,8 +160,36 @@ def test_box_of_nothing_is_the_frame(clip):
     assert SkeletonCompact().transform(tiny)['img_shape'] == (168, 224)
     clip['keypoint'][:] = 0
     assert SkeletonCompact().transform(clip)['img_shape'] == (168, 224)
+    with pytest.raises(ValueError, match='clip 0001_0 has no joint.*on_missing'):
+        SkeletonCompact(on_missing='raise').transform(clip)
     with pytest.raises(ValueError, match='padding must be at least 0, but got -1'):
         SkeletonCompact(-1)
+    with pytest.raises(ValueError, match="'keep' or 'raise', but got 'skip'"):
+        SkeletonCompact(on_missing='skip')
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_crop_never_cuts_a_joint(seed):
+    """The box is over the whole clip, and every joint keeps its pixel."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(60, 200, 2)
+    frames = rng.integers(1, 256, (5, height, width, 3), np.uint8)
+    low, size = rng.uniform(-10, 30, 2), rng.uniform(10, 90, 2)
+    keypoint = (low + size * rng.random((1, 5, 22, 2))).astype(np.float32)  # also out of the frame
+    keypoint[rng.random((1, 5, 22)) < .3] = 0
+    keypoint[0, 0, :2] = low, low + size
+    results = SkeletonCompact().transform(dict(
+        clip_id='a', keypoint=keypoint.copy(), imgs=list(frames), img_shape=(height, width)))
+    shape, visible = np.array(results['img_shape']), keypoint.any(axis=-1)
+    moved = results['keypoint'][visible]
+    assert (moved >= 0).all() and (moved < shape[::-1]).all() and abs(shape[0] - shape[1]) <= 1
+    assert (results['keypoint'][~visible] == 0).all()
+    for (_, frame, _), (x, y), (new_x, new_y) in zip(
+            np.argwhere(visible), np.floor(keypoint[visible] + 1e-3).astype(int),
+            np.floor(moved + 1e-3).astype(int)):
+        inside = 0 <= x < width and 0 <= y < height
+        expected = frames[frame, y, x] if inside else np.zeros(3)
+        assert (results['imgs'][frame][new_y, new_x] == expected).all()
 
 
 @pytest.mark.parametrize('kind, maps', [('joint', 22), ('limb', 21)])

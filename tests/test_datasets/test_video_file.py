@@ -20,6 +20,7 @@ STREAMS = {
     'open groups.mkv': dict(num_frames=300, **{
         'x264-params': 'open-gop=1:keyint=30:bframes=3:b-adapt=0:scenecut=0'}),
     'no index, B-frames.ts': dict(num_frames=300),
+    'streams begin after the header.flv': dict(num_frames=100),  # crashed PyAV
     'variable rate.mp4': dict(num_frames=480, times='variable'),
     'mpeg4.avi': dict(num_frames=300, codec='mpeg4', b_frames=0, qscale='2'),
     'hevc.mp4': dict(num_frames=300, codec='libx265', **{
@@ -260,6 +261,14 @@ def test_unknown_codec(video, tmp_path):
     data = video.read_bytes()
     (tmp_path / 'v.mp4').write_bytes(data.replace(b'avc1', b'zzz9'))
     with pytest.raises(VideoReadError, match='FFmpeg does not know its codec'):
+        VideoFile(tmp_path / 'v.mp4')
+
+
+def test_decoder_that_refuses_the_header(streams, tmp_path):
+    data = (streams / 'hevc.mp4').read_bytes()
+    place = data.index(b'hvcC') + 4 + 22  # number of its parameter sets, and their lengths
+    (tmp_path / 'v.mp4').write_bytes(data[:place] + b'\xff' * 4 + data[place + 4:])
+    with pytest.raises(VideoReadError, match='its header is damaged .Invalid data'):
         VideoFile(tmp_path / 'v.mp4')
 
 

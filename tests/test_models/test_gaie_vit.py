@@ -127,6 +127,21 @@ def test_wrong_arguments(arguments, error, message):
         make_vit(**arguments)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('queries', [None, 8])
+def test_never_waits_for_the_gpu(queries, dtype):
+    """A forward pass reads nothing back: the CPU runs ahead."""
+    model, x = make_pair(dict(GAIE, importance_queries=queries))[1].cuda(), make_clips().cuda()
+    with torch.no_grad(), torch.autocast('cuda', dtype, enabled=dtype != torch.float32):
+        model(x)  # compiles the kernels
+        torch.cuda.set_sync_debug_mode('error')
+        try:
+            model(x)
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+
+
 @pytest.mark.parametrize('settings', [
     GAIE,
     pytest.param(dict(GAIE, prop_attn=True, metric='key'), marks=pytest.mark.slow),

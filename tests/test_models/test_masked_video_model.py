@@ -2,9 +2,18 @@
 import numpy as np
 import pytest
 import torch
+from mmaction.datasets import repeat_pseudo_collate
 from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from numbered_video import write_video
 from reference import masked_video_loops
+from torch.utils.flop_counter import FlopCounterMode
 
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.apis.unlabelled import write_windows
+from gaie_mmaction.benchmark import measure_complexity
+from gaie_mmaction.datasets import IMiGUEDataset
 from gaie_mmaction.models import GAIEVisionTransformer, MaskedVideoModel
 from gaie_mmaction.ops import tube_mask
 
@@ -86,6 +95,81 @@ def test_encoder_sees_the_visible_tokens_alone():
     pixels = mask.view(2, 1, 2, 4, 4).repeat_interleave(2, 2).repeat_interleave(4, 3)
     changed[pixels.repeat_interleave(4, 4).expand_as(frames)] += 1
     assert torch.equal(model.reconstruct(changed, mask), first)
+
+
+def test_cost_of_the_encoder(root):
+    """At full size 90 % hidden tokens leave a tenth of the cost, embedding of all included."""
+    cfg = Config.fromfile(root / 'configs/pretraining/videomae_vitb_imigue.py').model
+    cfg.backbone.pretrained = None
+    init_default_scope('mmaction')
+    model = MODELS.build(cfg)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        _, mask = model(torch.zeros(1, 1, 3, 16, 224, 224), mode='tensor')
+    assert mask.sum() == 8 * int(.9 * 14 * 14)
+    counts = counter.get_flop_counts()
+    encoder = sum(sum(counts[f'MaskedVideoModel.backbone.{part}'].values())
+                  for part in ('patch_embed', *(f'blocks.{k}' for k in range(12))))
+    vit = build_recognizer(Config.fromfile(root / 'configs/vivit_vitb_imigue.py'), 'meta')
+    assert encoder / 2 < .1 * measure_complexity(vit, (3, 16, 224, 224)).true_macs
+
+
+def test_gradient_checkpointing_changes_nothing():
+    models = [MODELS.build(dict(type='MaskedVideoModel', backbone=dict(BACKBONE, with_cp=with_cp),
+                                mask_ratio=.75, **DECODER)) for with_cp in (False, True)]
+    models[1].load_state_dict(models[0].state_dict())
+    frames, mask = torch.randn(2, 3, 4, 16, 16), tube_mask(2, (2, 4, 4), .75)
+    for model in models:
+        model.forward_loss(frames, mask).backward()
+    for first, second in zip(*(model.parameters() for model in models)):
+        torch.testing.assert_close(first.grad, second.grad)
+
+
+def test_autocast():
+    """The loss is float32, and near the one without."""
+    model = make_model()
+    frames, mask = torch.randn(2, 3, 4, 16, 16), tube_mask(2, (2, 4, 4), .75)
+    expected = model.forward_loss(frames, mask)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = model.forward_loss(frames, mask)
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.item() == pytest.approx(expected.item(), rel=.02)
+
+
+def test_repeated_samples_have_masks_of_their_own(tmp_path):
+    """A clip is decoded once, and enters the batch several times."""
+    write_video(tmp_path / 'a.mp4', 40)
+    write_windows(tmp_path, tmp_path / 'windows.csv', per_video=2, window=8)
+    pack = [dict(type='RandomCrop', size=16), dict(type='FormatShape', input_format='NCTHW'),
+            dict(type='PackActionInputs', meta_keys=('clip_id', ))]
+    init_default_scope('mmaction')
+    dataset = IMiGUEDataset(
+        ann_file=str(tmp_path / 'windows.csv'), data_prefix=dict(video=str(tmp_path)), pipeline=[
+            dict(type='ClipInit'), dict(type='SampleFrames', clip_len=4, frame_interval=2),
+            dict(type='ClipDecode'), dict(type='RepeatAugment', num_repeats=3, transforms=pack)])
+    model = make_model(data_preprocessor=dict(
+        type='ActionDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
+        format_shape='NCTHW'))
+    batch = model.data_preprocessor(repeat_pseudo_collate([dataset[0], dataset[1]]), training=True)
+    assert [sample.clip_id for sample in batch['data_samples']] == [
+        *['a.mp4:0'] * 3, *['a.mp4:32'] * 3]
+    values, mask = model(**batch, mode='tensor')
+    assert values.shape == (6, 24, 96) and len({tuple(one.tolist()) for one in mask}) > 3
+
+
+def test_weights_of_another_patch_size(tmp_path):
+    torch.save(dict(state_dict=make_model().state_dict()), tmp_path / 'other.pth')
+    backbone = dict(BACKBONE, patch_size=8, pretrained=str(tmp_path / 'other.pth'))
+    with pytest.raises(ValueError, match=r'does not fit:\n.*\n.*\(12, 3, 2, 4, 4\) in the '
+                       r'file, \(12, 3, 2, 8, 8\) here'):
+        MaskedVideoModel(backbone=backbone, mask_ratio=.5, **DECODER).init_weights()
+
+
+def test_frames_of_another_size():
+    model = make_model()
+    loss = model(torch.randn(1, 1, 3, 4, 24, 32), mode='loss')['loss']
+    assert torch.isfinite(loss)
+    with pytest.raises(ValueError, match="input's height must be a multiple of 4, but got 18"):
+        model(torch.randn(1, 1, 3, 4, 18, 16), mode='loss')
 
 
 @pytest.mark.parametrize('grid', [(2, 4, 4), (8, 14, 14), (1, 3, 5), (5, 1, 7)])

@@ -13,6 +13,7 @@ from gaie_mmaction.models import (
     GAIENeck,
     PruneNeck,
     RandomDropNeck,
+    STANeck,
     TokenState,
     ToMeNeck,
     UniformDropNeck,
@@ -65,6 +66,87 @@ def test_pruning_keeps_what_gaie_keeps():
     assert torch.equal(pruned.position, merged.position)
     assert torch.equal(pruned.x, state.x.gather(1, pruned.position[..., None].expand(-1, -1, 4)))
     assert (pruned.size == 1).all() and not torch.equal(pruned.x, merged.x)
+
+
+def test_gaie_merges_by_size_if_asked_to():
+    state = TokenState.start(torch.randn(2, 40, 5, dtype=torch.float64))
+    for _ in range(3):
+        before = replace(state, size=state.size.double(), importance=torch.rand(2, len(state.x[0])))
+        state = GAIENeck(.6, size_weighted=True)(before)
+        reducer_loops.assert_equals_loops(before, state, [
+            reducer_loops.diffrate(*clip, before.num_tokens, state.num_tokens, weighted=True)
+            for clip in reducer_loops.clips_of(before, 'importance')])
+
+
+@pytest.mark.parametrize('groups', [(1, 1), (2, 1), (4, 2), (8, 8)])
+@pytest.mark.parametrize('ratio', [.5, .7, .9, 1.])
+def test_sta_equals_plain_loops(groups, ratio):
+    """Two reductions, the second backward, from groups of even and odd size."""
+    neck = STANeck(ratio, groups)
+    for size in (1, 2, 5, 6):
+        state = TokenState.start(torch.randn(2, 8 * size, 5, dtype=torch.float64))
+        for step, number in enumerate(groups):
+            keys = torch.randn(2, state.num_tokens, 4, dtype=torch.float64)
+            before = replace(state, step=step, keys=keys)
+            if before.num_tokens % number:
+                with pytest.raises(ValueError, match=f'must divide the tokens, {state.num_tokens}'):
+                    neck(before)
+                break
+            state = neck(before)
+            reducer_loops.assert_equals_loops(before, state, [
+                reducer_loops.sta(*clip, number, state.num_tokens // number, step % 2 == 1)
+                for clip in reducer_loops.clips_of(before, 'keys')])
+
+
+def test_sta_keeps_what_moves():
+    """A scene that stands still but for one token, which has features of its own."""
+    keys = torch.eye(16)[:10].repeat(4, 1)  # 4 frames of 10 tokens
+    moving = torch.tensor([3, 10 + 4, 20 + 5, 30 + 6])
+    keys[moving] = 0
+    keys[moving, torch.arange(10, 14)] = 1
+    state = replace(TokenState.start(keys[None]), keys=5 * keys[None])
+    assert set(moving[1:].tolist()) <= set(STANeck(.5, (4, ))(state).position[0].tolist())
+
+
+@pytest.mark.parametrize('changes, error, message', [
+    (dict(token_keep_ratio=.4), ValueError, r'\[0.5, 1\].* got 0.4'),
+    (dict(num_groups=(8, 0)), ValueError, 'at least 1, but got 0'),
+    (dict(num_groups=(8, 2.)), TypeError, 'integers, but got 2.0'),
+    (dict(num_groups=(8, )), ValueError, r'one number per block in merge_layers, but got \(8,\)'),
+    (dict(num_groups=(7, 1)), ValueError, 'divide the tokens, 64 in reduction 1, but got 7')])
+def test_sta_options(changes, error, message):
+    with pytest.raises(error, match=message):
+        make_vit(dict(type='STANeck', **changes))
+
+
+def test_shift_is_of_the_last_mlp():
+    """Also with drop path, which would leave clips without any."""
+    model = randomize(make_vit('RepresentationShiftNeck', init_values=.1, drop_path_rate=.5))
+    seen = []
+    for block in model.blocks:
+        block.mlp.register_forward_hook(lambda *args: seen.append(args[2]))
+    for mode in (False, True):
+        history = []
+        seen.clear()
+        model.train(mode).forward_tokens(make_clips(4), history)
+        for layer, before in zip(model.merge_layers, history[::2]):
+            shift = (model.blocks[layer - 1].gamma_2 * seen[layer - 1]).norm(dim=-1)
+            torch.testing.assert_close(before.importance, shift.detach())
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(importance='column'), "importance must be one of .* got 'column'"),
+    (dict(importance='shift', importance_queries=8), "needs importance='attention'.* got 'shift'")])
+def test_gaies_importance(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GAIENeck(**arguments)
+
+
+@pytest.mark.parametrize('neck', [
+    'RepresentationShiftNeck', dict(type='GAIENeck', importance='shift')])
+def test_no_shift_before_the_first_block(neck):
+    with pytest.raises(ValueError, match=r'must be 1 or higher .* but got \(0, 2\)'):
+        make_vit(neck, (0, 2))
 
 
 @pytest.mark.parametrize('ratio', [.5, .7])
@@ -168,10 +250,14 @@ def test_vidtldrs_background_leaves_no_trace():
     assert state.size.tolist() == [[2, 1]] and state.source.tolist() == [[0, 0, -1, 1]]
 
 
-def test_sharpness_is_of_the_blocks_own_attention():
+@pytest.mark.parametrize('neck, step_by_loops', [
+    (dict(type='VidTLDRNeck', r=[20, 3]), lambda *clip: reducer_loops.vidtldr(*clip, 20)),
+    (dict(type='GAIENeck', importance='sharpness'),
+     lambda *clip: reducer_loops.diffrate(*clip, 64, 45))])
+def test_sharpness_is_of_the_blocks_own_attention(neck, step_by_loops):
     """The first reduction of the whole network, from upstream's modules and loops."""
     upstream = randomize(VisionTransformer(**SIZE)).double().eval()
-    model = make_vit(dict(type='VidTLDRNeck', r=[20, 3]), (0, 1)).double().eval()
+    model = make_vit(neck, (0, 1)).double().eval()
     model.load_state_dict(upstream.state_dict())
     clips, history = make_clips().double(), []
     with torch.no_grad():
@@ -183,5 +269,4 @@ def test_sharpness_is_of_the_blocks_own_attention():
         np.testing.assert_allclose(history[0].importance, sharp, rtol=1e-5)
         x = x + block.attn(normed)
         reducer_loops.assert_equals_loops(history[0], history[1], [
-            reducer_loops.vidtldr(x[b].numpy(), np.ones(64), sharp[b], 20) for b in range(2)
-        ], rtol=1e-4)
+            step_by_loops(x[b].numpy(), np.ones(64), sharp[b]) for b in range(2)], rtol=1e-4)

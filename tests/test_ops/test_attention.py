@@ -6,7 +6,12 @@ import torch.nn.functional as F
 from reference import gaie_loops
 
 from gaie_mmaction.benchmark import memory
-from gaie_mmaction.ops import attention_with_importance, chunked_attention, flash_attention
+from gaie_mmaction.ops import (
+    attention_with_importance,
+    chunked_attention,
+    flash_attention,
+    fused_attention,
+)
 from gaie_mmaction.ops.attention import strided_queries
 
 BACKENDS = ['eager', 'chunked', 'flash', 'auto']
@@ -53,7 +58,7 @@ def test_importance_of_some_queries_equals_plain_loops(num_queries, with_bias, b
     out, importance = attention_with_importance(
         q, k, v, bias=bias, backend=backend, importance_queries=num_queries)
     whole = attention_with_importance(q, k, v, bias=bias, backend=backend)
-    chosen = strided_queries(12, num_queries)
+    chosen = strided_queries(12, num_queries).tolist()
     assert len(set(chosen)) == num_queries and {i % 2 for i in chosen[:2]} == {
         i % 2 for i in range(min(2, num_queries))}
     rows = q.detach()[:, :, chosen].numpy()
@@ -192,8 +197,9 @@ def test_auto_takes_the_fused_one_twice_for_bfloat16_alone(able, monkeypatch):
     """And falls back with no change of result where the processor or PyTorch cannot."""
     runs = []
     monkeypatch.setattr(flash_attention, 'MULTIPLIES_BFLOAT16', able)
-    operator = flash_attention._OPERATOR
-    monkeypatch.setattr(flash_attention, '_OPERATOR',
+    operators = fused_attention.OPERATORS
+    operator = operators['cpu', fused_attention.FLASH]
+    monkeypatch.setitem(operators, ('cpu', fused_attention.FLASH),
                         lambda *args, **kwargs: runs.append(1) or operator(*args, **kwargs))
     q, k, v = make_qkv(1, 2, 200, 32, torch.bfloat16)
     expected = attention_with_importance(q, k, v, backend='eager')
@@ -207,6 +213,6 @@ def test_auto_takes_the_fused_one_twice_for_bfloat16_alone(able, monkeypatch):
     runs.clear()
     attention_with_importance(q, k, v, bias=bias)
     assert not runs
-    monkeypatch.setattr(flash_attention, '_OPERATOR', None)
+    monkeypatch.setitem(operators, ('cpu', fused_attention.FLASH), None)
     assert torch.equal(attention_with_importance(q, k, v)[1], attention_with_importance(
         q, k, v, backend='chunked')[1])

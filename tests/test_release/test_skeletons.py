@@ -8,7 +8,9 @@ import pytest
 from release_media import write_xlsx
 from tiny_release import HEADER, NUM_FRAMES, light_hand, make_release, prepared, write_light_hand
 
+from gaie_mmaction.datasets import IMiGUEPoseDataset
 from gaie_mmaction.datasets.skeleton_layout import hands_swapped
+from gaie_mmaction.release import ReleaseError, prepare
 from gaie_mmaction.release.skeletons import SkeletonError, read_skeleton
 
 
@@ -28,6 +30,29 @@ def test_joints_of_a_workbook(tmp_path):
     places = [*range(8), *range(15, 19), 99, 103, 107, 111, 115, 120, 124, 128, 132, 136]
     for k, joint in enumerate(places):
         assert np.allclose(skeleton[:, k], values[:, 3 * joint:3 * joint + 3])
+    skeleton, _ = read_skeleton(tmp_path / '0001_openpose.xlsx', 3, joints=137)
+    assert np.allclose(skeleton.reshape(3, 411), values)
+
+
+def test_all_of_the_workbooks(tmp_path):
+    """The other skeletons stay as they are, and the dataset of this layout reads them."""
+    root = make_release(tmp_path / 'r')
+    with pytest.raises(ReleaseError, match='only these hold 137 joints'):
+        prepare(root, tmp_path / 'out', joints=137)
+    folder = next(root.rglob('0001_label.csv')).parent
+    write_light_hand(folder / '0001_light_hand.csv', light_hand(NUM_FRAMES))
+    values = np.random.default_rng(0).random((NUM_FRAMES, 411)).round(3)
+    write_xlsx(folder / '0001_openpose.xlsx', values.astype(str).tolist())
+    prepare(root, tmp_path / 'out')
+    kit = (tmp_path / 'out/skeleton.pkl').read_bytes()
+    prepare(root, tmp_path / 'out', joints=137)
+    assert (tmp_path / 'out/skeleton.pkl').read_bytes() == kit
+    dataset = IMiGUEPoseDataset(ann_file=str(tmp_path / 'out/skeleton137.pkl'), pipeline=[],
+                                split='train', layout='openpose137')
+    clip = dataset.get_data_info(1)
+    joints = values.reshape(-1, 137, 3)[12:30]
+    np.testing.assert_allclose(clip['keypoint'][0], joints[..., :2], rtol=1e-6)
+    np.testing.assert_allclose(clip['keypoint_score'][0], joints[..., 2], rtol=1e-6)
 
 
 def test_workbook_that_unpacks_to_too_much(tmp_path):

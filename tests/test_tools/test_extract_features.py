@@ -6,6 +6,7 @@ import mmengine
 import numpy as np
 import pytest
 import torch
+from evaluating import write_segments
 from launching import needs_mim
 from mmengine.dataset import Compose
 from numbered_video import write_video
@@ -23,10 +24,9 @@ def folder(tmp_path_factory, request):
     config, _ = write_small_model(folder, request.config.rootpath)
     for name in ('0001', '0002'):
         write_video(folder / f'{name}.mp4', 60)
-    rows = [f'{name},{name[:4]}.mp4,{start},{end},{label}\n'
-            for label, (name, (start, end)) in enumerate(RANGES.items())]
-    (folder / 'segments.csv').write_text(
-        'clip_id,video,start_frame,end_frame,label\n' + ''.join(rows))
+    write_segments(folder / 'segments.csv', *(
+        f'{name},{name[:4]}.mp4,{start},{end},{label}'
+        for label, (name, (start, end)) in enumerate(RANGES.items())))
     (folder / 'clips.txt').write_text('0001.mp4 3\n0002.mp4 -1\n')
     with open(config, 'a') as file:
         file.write(f"\ntest_dataloader = dict(num_workers=0, batch_size=2, dataset=dict(\n"
@@ -57,6 +57,8 @@ def test_pooled(folder):
     with np.load(folder / 'out.npz') as found:
         assert found['clip_ids'].tolist() == list(RANGES)
         assert found['labels'].tolist() == [0, 1, 2]
+        assert found['videos'].tolist() == ['0001', '0001', '0002']
+        assert list(zip(found['start_frames'], found['end_frames'])) == list(RANGES.values())
         for name, features in zip(RANGES, found['features']):
             assert features == pytest.approx(
                 expected(folder, folder / f'{name[:4]}.mp4', *RANGES[name], False), abs=1e-5)

@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from hostile import attack
 from running import run_tool
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
@@ -37,15 +38,12 @@ def test_wrong_content(tmp_path, classes, features, said):
 
 
 def test_other_files(tmp_path):
-    class Payload:
-        def __reduce__(self):
-            return (tmp_path / 'victim').mkdir, ()
-
+    payload = attack(tmp_path / 'victim')
     np.savez(tmp_path / 'object.npz', classes=np.array(NAMES),
-             features=np.array([Payload()], dtype=object))
+             features=np.array([payload], dtype=object))
     np.savez(tmp_path / 'keys.npz', names=np.array(NAMES))
     np.save(tmp_path / 'array.npy', np.ones(3))
-    (tmp_path / 'p.npz').write_bytes(pickle.dumps(Payload()))
+    (tmp_path / 'p.npz').write_bytes(pickle.dumps(payload))
     (tmp_path / 'empty.npz').touch()
     (tmp_path / 'cut.npz').write_bytes((tmp_path / 'keys.npz').read_bytes()[:100])
     for name in ('object.npz', 'keys.npz', 'array.npy', 'p.npz', 'empty.npz', 'cut.npz'):

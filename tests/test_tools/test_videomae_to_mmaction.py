@@ -1,15 +1,19 @@
 """The converter against an independent rendering of VideoMAE's finetuned network."""
 import argparse
-import os
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hostile import attack
 from mmaction.registry import MODELS
-from mmengine.registry import init_default_scope
 from running import run_tool
 
-from gaie_mmaction.models.utils.videomae_weights import convert_videomae, load_videomae
+from gaie_mmaction.models import GAIEVisionTransformer
+from gaie_mmaction.models.utils.videomae_weights import (
+    convert_videomae,
+    find_num_heads,
+    load_videomae,
+)
 
 DIMS, DEPTH, HEADS, FRAMES, SIZE = 24, 2, 3, 4, 32
 TOKENS = FRAMES // 2 * (SIZE // 16)**2
@@ -60,15 +64,15 @@ def test_same_logits_after_strict_loading(tmp_path, under, backbone):
     weights = official_weights()
     path = tmp_path / 'official.pth'
     torch.save({under: weights, 'epoch': 3, 'args': argparse.Namespace(lr=.1)}, path)
-    init_default_scope('mmaction')
     model = MODELS.build(dict(
         type='Recognizer3D',
         backbone=dict(type=backbone, img_size=SIZE, embed_dims=DIMS, depth=DEPTH, num_heads=HEADS,
                       num_frames=FRAMES),
         cls_head=dict(type='TimeSformerHead', num_classes=5, in_channels=DIMS))).eval()
     code, output = run_tool('model_converters/videomae_to_mmaction.py', path, tmp_path / 'ours.pth',
-                            '--num-tokens', TOKENS)
+                            '--num-tokens', TOKENS, '--num-heads', HEADS)
     assert code is None and '33 tensors are written' in output
+    assert 'num_heads=3, 8 tokens' in output
     model.load_state_dict(torch.load(tmp_path / 'ours.pth')['state_dict'], strict=True)
     clips = torch.randn(2, 3, FRAMES, SIZE, SIZE)
     with torch.no_grad():
@@ -101,9 +105,53 @@ def test_pretraining_weights_fit_the_masked_model():
             ('decoder.blocks.0.mlp.layers.0.0.bias', 'decoder.blocks.0.mlp.fc1.bias'),
             ('decoder.blocks.1.attn.q_bias', 'decoder.blocks.1.attn.q_bias')):
         assert torch.equal(state[ours], weights[official])
+    # the encoder alone, as trainers save it
+    encoder = convert_videomae({key: value for key, value in weights.items()
+                                if key.startswith('encoder.')}, TOKENS)
+    model.backbone.load_state_dict(
+        {key.removeprefix('backbone.'): value for key, value in encoder.items()}, strict=True)
     del weights['decoder.norm.bias']
     with pytest.raises(ValueError, match='missing: decoder.norm.bias'):
         convert_videomae(weights, TOKENS)
+
+
+@pytest.mark.parametrize('prefix', ['_orig_mod.', 'module.', 'backbone.', '_orig_mod.backbone.'])
+def test_prefixes_of_distilled_weights(prefix):
+    weights = official_weights()
+    found = convert_videomae({prefix + key: value for key, value in weights.items()})
+    expected = convert_videomae(weights)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_umt_needs_its_number_of_frames():
+    """Tubelets of one frame: 8 frames are as many places as VideoMAE's 16."""
+    weights = dict(official_weights(), **{'patch_embed.proj.weight':
+                                          torch.randn(DIMS, 3, 1, 16, 16)})
+    with pytest.raises(ValueError, match='have 1 frames instead of 2.*\n?.*--num-tokens'):
+        convert_videomae(weights)
+    converted = convert_videomae(weights, 1568)
+    model = GAIEVisionTransformer(embed_dims=DIMS, depth=DEPTH, num_heads=HEADS, num_frames=8,
+                                  tubelet_size=1)
+    model.load_state_dict({key.removeprefix('backbone.'): value for key, value in converted.items()
+                           if key.startswith('backbone.')}, strict=True)
+
+
+def test_number_of_heads(tmp_path):
+    """No shape shows it: it is known by the width, or given, and another one is refused."""
+    converted = convert_videomae(official_weights(), TOKENS)
+    with pytest.raises(ValueError, match='no official network has 24 channels.*--num-heads'):
+        find_num_heads(converted)
+    with pytest.raises(ValueError, match='must divide the 24 channels, but got 5'):
+        find_num_heads(converted, 5)
+    base = {'backbone.patch_embed.projection.weight': torch.empty(768, 3, 2, 16, 16)}
+    assert (find_num_heads(converted, 3), find_num_heads(base)) == (3, 12)
+    path = tmp_path / 'ours.pth'
+    torch.save(dict(meta=dict(num_heads=3), state_dict=converted), path)
+    sizes = dict(embed_dims=DIMS, depth=DEPTH, img_size=SIZE, num_frames=FRAMES)
+    GAIEVisionTransformer(num_heads=3, pretrained=str(path), **sizes).init_weights()
+    with pytest.raises(ValueError, match='has 3 heads, but the backbone 6.*Set num_heads=3'):
+        GAIEVisionTransformer(num_heads=6, pretrained=str(path), **sizes).init_weights()
 
 
 def test_left_over_and_missing_are_listed():
@@ -122,12 +170,8 @@ def test_other_files_and_code_are_refused(tmp_path):
     with pytest.raises(ValueError, match='neither module nor model'):
         load_videomae(str(path))
 
-    class Attack:
-        def __reduce__(self):
-            return os.system, (f'touch {tmp_path}/attacked', )
-
-    torch.save(dict(module=Attack()), path)
-    with pytest.raises(ValueError, match='nothing of it was run.*system'):
+    torch.save(dict(module=attack(tmp_path / 'attacked')), path)
+    with pytest.raises(ValueError, match='nothing of it was run.*mkdir'):
         load_videomae(str(path))
     assert not (tmp_path / 'attacked').exists()
 

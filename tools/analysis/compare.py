@@ -9,34 +9,22 @@ import re
 import shlex
 import sys
 from contextlib import redirect_stdout
-from itertools import product
 from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
 from rich.console import Console
 
-from gaie_mmaction.benchmark import (
-    DTYPES,
-    Conditions,
-    Point,
-    break_down_models,
-    compare,
-    print_table,
-    write_comparison,
-    write_csv,
-)
+from gaie_mmaction import benchmark
 from gaie_mmaction.utils.files import require_writable
 
 
 def config_and_checkpoint(text: str) -> tuple[str, str | None]:
     """Type of an argument: ``CONFIG`` or ``CONFIG:CHECKPOINT``."""
-    match = re.fullmatch(r'(.*?\.(?:py|ya?ml|json)|.*)(?::(.+))?', text, re.DOTALL)
-    assert match is not None  # as anything matches
-    config, checkpoint = match.groups()
+    (config, checkpoint), = re.findall(r'(?s)^(.*?\.(?:py|ya?ml|json)|.*)(?::(.+))?$', text)
     if not Path(config).is_file():
         raise argparse.ArgumentTypeError(f'config {config} does not exist')
-    return config, checkpoint
+    return config, checkpoint or None
 
 
 def at_least_one(text: str) -> int:
@@ -47,32 +35,26 @@ def at_least_one(text: str) -> int:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add('models', nargs='+', type=config_and_checkpoint, metavar='CONFIG[:CHECKPOINT]',
         help='without a checkpoint the weights are random, and there is no accuracy')
-    add('--ann-file', help='labelled clips for the accuracy, instead of '
-        'test_dataloader.dataset.ann_file (from its data_root)')
+    add('--ann-file', help='labelled clips for the accuracy, instead of the test part')
     add('--batch-sizes', type=at_least_one, nargs='+', default=[1], help='default: 1')
-    add('--dtypes', choices=DTYPES, nargs='+', default=['float32'], help='default: float32')
-    add('--shape', type=at_least_one, nargs=3, metavar=('T', 'H', 'W'), default=[None] * 3,
+    add('--dtypes', choices=benchmark.DTYPES, nargs='+', default=['float32'])
+    add('--shape', type=at_least_one, nargs=3, metavar=('T', 'H', 'W'), default=(None, ) * 3,
         help='frames and pixels of a view (default: of each test pipeline)')
     add('--frames', type=at_least_one, nargs='+', help='several values for T')
     add('--sizes', type=at_least_one, nargs='+', help='several values for both H and W')
-    add('--ratios', type=float, nargs='+', default=[None],
-        help="token_keep_ratio of the reducers (default: the config's)")
-    add('--train', choices=('step', 'gradients'),
-        help='measure training too: whole steps, or without the optimizer')
+    add('--ratios', type=float, nargs='+', default=[None], help='token_keep_ratio of the reducers')
+    add('--train', choices=benchmark.TRAINED, help='training too: with or without the optimizer')
     add('--compile', action='store_true', help='torch.compile the backbones, as one graph')
     add('--breakdown', action='store_true',
-        help='instead: the time of each part of each block, at the first of all values')
+        help='instead: the time of each part of each block, at the first point of the sweep')
     add('--tables', action='store_true', help="the paper's Tables 2 and 3 beside ours, too")
     add('--device', type=torch.device, default='cuda' if torch.cuda.is_available() else 'cpu',
         help='cpu, cuda or cuda:N (default: %(default)s)')
-    add('--threads', type=at_least_one, default=torch.get_num_threads(),
-        help='CPU threads (default: %(default)s)')
+    add('--threads', type=at_least_one, default=torch.get_num_threads(), help='CPU threads')
     add('--rounds', type=at_least_one, default=15, help='default: %(default)s')
     add('--warmup', type=at_least_one, default=2, help='rounds not counted (default: %(default)s)')
     add('--name', default='compare', help='start of the file names (default: %(default)s)')
@@ -96,31 +78,28 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.device.type == 'cuda':
         torch.cuda.set_device(args.device)  # of the accuracy, too
-    frames, *size = args.shape
-    points = [Point(batch, dtype, (length, *pixels), ratio) for batch, dtype, length, pixels, ratio
-              in product(args.batch_sizes, args.dtypes, args.frames or [frames],
-                         [(side, side) for side in args.sizes or ()] or [size], args.ratios)]
-    conditions = Conditions(args.device, args.rounds, args.warmup, args.train, args.compile)
-    precision = '+'.join(DTYPES[dtype] for dtype in args.dtypes)
-    stem = args.out / f'{args.name}-{precision}-{conditions.machine()}'
+    points = benchmark.sweep(args.batch_sizes, args.dtypes, args.shape, args.frames, args.sizes,
+                             args.ratios)
+    conditions = benchmark.Conditions(args.device, args.rounds, args.warmup, args.train,
+                                      args.compile)
     console, progress = Console(), Console(stderr=True, highlight=False)
     try:
         with redirect_stdout(sys.stderr):  # logs of the tests; stdout is for the table
             if args.breakdown:
-                blocks = break_down_models(args.models, points[0], conditions, args.cfg_options)
+                blocks = benchmark.break_down_models(args.models, points[0], conditions,
+                                                     args.cfg_options)
             else:
-                results = compare(args.models, points, conditions, progress.print,
-                                  ann_file=args.ann_file, cfg_options=args.cfg_options,
-                                  out=args.out)
+                results = benchmark.compare(
+                    args.models, points, conditions, progress.print, ann_file=args.ann_file,
+                    cfg_options=args.cfg_options, out=args.out)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     if args.breakdown:
-        write_csv(blocks.assign(**conditions.names()), Path(f'{stem}-blocks.csv'))
-        print_table(blocks, f'Milliseconds by block, {points[0]}', console)
-        console.print(f'written: {stem}-blocks.csv', highlight=False, soft_wrap=True)
+        benchmark.write_breakdown(blocks, points[0], conditions, args.out / args.name, console)
     else:
         command = shlex.join(['python', 'tools/analysis/compare.py', *sys.argv[1:]])
-        write_comparison(results, conditions, stem, command, args.tables, console)
+        benchmark.write_comparison(results, conditions, args.out / args.name, command, args.tables,
+                                   console)
 
 
 if __name__ == '__main__':

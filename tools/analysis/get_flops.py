@@ -1,11 +1,12 @@
 """Print what a config's model costs: true GMACs, the paper's convention, parameters."""
 import argparse
+import sys
 
 import pandas as pd
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from rich.console import Console
 
-from gaie_mmaction.apis import build_recognizer, view_shape
+from gaie_mmaction.apis import build_recognizer, load_config, view_shape
 from gaie_mmaction.benchmark import measure_complexity, print_table
 
 
@@ -15,23 +16,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'),
                         help='frames and pixels of a view (default: of the test pipeline)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
-    args = parser.parse_args()
-    args.cfg = Config.fromfile(args.config)
-    args.cfg.merge_from_dict(args.cfg_options or {})
-    try:
-        args.view = view_shape(args.cfg, args.shape)
-    except ValueError as error:
-        parser.error(str(error))
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    cost = measure_complexity(build_recognizer(args.cfg, device='meta'), args.view)
+    cfg = load_config(args.config, args.cfg_options)
+    try:
+        view = view_shape(cfg, args.shape)
+    except ValueError as error:
+        sys.exit(str(error))
+    cost = measure_complexity(build_recognizer(cfg, device='meta'), view)
     groups = pd.DataFrame({'GMACs (true)': cost.true_groups, 'parameters (M)':
                            cost.parameter_groups}).fillna(0) / [1e9, 1e6]
     print_table(groups.map('{:.3f}'.format).rename_axis('group').reset_index(),
-                'One view of ' + ' x '.join(map(str, args.view)), Console())
+                'One view of ' + ' x '.join(map(str, view)), Console())
     print(f'true:               {cost.true_macs / 1e9:.3f} GMACs per view '
           '(every multiply-add once, attention and matching included)')
     print(f"paper's convention: {cost.paper_macs / 1e9:.3f} GMACs per view "

@@ -12,19 +12,20 @@ from mmengine.config import Config, DictAction
 
 from gaie_mmaction.benchmark import study as studies
 from gaie_mmaction.benchmark.study_report import print_choice, write_report
-from gaie_mmaction.synthetic.dataset import draw_dataset
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
-    parser.add_argument('--data', choices=('embedded', 'egogestar', 'ablation'),
-                        default='embedded', help='which study: the reducers on the synthetic '
-                        'dataset or on real footage, or variants of GAIE (default: %(default)s)')
-    parser.add_argument('--root', type=Path, default=studies.EMBEDDED,
-                        help='folder of the data, needed for egogestar; the synthetic dataset is '
-                        'drawn there if it is missing (default: data/study)')
+    parser.add_argument('--data', default='embedded', choices=(
+        'embedded', 'egogestar', 'ablation', 'pretraining', 'pretraining_raw'),
+                        help='which study: the reducers on the synthetic dataset or on real '
+                        'footage, variants of GAIE, or masked pretraining with and without '
+                        'SubtractClipMean (default: %(default)s)')
+    parser.add_argument('--root', type=Path,
+                        help='folder of the footage with labels.csv, for egogestar; the other '
+                        'studies draw their data')
     parser.add_argument('--workers', type=int, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
@@ -36,8 +37,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='changes of the recipe, with --choose only')
     args = parser.parse_args()
-    if args.data == 'egogestar' and args.root == studies.EMBEDDED and not args.report:
-        parser.error('--data egogestar needs --root, the folder with labels.csv')
+    if (args.data == 'egogestar') != (args.root is not None) and not args.report:
+        parser.error('--data egogestar needs --root, the folder with labels.csv; the other studies '
+                     'draw their data')
     if args.choose and args.data != 'egogestar':
         parser.error('--choose needs --data egogestar: the other studies have one fold')
     if args.cfg_options and not args.choose:
@@ -59,9 +61,8 @@ def main() -> None:
         work_dir.mkdir(parents=True, exist_ok=True)
         cfg.dump(config)
     if not args.report:
-        if args.data != 'egogestar':
-            draw_dataset(args.root, **studies.HARD)
-        study = studies.open_study(config, args.root.resolve(), work_dir, args.device)
+        study = studies.open_study(config, work_dir, args.device,
+                                   args.root and args.root.resolve())
         if args.choose:
             studies.pretrain(study, 1, args.workers)
             print_choice(studies.run_jobs(

@@ -20,6 +20,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--test-subjects', type=int, default=8, help='default: 8')
     parser.add_argument('--clips-per-class', type=int, default=3,
                         help='gestures of each class in each video (default: 3)')
+    parser.add_argument('--gap-frames', type=int, nargs=2, default=(3, 8), metavar=('MIN', 'MAX'),
+                        help='frames between two gestures (default: 3 8)')
     parser.add_argument('--difficulty', choices=DIFFICULTIES, default='normal',
                         help='hard: smaller gestures, more noise, a shaking camera, passers-by and '
                         'flashes (default: normal)')
@@ -34,7 +36,7 @@ def main() -> None:
     subjects = dict(train=args.train_subjects, validate=args.val_subjects, test=args.test_subjects)
     try:
         num_clips = make_release(args.out, args.seed, subjects, args.clips_per_class, args.workers,
-                                 args.difficulty, args.overwrite)
+                                 args.difficulty, args.overwrite, tuple(args.gap_frames))
     except (ValueError, FileExistsError) as error:
         sys.exit(str(error))
     print(f'{num_clips} clips of {sum(subjects.values())} subjects are in {args.out}')

@@ -32,6 +32,9 @@ def parse_args() -> argparse.Namespace:
                         help='number of processes (default: %(default)s)')
     parser.add_argument('--max-unpacked-ratio', type=float, default=100, help='refuse zips that '
                         'unpack to more than this multiple of their size (default: 100)')
+    parser.add_argument('--joints', type=int, choices=(22, 137), default=22, help="the challenge "
+                        "kit's 22, or all of OpenPose's workbooks, into OUT/skeleton137.pkl "
+                        '(default: 22)')
     args = parser.parse_args()
     if not args.root.is_dir():
         sys.exit(f'{args.root} is not a folder: give the one with the release')

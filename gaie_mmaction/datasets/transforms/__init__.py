@@ -2,6 +2,7 @@
 from .clip import RepeatAugment, SubtractClipMean
 from .loading import ClipDecode, ClipInit
 from .multimodal import MaskMissingJoints, MMClipDecode, MMSharedSampleFrames
+from .sequence import JointMotion, RandomJointTransform, RandomTimeScale, SequenceCrop
 from .skeleton import (
     FillMissingJoints,
     SkeletonCompact,
@@ -9,11 +10,14 @@ from .skeleton import (
     SkeletonHeatmap,
     SkeletonStream,
 )
+from .skeleton_augment import SkeletonJitter, SkeletonResample
 from .taylor import TaylorFrames, taylor_frames
 from .views import ViewCrop
 
 __all__ = [
-    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'MMClipDecode', 'MMSharedSampleFrames',
-    'MaskMissingJoints', 'RepeatAugment', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
-    'SkeletonStream', 'SubtractClipMean', 'TaylorFrames', 'ViewCrop', 'taylor_frames'
+    'ClipDecode', 'ClipInit', 'FillMissingJoints', 'JointMotion', 'MMClipDecode',
+    'MMSharedSampleFrames', 'MaskMissingJoints', 'RandomJointTransform', 'RandomTimeScale',
+    'RepeatAugment', 'SequenceCrop', 'SkeletonCompact', 'SkeletonFlip', 'SkeletonHeatmap',
+    'SkeletonJitter', 'SkeletonResample', 'SkeletonStream', 'SubtractClipMean', 'TaylorFrames',
+    'ViewCrop', 'taylor_frames'
 ]

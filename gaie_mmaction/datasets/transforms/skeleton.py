@@ -125,23 +125,34 @@ class SkeletonCompact(BaseTransform):
 
     Same as MMAction2's ``PoseCompact`` and ``MMCompact`` with ``hw_ratio=1`` and
     ``allow_imgpad=True``, which fail with NumPy 2: black beyond the frame. Missing joints stay at
-    (0, 0). A box smaller than ``threshold`` is left alone.
+    (0, 0). A box smaller than ``threshold`` is left alone. With the default padding no joint is cut
+    off, also where edges are rounded inwards.
 
     Args:
         padding (float): Share of the box that is added to it, at least 0. Defaults to 0.25.
         threshold (int): Smallest width and height, pixels. Defaults to 10.
+        on_missing (str): ``'keep'`` the whole frame of a clip without any joint, or ``'raise'``.
+            Defaults to ``'keep'``.
     """
 
-    def __init__(self, padding: float = 0.25, threshold: int = 10) -> None:
+    def __init__(self, padding: float = 0.25, threshold: int = 10,
+                 on_missing: str = 'keep') -> None:
         if padding < 0:
             raise ValueError(f'padding must be at least 0, but got {padding}')
+        if on_missing not in ('keep', 'raise'):
+            raise ValueError(f"on_missing must be 'keep' or 'raise', but got {on_missing!r}")
         self.padding = padding
         self.threshold = threshold
+        self.on_missing = on_missing
 
     def transform(self, results: dict) -> dict:
         keypoint = results['keypoint'].astype(np.float32)
         visible = keypoint.any(axis=-1)
         if not visible.any():
+            if self.on_missing == 'raise':
+                raise ValueError(
+                    f'clip {results["clip_id"]} has no joint to crop to in the sampled frames: '
+                    "leave it out, or take its whole frames by SkeletonCompact(on_missing='keep')")
             return results
         low, high = keypoint[visible].min(axis=0), keypoint[visible].max(axis=0)
         if (high - low).min() < self.threshold:
@@ -159,7 +170,7 @@ class SkeletonCompact(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(padding={self.padding}, '
-                f'threshold={self.threshold})')
+                f'threshold={self.threshold}, on_missing={self.on_missing!r})')
 
 
 def _crop(image: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:

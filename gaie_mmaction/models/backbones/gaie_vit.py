@@ -72,7 +72,7 @@ class GAIEVisionTransformer(BaseModule):
         TypeError: If a keyword is unknown, ``merge_layers`` holds anything but integers, or the
             neck is not a token reducer.
         ValueError: If a layer is outside [0, depth) or repeated, sizes do not divide, or the
-            neck cannot reduce that many tokens.
+            neck cannot reduce that many tokens or in these blocks.
     """
 
     def __init__(self, *, img_size: int = 224, patch_size: int = 16, in_channels: int = 3,
@@ -91,6 +91,7 @@ class GAIEVisionTransformer(BaseModule):
         check_divides('img_size', img_size, 'patch_size', patch_size)
         check_divides('num_frames', num_frames, 'tubelet_size', tubelet_size)
         self.embed_dims = embed_dims
+        self.num_heads = num_heads
         self.patch_size = patch_size
         self.tubelet_size = tubelet_size
         self.pretrained = pretrained
@@ -124,6 +125,10 @@ class GAIEVisionTransformer(BaseModule):
             if self.neck.drops_tokens and not use_mean_pooling:
                 raise ValueError(f'use_mean_pooling must be True with a {type(self.neck).__name__}:'
                                  ' it can drop the first token, which would be the feature')
+            if self.neck.importance == 'shift' and 0 in self.merge_layers:
+                raise ValueError('merge_layers must be 1 or higher where the importance is the '
+                                 'shift by the MLP of the block before, but got '
+                                 f'{self.merge_layers}')
             self.neck.setup(num_tokens, len(self.merge_layers))
 
         norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
@@ -135,14 +140,13 @@ class GAIEVisionTransformer(BaseModule):
     def init_weights(self) -> None:
         """Initialize, then load ``pretrained``.
 
-        Raises:
-            ValueError: If the checkpoint has no backbone, or keys or shapes differ; all are
-                listed.
+        A ``ValueError`` if the checkpoint has no backbone, or lists all keys and shapes that
+        differ.
         """
         super().init_weights()
         if self.pretrained is None:
             return
-        weights = load_backbone_weights(self.pretrained)
+        weights = load_backbone_weights(self.pretrained, self.num_heads)
         # checkpoints of plain networks have no weights for a neck that learns
         neck = {key: value for key, value in self.state_dict().items() if key.startswith('neck.')}
         load_strictly(self, {**neck, **weights}, self.pretrained)
@@ -171,17 +175,13 @@ class GAIEVisionTransformer(BaseModule):
         return state
 
     def forward(self, x: Tensor) -> Tensor:
-        """Extract the features of clips.
+        """Extract the features of normalized frames ``(B, C, T, H, W)``.
 
-        Args:
-            x (Tensor): ``(B, C, T, H, W)`` normalized frames; T a multiple of ``tubelet_size``,
-                H and W of ``patch_size``.
+        T must be a multiple of ``tubelet_size``, H and W of ``patch_size``, else it is a
+        ``ValueError``.
 
         Returns:
             Tensor: ``(B, C)``, or ``(B, C, T', H', W')`` with ``return_feat_map``.
-
-        Raises:
-            ValueError: If the input's sizes are not multiples of the tubelet's.
         """
         state = self.forward_tokens(x)
         tokens = self.norm(state.x)  # (B, N, C)
@@ -192,15 +192,7 @@ class GAIEVisionTransformer(BaseModule):
         return self.pool(tokens, state)
 
     def pool(self, tokens: Tensor, state: TokenState) -> Tensor:
-        """Pool the last tokens.
-
-        Args:
-            tokens (Tensor): ``(B, N, C)``, after ``norm``.
-            state (TokenState): Their sizes and provenance.
-
-        Returns:
-            Tensor: ``(B, C)``.
-        """
+        """Pool the last tokens, ``(B, N, C)`` after ``norm``, of a state to ``(B, C)``."""
         if self.fc_norm is None:
             # upstream takes the first token, which may have been merged into another
             return gather_tokens(tokens, state.source[:, :1])[:, 0]

@@ -42,13 +42,7 @@ class TubeletProjection(nn.Conv3d):
 
 
 class TubeletEmbed(BaseModule):
-    """Tokens of tubelets, with the parameters of MMCV's ``PatchEmbed``.
-
-    Args:
-        in_channels (int): Number of input channels.
-        embed_dims (int): Number of channels C of a token.
-        tubelet (tuple[int]): Frames, height and width of a tubelet.
-    """
+    """Tokens of tubelets (frames, height, width), with the parameters of MMCV's ``PatchEmbed``."""
 
     def __init__(self, in_channels: int, embed_dims: int, tubelet: tuple[int, int, int]) -> None:
         super().__init__()
@@ -62,13 +56,8 @@ class TubeletEmbed(BaseModule):
 class Attention(BaseModule):
     """Multi-head self-attention with the parameters of MMAction2's ``VisionTransformer``.
 
-    Args:
-        embed_dims (int): Number of channels C.
-        num_heads (int): Number of heads h.
-        qkv_bias (bool): Whether queries and values have a bias. Defaults to True.
-        qk_scale (float, optional): Factor of the logits. Defaults to ``d ** -0.5``.
-        attn_drop_rate (float): Dropout of the attention map. Defaults to 0.
-        drop_rate (float): Dropout of the output. Defaults to 0.
+    The arguments are those of :class:`~.gaie_vit.GAIEVisionTransformer`; ``drop_rate`` is that of
+    the output.
     """
 
     def __init__(self, *, embed_dims: int, num_heads: int, qkv_bias: bool = True,
@@ -103,13 +92,7 @@ class Attention(BaseModule):
 
     def forward(self, x: Tensor, attend: Callable | None = None,
                 needs_keys: bool = False) -> Attended:
-        """Attend.
-
-        Args:
-            x (Tensor): ``(B, N, C)``.
-            attend (callable, optional): :meth:`TokenReducer.attend` with its state. Defaults to
-                None, plain attention.
-            needs_keys (bool): Whether to return the keys. Defaults to False.
+        """Attend among tokens ``(B, N, C)``, by :meth:`TokenReducer.attend` if given.
 
         Returns:
             tuple: Output ``(B, N, C)``, importance ``(B, N)`` or None, and keys averaged over
@@ -130,18 +113,11 @@ class Attention(BaseModule):
 class Block(BaseModule):
     """Attention, then the token reducer in some blocks, then the MLP.
 
-    Args:
-        embed_dims (int): Number of channels C.
-        num_heads (int): Number of heads.
-        mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
-        qkv_bias, qk_scale, attn_drop_rate: See :class:`Attention`.
-        drop_rate (float): Dropout of the attention's output and in the MLP. Defaults to 0.
-        drop_path_rate (float): Stochastic depth of both branches. Defaults to 0.
-        init_values (float): Initial value of LayerScale; 0 disables it. Defaults to 0.
-        norm_cfg (dict, optional): Norm layers. Defaults to None, ``dict(type='LN', eps=1e-6)``.
-        with_cp (bool): Recompute both branches in the backward pass to save memory. Defaults to
-            False.
+    The arguments are those of :class:`~.gaie_vit.GAIEVisionTransformer`; ``drop_path_rate`` is
+    that of this block.
     """
+
+    attention = Attention
 
     def __init__(self, *, embed_dims: int, num_heads: int, mlp_ratio: float = 4.,
                  qkv_bias: bool = True, qk_scale: float | None = None, drop_rate: float = 0.,
@@ -151,7 +127,7 @@ class Block(BaseModule):
         self.with_cp = with_cp
         norm_cfg = norm_cfg or NORM_CFG
         self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
-        self.attn = Attention(
+        self.attn = self.attention(
             embed_dims=embed_dims, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
             attn_drop_rate=attn_drop_rate, drop_rate=drop_rate)
         self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
@@ -168,35 +144,30 @@ class Block(BaseModule):
     def forward(self, state: TokenState, reducer: TokenReducer | None = None,
                 reduces: bool = False,
                 history: list[TokenState] | None = None) -> TokenState:
-        """Run the block.
+        """Run the block on N tokens; returns these, or with ``reduces`` what the reducer left.
 
-        Args:
-            state (TokenState): N tokens.
-            reducer (TokenReducer, optional): The backbone's reducer, which every block's
-                attention follows. Defaults to None.
-            reduces (bool): Whether this block reduces the tokens. Defaults to False.
-            history (list, optional): Receives the states before and after the reduction.
-                Defaults to None.
-
-        Returns:
-            TokenState: N tokens, or what the reducer left of them.
+        The attention of every block follows the backbone's ``reducer``. ``history`` receives the
+        states before and after the reduction.
         """
-        attend, needs_keys = None, False
+        attend, needs_keys, needs_shift = None, False, False
         if reducer is not None:
             attend = partial(reducer.attend, state=state,
-                             needs_importance=reduces and reducer.needs_importance)
+                             needs_importance=reduces and reducer.needs_attention_score)
             needs_keys = reduces and reducer.needs_keys
+            needs_shift = reducer.importance == 'shift'
         # the reducer comes after the attention, whose map ranks the tokens, and before the MLP,
         # which then runs on fewer of them
         x, importance, keys = self._run(self._attend, state.x, attend, needs_keys)
         state = replace(state, x=x)
         if reducer is not None and reduces:
             # outside the recomputed branches: the choice of tokens is made once
-            before = replace(state, importance=importance, keys=keys)
+            before = replace(state, keys=keys,
+                             importance=state.importance if importance is None else importance)
             state = replace(reducer(before), importance=None, keys=None, step=before.step + 1)
             if history is not None:
                 history += [before, state]
-        return replace(state, x=self._run(self._transform, state.x))
+        x, shift = self._run(self._transform, state.x, needs_shift)
+        return replace(state, x=x, importance=shift)
 
     def _run(self, branch: Callable, *args: Any) -> Any:
         if self.with_cp and self.training and torch.is_grad_enabled():
@@ -209,8 +180,12 @@ class Block(BaseModule):
             out = self.gamma_1 * out
         return x + self.drop_path(out), importance, keys
 
-    def _transform(self, x: Tensor) -> Tensor:
+    def _transform(self, x: Tensor, needs_shift: bool) -> tuple[Tensor, Tensor | None]:
         out = self.mlp(self.norm2(x))
         if self.gamma_2 is not None:
             out = self.gamma_2 * out
-        return x + self.drop_path(out)
+        shift = None
+        if needs_shift:
+            # before the drop path, which would make all tokens of a clip equal
+            shift = torch.linalg.vector_norm(out.detach(), dim=-1, dtype=torch.float32)
+        return x + self.drop_path(out), shift

@@ -14,18 +14,15 @@ import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmaction.utils import OptConfigType
 from mmcv.cnn import build_norm_layer
-from mmcv.cnn.bricks import DropPath
-from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule, ModuleList
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ..utils.image_weights import TUBELET_INITS, convert_image_vit
 from ..utils.positions import resize_positions, token_grid
 from ..utils.weights import load_backbone_weights, load_strictly
 from .gaie_vit import INIT_CFG, check_divides
-from .vit_block import NORM_CFG, Attention, TubeletEmbed
+from .vit_block import NORM_CFG, Attention, Block, TubeletEmbed
 
 
 def attend_frames(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
@@ -78,7 +75,7 @@ class SpaceTimeAttention(Attention):
         return self.proj_drop(self.proj(out.permute(0, 2, 3, 1, 4).flatten(3)))
 
 
-class SpaceTimeBlock(BaseModule):
+class SpaceTimeBlock(Block):
     """Attention, in factorised self-attention a second one over time, then the MLP.
 
     Args:
@@ -89,36 +86,28 @@ class SpaceTimeBlock(BaseModule):
     The others are those of :class:`~.vit_block.Block`; ``with_cp`` recomputes the whole block.
     """
 
+    attention = SpaceTimeAttention
+
     def __init__(self, *, embed_dims: int, num_heads: int, attend: Callable[..., Tensor],
                  temporal: bool = False, mlp_ratio: float = 4., qkv_bias: bool = True,
                  qk_scale: float | None = None, drop_rate: float = 0., attn_drop_rate: float = 0.,
                  drop_path_rate: float = 0., norm_cfg: OptConfigType = None,
                  with_cp: bool = False) -> None:
-        super().__init__()
-        self.attend = attend
-        self.with_cp = with_cp
-        norm_cfg = norm_cfg or NORM_CFG
         attention_cfg: dict[str, Any] = dict(
             embed_dims=embed_dims, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
             attn_drop_rate=attn_drop_rate, drop_rate=drop_rate)
-        self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
-        self.attn = SpaceTimeAttention(**attention_cfg)
+        super().__init__(**attention_cfg, mlp_ratio=mlp_ratio, drop_path_rate=drop_path_rate,
+                         norm_cfg=norm_cfg, with_cp=with_cp)
+        self.attend = attend
         self.temporal_norm: nn.Module | None = None
         self.temporal_attn: SpaceTimeAttention | None = None
         if temporal:
-            self.temporal_norm = build_norm_layer(norm_cfg, embed_dims)[1]
+            self.temporal_norm = build_norm_layer(norm_cfg or NORM_CFG, embed_dims)[1]
             self.temporal_attn = SpaceTimeAttention(**attention_cfg)
-        self.drop_path = DropPath(drop_path_rate) if drop_path_rate > 0 else nn.Identity()
-        self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
-        self.mlp = FFN(
-            embed_dims=embed_dims, feedforward_channels=int(embed_dims * mlp_ratio),
-            act_cfg=dict(type='GELU'), ffn_drop=drop_rate, add_identity=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Run the block; ``(B, T', S, C)`` in and out."""
-        if self.with_cp and self.training and torch.is_grad_enabled():
-            return checkpoint(self._forward, x, use_reentrant=False)
-        return self._forward(x)
+        return self._run(self._forward, x)
 
     def _forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x), self.attend))
@@ -191,6 +180,7 @@ class ViViT(BaseModule):
         if variant == 'factorised_dot_product' and num_heads % 2:
             raise ValueError('num_heads must be even, half for space and half for time, '
                              f'but got {num_heads}')
+        self.num_heads = num_heads
         self.pretrained = pretrained
         self.pretrained2d = pretrained2d
         self.tubelet_init = tubelet_init
@@ -228,10 +218,8 @@ class ViViT(BaseModule):
 
         The output of a temporal attention that follows a spatial one starts at zero, so that a
         block starts as the image ViT's. The paper (section 3.4) zeroes all of its weights, of
-        which only the output's bias would ever get a gradient.
-
-        Raises:
-            ValueError: If the weights do not fit; all mismatched keys are listed.
+        which only the output's bias would ever get a gradient. Weights that do not fit are a
+        ``ValueError``, which lists all mismatched keys.
         """
         super().init_weights()
         for block in self.blocks:
@@ -251,21 +239,14 @@ class ViViT(BaseModule):
             weights.update(
                 {key: value for key, value in self.state_dict().items() if 'temporal' in key})
         else:
-            weights = load_backbone_weights(self.pretrained)
+            weights = load_backbone_weights(self.pretrained, self.num_heads)
         load_strictly(self, weights, self.pretrained)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Extract the features of clips.
+        """Extract the features ``(B, C)`` of normalized frames ``(B, C, T, H, W)``.
 
-        Args:
-            x (Tensor): ``(B, C, T, H, W)`` normalized frames; T a multiple of ``tubelet_size``,
-                H and W of ``patch_size``. Position tables are interpolated to other sizes.
-
-        Returns:
-            Tensor: ``(B, C)``.
-
-        Raises:
-            ValueError: If the input's sizes are not multiples of the tubelet's.
+        T must be a multiple of ``tubelet_size``, H and W of ``patch_size``, else it is a
+        ``ValueError``; position tables are interpolated to other sizes.
         """
         frames, height, width = token_grid(x, self.tubelet)
         tokens = self.patch_embed(x).unflatten(1, (frames, -1))  # -> (B, T', S, C)

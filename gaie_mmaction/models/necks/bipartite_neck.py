@@ -28,10 +28,10 @@ class BipartiteNeck(TokenReducer):
             differs.
     """
 
-    def __init__(self,
-                 token_keep_ratio: float | None = None,
-                 r: int | Sequence[int] | None = None,
-                 schedule: str = 'constant',
+    shown = ('token_keep_ratio', 'r', 'schedule', 'prop_attn')
+
+    def __init__(self, token_keep_ratio: float | None = None,
+                 r: int | Sequence[int] | None = None, schedule: str = 'constant',
                  prop_attn: bool = True) -> None:
         super().__init__(token_keep_ratio, prop_attn)
         self.weighted_mean = True  # a merged token counts as often as the tokens in it
@@ -87,9 +87,3 @@ class BipartiteNeck(TokenReducer):
             return (r, ) * num_blocks
         last = num_blocks - 1
         return tuple(2 * r * (last - block) // last for block in range(num_blocks))
-
-    def extra_repr(self) -> str:
-        numbers = f'r={self.r}, schedule={self.schedule!r}'
-        if self.r is None:
-            numbers = f'token_keep_ratio={self.token_keep_ratio}'
-        return f'{numbers}, prop_attn={self.prop_attn}'

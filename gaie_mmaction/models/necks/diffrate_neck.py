@@ -64,19 +64,19 @@ class DiffRateNeck(TokenReducer):
 
     Args:
         token_keep_ratio (float): Share of the tokens that each block leaves at the start of
-            training, and without any, in (0, 1]; 1 is the identity. Defaults to 0.7.
+            training, and without any. Defaults to 0.7.
         granularity (int): Distance between candidates in tokens, in [1, N0). Defaults to 1.
-        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
-            mean. Defaults to True, as in the paper.
+        prop_attn (bool): See :class:`TokenReducer`. Defaults to True, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number, or the granularity not an integer.
-        ValueError: If it is outside (0, 1], the granularity outside [1, N0), no block has the
-            reducer, or the backbone has attention dropout in training.
+        TypeError: If the granularity is not an integer.
+        ValueError: If it is outside [1, N0), no block has the reducer, or the backbone has
+            attention dropout in training.
     """
 
-    needs_importance = True
+    importance = 'attention'
     drops_tokens = True
+    shown = ('start_keep_ratio', 'granularity', 'prop_attn', 'counts')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -190,8 +190,7 @@ class DiffRateNeck(TokenReducer):
     def forward(self, state: TokenState) -> TokenState:
         """Reduce N tokens, or hide as many while the counts are learned.
 
-        Raises:
-            ValueError: If the counts are for another number of tokens.
+        A ``ValueError`` if the counts are for another number of tokens.
         """
         total = int(state.source.shape[1])
         if total != self.num_tokens:
@@ -247,20 +246,11 @@ class DiffRateNeck(TokenReducer):
             step=state.step,
             mask=mask)
 
-    def extra_repr(self) -> str:
-        counts = f', counts={self.counts}' if self.num_tokens else ''
-        return (f'token_keep_ratio={self.start_keep_ratio}, granularity={self.granularity}, '
-                f'prop_attn={self.prop_attn}{counts}')
-
 
 def cost_ratio(backbone: Any) -> Tensor:
-    """Multiply-adds of a backbone with a DiffRateNeck over those of the plain one.
+    """Multiply-adds of a backbone with a :class:`DiffRateNeck` over those of the plain one.
 
-    Args:
-        backbone (nn.Module): A ``GAIEVisionTransformer`` with a :class:`DiffRateNeck`.
-
-    Returns:
-        Tensor: Scalar, differentiable in the counts until they are fixed.
+    A scalar, differentiable in the counts until they are fixed.
     """
     neck = backbone.neck
     sizes = dict(num_tokens=neck.num_tokens, depth=len(backbone.blocks),

@@ -9,14 +9,10 @@ from .token_reducer import TokenReducer, TokenState, is_integer
 
 
 class DropNeck(TokenReducer):
-    """Keep ``K = ceil(token_keep_ratio * N)`` tokens and drop the rest.
-
-    Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]; 1 is the identity.
-            Defaults to 0.7.
-    """
+    """Keep ``K = ceil(token_keep_ratio * N)`` tokens, of all by default 70 %, and drop the rest."""
 
     drops_tokens = True
+    shown = ('token_keep_ratio', )
 
     def __init__(self, token_keep_ratio: float = 0.7) -> None:
         super().__init__(token_keep_ratio)
@@ -29,14 +25,10 @@ class DropNeck(TokenReducer):
         """Reduce N tokens to K, in their order and with unchanged features."""
         return state.keep(self.choose(state, self.num_left(state.num_tokens, state.step)))
 
-    def extra_repr(self) -> str:
-        return f'token_keep_ratio={self.token_keep_ratio}'
-
 
 @MODELS.register_module()
 class KeepFirstNeck(DropNeck):
-    """Keep the first K tokens: a free reducer, the upper bound in studies of speed.
-    """
+    """Keep the first K tokens: a free reducer, the upper bound in studies of speed."""
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
         return torch.arange(num_keep, device=state.x.device).expand(len(state.x), -1)
@@ -51,12 +43,11 @@ class RandomDropNeck(DropNeck):
     result depends neither on the batch around a clip nor on the order of the clips.
 
     Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]. Defaults to 0.7.
+        token_keep_ratio (float): See :class:`TokenReducer`. Defaults to 0.7.
         seed (int): Seed of the draw in testing, at least 0. Defaults to 0.
 
     Raises:
-        TypeError: If the seed is not an integer.
-        ValueError: If it is negative.
+        TypeError, ValueError: If the seed is not an integer, or negative.
     """
 
     def __init__(self, token_keep_ratio: float = 0.7, seed: int = 0) -> None:

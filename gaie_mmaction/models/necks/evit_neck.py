@@ -23,19 +23,18 @@ class EViTNeck(TokenReducer):
     tokens averaged over heads; the weights are normalised to sum to 1 and have no gradient.
 
     Args:
-        token_keep_ratio (float): ``K = ceil(token_keep_ratio * N)``, in (0, 1]; 1 is the
-            identity, and so is a ratio that would "fuse" a single token. Defaults to 0.7.
+        token_keep_ratio (float): ``K = ceil(token_keep_ratio * N)``; a ratio that would "fuse" a
+            single token is the identity, as is 1. Defaults to 0.7.
         count_fused (bool): Count the fused token as one of the K, so that the cost is that of a
             reducer that leaves K tokens. Defaults to False, as in the paper: K + 1 are left.
-        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
-            mean. Defaults to False, as in the paper.
+        prop_attn (bool): See :class:`TokenReducer`. Defaults to False, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number.
-        ValueError: If it is outside (0, 1], or leaves no token beside the fused one.
+        ValueError: If ``token_keep_ratio`` leaves no token beside the fused one.
     """
 
-    needs_importance = True
+    importance = 'attention'
+    shown = ('token_keep_ratio', 'count_fused', 'prop_attn')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -83,7 +82,3 @@ class EViTNeck(TokenReducer):
         weight = weight / weight.sum(dim=1, keepdim=True)
         fused = (tokens * weight.unsqueeze(-1)).sum(dim=1, keepdim=True)
         return fused.to(tokens.dtype), gather_tokens(state.size, fuse_idx).sum(dim=1, keepdim=True)
-
-    def extra_repr(self) -> str:
-        return (f'token_keep_ratio={self.token_keep_ratio}, count_fused={self.count_fused}, '
-                f'prop_attn={self.prop_attn}')

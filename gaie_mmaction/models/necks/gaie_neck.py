@@ -2,7 +2,7 @@
 from mmaction.registry import MODELS
 
 from ...ops import match_tokens, select_tokens
-from .token_reducer import TokenReducer, TokenState, is_integer
+from .token_reducer import IMPORTANCES, TokenReducer, TokenState, is_integer
 
 METRICS = ('token', 'key')
 
@@ -17,36 +17,48 @@ class GAIENeck(TokenReducer):
     are no parameters.
 
     Args:
-        token_keep_ratio (float): Share of the tokens that stay, in (0, 1]; 1 is the identity.
-            Defaults to 0.7.
+        token_keep_ratio (float): See :class:`TokenReducer`. Defaults to 0.7.
         metric (str): What the similarity compares: ``'token'``, the features as in the paper, or
             ``'key'``, the attention's keys averaged over heads. Defaults to ``'token'``.
-        prop_attn (bool): Proportional attention in all later blocks and a size-weighted final
-            mean. The merge itself stays a plain mean. Defaults to False, as in the paper.
-        importance_queries (int, optional): Estimate the importance from that many of the queries:
+        prop_attn (bool): See :class:`TokenReducer`. Defaults to False, as in the paper.
+        importance (str): What ranks the tokens: ``'attention'``, what they receive from all
+            others, as in the paper; ``'sharpness'`` of their own attention (vid-TLDR); or
+            ``'shift'``, how much the previous block's MLP changed them (Representation Shift).
+            Defaults to ``'attention'``.
+        importance_queries (int, optional): Estimate ``'attention'`` from that many of the queries:
             cheaper where no kernel computes it exactly. Defaults to None, all of them.
+        size_weighted (bool): Weigh tokens in the merge by how many original ones they stand for.
+            Defaults to False, as in the paper.
 
     Raises:
-        TypeError: If ``token_keep_ratio`` is not a number.
-        ValueError: If it is outside (0, 1], the metric is unknown, or ``importance_queries`` is
-            not a positive integer.
+        ValueError: If metric or importance is unknown, or ``importance_queries`` is not a positive
+            integer or without ``'attention'``.
     """
 
-    needs_importance = True
+    shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'size_weighted')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
                  metric: str = 'token',
                  prop_attn: bool = False,
-                 importance_queries: int | None = None) -> None:
+                 importance: str = 'attention',
+                 importance_queries: int | None = None,
+                 size_weighted: bool = False) -> None:
         super().__init__(token_keep_ratio, prop_attn)
+        if importance not in IMPORTANCES:
+            raise ValueError(f'importance must be one of {IMPORTANCES}, but got {importance!r}')
         if metric not in METRICS:
             raise ValueError(f'metric must be one of {METRICS}, but got {metric!r}')
         if importance_queries is not None and (
                 not is_integer(importance_queries) or importance_queries < 1):
             raise ValueError('importance_queries must be an integer of at least 1, but got '
                              f'{importance_queries!r}')
+        if importance_queries is not None and importance != 'attention':
+            raise ValueError("importance_queries needs importance='attention', but got "
+                             f'{importance!r}')
         self.metric = metric
+        self.importance = importance
+        self.size_weighted = size_weighted
         self.importance_queries = importance_queries
         self.needs_keys = metric == 'key'
 
@@ -56,9 +68,6 @@ class GAIENeck(TokenReducer):
         num_keep = self.num_left(state.num_tokens, state.step)
         keep_idx, merge_idx = select_tokens(state.importance, num_keep)
         metric = state.x if state.keys is None else state.keys
-        # no weight: the paper's mean counts a token once, however many it already stands for
-        return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx))
-
-    def extra_repr(self) -> str:
-        return (f'token_keep_ratio={self.token_keep_ratio}, metric={self.metric!r}, '
-                f'prop_attn={self.prop_attn}')
+        # the paper's mean counts a token once, however many it already stands for
+        weight = state.size if self.size_weighted else None
+        return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx), weight)

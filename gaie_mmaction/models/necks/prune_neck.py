@@ -9,14 +9,9 @@ from .token_reducer import TokenState
 
 @MODELS.register_module()
 class PruneNeck(DropNeck):
-    """Keep the K most attended tokens and drop the rest: :class:`GAIENeck` without merging.
+    """Keep the K most attended tokens and drop the rest: :class:`GAIENeck` without merging."""
 
-    Args:
-        token_keep_ratio (float): ``K = ceil(token_keep_ratio * N)``, in (0, 1]; 1 is the
-            identity. Defaults to 0.7.
-    """
-
-    needs_importance = True
+    importance = 'attention'
 
     def choose(self, state: TokenState, num_keep: int) -> Tensor:
         assert state.importance is not None

@@ -24,7 +24,12 @@ from ...ops import (
     new_index,
     num_kept,
     update_source,
+    weighted_attention,
 )
+
+# how much all tokens attend to a token; how sharp its own attention is (vid-TLDR, section 3); how
+# much the MLP of the previous block changed it (Representation Shift)
+IMPORTANCES = ('attention', 'sharpness', 'shift')
 
 
 def is_number(value: object) -> bool:
@@ -49,8 +54,8 @@ class TokenState:
             original token, or -1 if it was dropped.
         position (Tensor): ``(B, N)`` int64, the original token, in [0, N0), at whose place each
             present token is, or -1 for one without a place, such as EViT's fused token.
-        importance (Tensor, optional): ``(B, N)`` float32, higher = keep; set if
-            ``needs_importance``.
+        importance (Tensor, optional): ``(B, N)`` float32, higher = keep; set as
+            ``TokenReducer.importance`` tells.
         keys (Tensor, optional): ``(B, N, d)``, the attention's keys averaged over heads; set if
             ``needs_keys``.
         step (int): Number of earlier reductions.
@@ -113,8 +118,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     """Base class of all token reducers.
 
     Args:
-        token_keep_ratio (float, optional): Share of the tokens that stay, in (0, 1]; None if the
-            reducer is not set by a ratio.
+        token_keep_ratio (float, optional): Share of the tokens that stay, in (0, 1]; 1 is the
+            identity, None a reducer that is not set by a ratio.
         prop_attn (bool): Proportional attention: add the log of the token sizes to the logits of
             all later blocks, and weigh the backbone's final mean by size. Defaults to False.
 
@@ -123,13 +128,16 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         ValueError: If it is outside (0, 1].
     """
 
-    #: whether ``TokenState.importance`` and ``TokenState.keys`` are needed
-    needs_importance = False
+    #: what ``TokenState.importance`` is, one of IMPORTANCES; None if it is not needed
+    importance: str | None = None
+    #: whether ``TokenState.keys`` is needed
     needs_keys = False
     #: number of queries that the importance is estimated from; None: all
     importance_queries: int | None = None
     #: whether original tokens can be lost (``source`` -1)
     drops_tokens = False
+    #: attributes that a printed model shows
+    shown: tuple[str, ...] = ('token_keep_ratio', 'prop_attn')
 
     def __init__(self, token_keep_ratio: float | None, prop_attn: bool = False) -> None:
         super().__init__()
@@ -140,6 +148,11 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         self.prop_attn = prop_attn
         #: whether the backbone's final mean weighs tokens by size
         self.weighted_mean = prop_attn
+
+    @property
+    def needs_attention_score(self) -> bool:
+        """bool: Whether the importance comes from the attention of the reducing blocks."""
+        return self.importance in ('attention', 'sharpness')
 
     @property
     def token_keep_ratio(self) -> float | None:
@@ -155,29 +168,17 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         self._token_keep_ratio = float(value)
 
     def setup(self, num_tokens: int, num_reductions: int) -> None:
-        """Called once by the backbone when it is built.
+        """Called once by the backbone when it is built, with N0 and the number of its reductions.
 
-        Args:
-            num_tokens (int): N0, for the input size of the position table.
-            num_reductions (int): Number of blocks with the reducer.
-
-        Raises:
-            ValueError: If the reducer cannot reduce that many tokens that often.
+        N0 is for the input size of the position table. A ``ValueError`` if the reducer cannot
+        reduce that many tokens that often.
         """
         # a dry run: a ratio or schedule that cannot work fails here, not in the first batch
         for step in range(num_reductions):
             num_tokens = self.num_left(num_tokens, step)
 
     def num_left(self, num_tokens: int, step: int) -> int:
-        """Number of tokens after a reduction.
-
-        Args:
-            num_tokens (int): N.
-            step (int): Number of earlier reductions.
-
-        Returns:
-            int: In [1, N].
-        """
+        """Number of tokens, in [1, N], after a reduction of N; ``step`` earlier ones were made."""
         assert self._token_keep_ratio is not None, 'override num_left without a token_keep_ratio'
         return num_kept(num_tokens, self._token_keep_ratio)
 
@@ -185,12 +186,9 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
                state: TokenState, needs_importance: bool) -> tuple[Tensor, Tensor | None]:
         """Attention of every block of a backbone with this reducer.
 
-        Args:
-            q, k, v (Tensor): ``(B, h, N, d)``.
-            scale (float): Factor of the logits.
-            dropout_p (float): Dropout of the attention map.
-            state (TokenState): The tokens.
-            needs_importance (bool): Whether the reducer follows in this block and needs it.
+        Of ``q``, ``k`` and ``v``, each ``(B, h, N, d)``, with ``scale`` as factor of the logits and
+        ``dropout_p`` of the map. ``needs_importance`` if the reducer follows in this block and
+        ranks by it.
 
         Returns:
             tuple: Output ``(B, h, N, d)``, and importance ``(B, N)`` or None.
@@ -200,8 +198,15 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         if needs_importance:
             # dropout is for the output alone: tokens are ranked by the whole map
             with torch.set_grad_enabled(torch.is_grad_enabled() and not dropout_p):
-                out, importance = attention_with_importance(
-                    q, k, v, scale=scale, bias=bias, importance_queries=self.importance_queries)
+                if self.importance == 'sharpness':
+                    # of the rows of the map, where the other importance is of its columns
+                    out, importance = weighted_attention(
+                        q, k, v, scale=scale, score='sharpness',
+                        size=state.size if self.prop_attn else None)
+                else:
+                    out, importance = attention_with_importance(
+                        q, k, v, scale=scale, bias=bias,
+                        importance_queries=self.importance_queries)
         if out is None or dropout_p:
             mask = None if bias is None else bias[:, None, None, :]
             out = F.scaled_dot_product_attention(
@@ -219,3 +224,6 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         ``size``, ``source`` and ``position`` must be kept up to date; :meth:`TokenState.merge`
         and :meth:`TokenState.keep` do that.
         """
+
+    def extra_repr(self) -> str:
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in self.shown)

@@ -1,18 +1,11 @@
 """vid-TLDR: merge similar tokens, weighted by how salient they are."""
 from dataclasses import replace
-from typing import Any
 
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from ...ops import (
-    gather_tokens,
-    match_bipartite,
-    new_index,
-    update_source,
-    weighted_attention,
-)
+from ...ops import gather_tokens, match_bipartite, new_index, update_source
 from .bipartite_neck import BipartiteNeck
 from .token_reducer import TokenState
 
@@ -43,24 +36,8 @@ class VidTLDRNeck(BipartiteNeck):
             the paper.
     """
 
-    needs_importance = True
+    importance = 'sharpness'
     drops_tokens = True
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, *, state: TokenState,
-               needs_importance: bool, **options: Any) -> tuple[Tensor, Tensor | None]:
-        """Same as :meth:`TokenReducer.attend`; the importance is the sharpness."""
-        # sharpness needs the rows of the map, where GAIE's importance needs the column means:
-        # attention_with_importance cannot give it
-        out = importance = None
-        if needs_importance:
-            # dropout is for the output alone, as in TokenReducer
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not options['dropout_p']):
-                out, importance = weighted_attention(
-                    q, k, v, scale=options['scale'], score='sharpness',
-                    size=state.size if self.prop_attn else None)
-        if out is None or options['dropout_p']:
-            out, _ = super().attend(q, k, v, state=state, needs_importance=False, **options)
-        return out, importance
 
     def forward(self, state: TokenState) -> TokenState:
         """Reduce N tokens to ``N - r``: what is left of the even ones, then the odd ones."""
@@ -79,16 +56,10 @@ class VidTLDRNeck(BipartiteNeck):
 
 
 def saliency_score(sharpness: Tensor) -> Tensor:
-    """Share of its mass that a token contributes when it is merged.
+    """Share of its mass, in [0, 1], that a token contributes when it is merged, by its sharpness.
 
-    The paper's two scalings, to [0, 1] and then of the part above the mean, amount to the excess
-    over the mean divided by the largest excess.
-
-    Args:
-        sharpness (Tensor): ``(B, N)``.
-
-    Returns:
-        Tensor: ``(B, N)`` in [0, 1], 0 for the background.
+    Both are ``(B, N)``; the background has 0. The paper's two scalings, to [0, 1] and then of the
+    part above the mean, amount to the excess over the mean divided by the largest excess.
     """
     excess = (sharpness - sharpness.mean(dim=1, keepdim=True)).clamp(min=0)
     return excess / excess.amax(dim=1, keepdim=True).clamp(min=TINY)

@@ -3,11 +3,20 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import Tensor, nn
 
 CONVERTER = "VideoMAE's own files are converted by tools/model_converters/videomae_to_mmaction.py"
+VIDEO_SIZES = ('img_size and num_frames are those of the position table: other inputs are '
+               f'interpolated on the fly. {CONVERTER}')
 
 
-def load_backbone_weights(source: str) -> dict[str, Tensor]:
-    """Load the ``backbone.`` part of a recognizer's checkpoint (path or URL), without prefix."""
+def load_backbone_weights(source: str, num_heads: int) -> dict[str, Tensor]:
+    """Load the ``backbone.`` part of a recognizer's checkpoint (path or URL), without prefix.
+
+    Another ``num_heads`` than the file's, if it names one, is a ``ValueError``: no shape shows it.
+    """
     checkpoint = _load_checkpoint(source, map_location='cpu')
+    of_file = (checkpoint.get('meta') or {}).get('num_heads', num_heads)
+    if num_heads != of_file:
+        raise ValueError(f'{source} has {of_file} heads, but the backbone {num_heads}: it would '
+                         f'compute something else. Set num_heads={of_file}')
     weights = checkpoint.get('state_dict', checkpoint)
     found = {key.removeprefix('backbone.'): value
              for key, value in weights.items() if key.startswith('backbone.')}
@@ -27,13 +36,13 @@ def list_misfits(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[str
         for key in own if key in weights and weights[key].shape != own[key].shape]
 
 
-def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str,
+                  way_out: str = VIDEO_SIZES) -> None:
     """Load a whole state_dict that comes from ``source``; all that does not fit is listed."""
     # torch's own error does not list differing shapes beside missing keys, nor say what to do
     problems = list_misfits(backbone.state_dict(), weights)
     if problems:
         raise ValueError(
             '\n  '.join([f'the backbone of {source} does not fit:', *problems])
-            + '\nBuild the backbone with the sizes of the checkpoint. img_size and num_frames are '
-            f'those of the position table: other inputs are interpolated on the fly. {CONVERTER}')
+            + f'\nBuild the backbone with the sizes of the checkpoint. {way_out}')
     backbone.load_state_dict(weights)

@@ -1,0 +1,104 @@
+"""The temporal detector on real untrimmed streams of hand joints, SFINGE 3D.
+
+A. Caputo et al., "SFINGE 3D: a novel benchmark for online detection and recognition of
+heterogeneous hand gestures from 3D fingers' trajectories", Computers & Graphics 2020. Training
+sees cut clips alone; the streams are the test, and choose the score threshold for one another.
+"""
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..apis.training import test, train
+from ..datasets.segment_file import read_segments, write_segments
+from ..evaluation.spotting import best_threshold, spotting_f1
+from ..utils.files import atomic_file
+
+CONFIG = 'configs/spotting/sfinge3d_joints.py'
+OVERLAPS = (.3, .5)
+
+
+def lay_out(source: str | Path, folder: str | Path) -> list[str]:
+    """Write clips and streams of ``sfinge3d.npz`` as feature files and ``segments.csv`` files.
+
+    Returns:
+        list[str]: A line per segment that is cut because it ends outside its stream.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with np.load(source, allow_pickle=False) as file:
+        data = dict(file)
+    lengths = data['clip_length'].astype(int)
+    clips = [f'clip{k:03d}' for k in range(len(lengths))]
+    _write_sequences(folder / 'clips.npz', data['clip_joints'], lengths, clips)
+    write_segments(folder / 'clips.csv', [
+        (clip, 0, length - 1, label - 1)
+        for clip, length, label in zip(clips, lengths.tolist(), data['clip_class'].tolist())])
+    streams = [f'{stream:02d}' for stream in data['stream_id']]
+    num_frames = dict(zip(streams, data['stream_length'].tolist()))
+    _write_sequences(folder / 'streams.npz', data['stream_joints'], data['stream_length'], streams)
+    lines, segments = [], []
+    for stream, label, start, end in data['segments'].tolist():
+        last = num_frames[f'{stream:02d}'] - 1
+        if end > last:
+            lines.append(f'stream {stream}: the segment {start}-{end} ends after the last frame, '
+                         f'{last}; it is cut there')
+        segments.append((f'{stream:02d}', start, min(end, last), label - 1))
+    write_segments(folder / 'streams.csv', segments)
+    return lines
+
+
+def _write_sequences(path: Path, joints: np.ndarray, lengths: np.ndarray,
+                     names: Sequence[str]) -> None:
+    frames = np.concatenate([np.arange(length) for length in lengths])
+    with atomic_file(path) as partial, open(partial, 'wb') as file:
+        np.savez(file, videos=np.repeat(names, lengths), start_frames=frames, end_frames=frames,
+                 features=joints.reshape(len(joints), -1))
+
+
+def cross_fit(predicted: list[tuple], true: list[tuple], videos: Sequence[str]) -> pd.DataFrame:
+    """F1 on each half of the videos at the threshold that is best on the other half.
+
+    The halves are every second video of ``videos``.
+    """
+    rows = []
+    for overlap in OVERLAPS:
+        for half in (0, 1):
+            own, other = set(videos[half::2]), set(videos[1 - half::2])
+            threshold, _ = best_threshold(_of(predicted, other), _of(true, other), overlap)
+            kept = [segment for segment in _of(predicted, own) if segment[4] >= threshold]
+            rows.append(dict(overlap=overlap, half=half, threshold=threshold,
+                             **spotting_f1(kept, _of(true, own), overlap)))
+    return pd.DataFrame(rows)
+
+
+def _of(segments: list[tuple], videos: set[str]) -> list[tuple]:
+    return [segment for segment in segments if segment[0] in videos]
+
+
+def run_spotting_study(source: str | Path, out: str | Path, seeds: Sequence[int],
+                       data_dir: str = 'data/sfinge3d') -> pd.DataFrame:
+    """Train and test one detector per seed, and write ``results.csv``.
+
+    A stopped study is continued: finished seeds are kept, and a training resumes at its last
+    epoch.
+    """
+    for line in lay_out(source, data_dir):
+        print(line)
+    true = read_segments(Path(data_dir, 'streams.csv'))
+    with np.load(Path(data_dir, 'streams.npz')) as file:
+        videos = sorted(set(file['videos'].tolist()))
+    tables = []
+    for seed in seeds:
+        work_dir = Path(out, f'seed{seed}')
+        found = work_dir / 'segments.csv'
+        if not found.exists():
+            checkpoint = train(CONFIG, work_dir, resume=True, options=[f'randomness.seed={seed}'])
+            test(CONFIG, checkpoint, work_dir / 'test',
+                 options=[f'test_evaluator.out_file={found}'])
+        tables.append(cross_fit(read_segments(found), true, videos).assign(seed=seed))
+    results = pd.concat(tables, ignore_index=True)
+    with atomic_file(Path(out, 'results.csv')) as partial:
+        results.to_csv(partial, index=False, float_format='%.4f', lineterminator='\n')
+    return results

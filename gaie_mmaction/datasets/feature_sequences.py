@@ -1,0 +1,140 @@
+"""Untrimmed videos as sequences of features, with their segments."""
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmaction.registry import DATASETS
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from .imigue_classes import HasIMiGUEClasses
+from .segment_file import check_segments, read_segments
+
+KEYS = ('videos', 'start_frames', 'end_frames', 'features')
+
+
+@dataclass(frozen=True)
+class FeatureSequence:
+    """Features of a video at equal distances in time."""
+    features: np.ndarray  # (T, C) float32
+    first_frame: float  # the middle of the frames that step 0 describes
+    frame_stride: float  # frames between two steps
+    num_frames: int
+
+
+def read_feature_file(path: str | Path) -> dict[str, FeatureSequence]:
+    """Sequence of each video of an npz, by video id.
+
+    The file has a row for each step of each video: ``videos`` (its id), ``start_frames`` and
+    ``end_frames`` (the frames described, both included) and ``features`` ``(rows, C)``, which
+    is what ``tools/extract_features.py`` writes for windows of a segment csv. The last window
+    of a video often ends with it, out of step with the others; it is then left out.
+
+    Raises:
+        ValueError: If an array is missing or of the wrong length, a feature is not finite, or
+            the steps of a video are not equally far apart.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        if missing := [key for key in KEYS if key not in file]:
+            raise ValueError(f'{path} lacks {", ".join(missing)}: write it with '
+                             'tools/extract_features.py from windows of a segment csv')
+        videos, starts, ends, features = (file[key] for key in KEYS)
+    if features.ndim != 2 or not len(videos) == len(starts) == len(ends) == len(features) > 0:
+        raise ValueError(f'{path}: {", ".join(KEYS)} must have one row per step, but have the '
+                         f'shapes {videos.shape}, {starts.shape}, {ends.shape}, {features.shape}')
+    if not np.isfinite(features).all():
+        raise ValueError(f'{path}: features of video {videos[~np.isfinite(features).all(1)][0]} '
+                         'are not finite')
+    order = np.lexsort((starts, videos))
+    names, begins = np.unique(videos[order], return_index=True)
+    return {str(name): _to_sequence(f'{path}: video {name}', starts[rows], ends[rows],
+                                    features[rows].astype(np.float32))
+            for name, rows in zip(names, np.split(order, begins[1:]))}
+
+
+def _to_sequence(name: str, starts: np.ndarray, ends: np.ndarray,
+                 features: np.ndarray) -> FeatureSequence:
+    if starts[0] < 0 or (ends < starts).any():
+        raise ValueError(f'{name} needs 0 <= start_frame <= end_frame in each row: a bare clip '
+                         'list has no frame numbers, use a segment csv')
+    middles = (starts + ends) / 2
+    steps = np.diff(middles)
+    stride = float(steps[0]) if len(steps) else 1.
+    if len(steps) > 1 and steps[-1] < stride:
+        steps, features = steps[:-1], features[:-1]
+    if stride <= 0 or (steps != stride).any():
+        raise ValueError(f'{name} has steps of {stride:g} and {steps[steps != stride][:1]} frames: '
+                         'they must be equally far apart')
+    return FeatureSequence(features, float(middles[0]), stride, int(ends.max()) + 1)
+
+
+@DATASETS.register_module()
+class FeatureSequenceDataset(HasIMiGUEClasses, BaseDataset):
+    """Untrimmed videos as feature sequences, with their segments.
+
+    A sample has ``raw_feature`` ``(T, C)``, ``video_name``, ``first_frame``, ``frame_stride``,
+    ``num_frames``, ``segments`` ``(n, 2)`` in frames, both ends included, and ``labels`` ``(n,)``.
+    Overlapping segments of one class are kept, and logged.
+
+    Args:
+        features (str): Path of the npz, see :func:`read_feature_file`.
+        ann_file (str): ``segments.csv`` (``video_id,start_frame,end_frame,class``) of these and
+            perhaps of other videos. Defaults to '', no segments.
+        pipeline (list[dict or Callable]): Data transforms. Defaults to ().
+        videos (list[str] or str, optional): Ids of the videos to use, or a file with one a line.
+            Defaults to None, all of the npz.
+        data_root (str): Folder that the paths start from. Defaults to ''.
+        metainfo (dict, optional): ``classes`` of your own data. Defaults to None, iMiGUE's 32.
+        test_mode (bool): Whether for validation or test. Defaults to False.
+        lazy_init (bool): Same as mmengine's ``BaseDataset``. Defaults to False.
+    """
+
+    def __init__(self, *, features: str, ann_file: str = '',
+                 pipeline: Sequence[dict | Callable] = (),
+                 videos: Sequence[str] | str | None = None, data_root: str = '',
+                 metainfo: dict | None = None, test_mode: bool = False,
+                 lazy_init: bool = False) -> None:
+        self.features = features
+        self.videos = videos
+        super().__init__(ann_file=ann_file, data_root=data_root, metainfo=metainfo,
+                         data_prefix={}, pipeline=list(pipeline), test_mode=test_mode,
+                         serialize_data=False, lazy_init=lazy_init)
+
+    def load_data_list(self) -> list[dict]:
+        """Sequences of the chosen videos with their segments.
+
+        Raises:
+            ValueError: Errors of :func:`read_feature_file`, :func:`read_segments` and
+                :func:`check_segments`, or a chosen video without features.
+        """
+        path = Path(self.data_root, self.features)
+        sequences = read_feature_file(path)
+        segments = (read_segments(self.ann_file, len(self.metainfo['classes']))
+                    if self.ann_file else [])
+        chosen = self._chosen_videos() or list(sequences)
+        if missing := [video_id for video_id in chosen if video_id not in sequences]:
+            raise ValueError(f'{path} has no features of {len(missing)} of {len(chosen)} videos, '
+                             f'e.g. {missing[0]}')
+        own = [segment for segment in segments if segment[0] in set(chosen)]
+        lengths = {video_id: sequences[video_id].num_frames for video_id in chosen}
+        for line in check_segments(own, lengths, self.ann_file):
+            print_log(line, logger='current', level=logging.WARNING)
+        return [self._sample(video_id, sequences[video_id],
+                             [segment for segment in own if segment[0] == video_id])
+                for video_id in chosen]
+
+    def _chosen_videos(self) -> list[str]:
+        if isinstance(self.videos, str):
+            lines = Path(self.data_root, self.videos).read_text(encoding='utf-8').splitlines()
+            return [line.strip() for line in lines if line.strip()]
+        return list(self.videos or [])
+
+    @staticmethod
+    def _sample(video_id: str, sequence: FeatureSequence, segments: list[tuple]) -> dict:
+        return dict(
+            video_name=video_id, raw_feature=sequence.features, first_frame=sequence.first_frame,
+            frame_stride=sequence.frame_stride, num_frames=sequence.num_frames,
+            segments=np.array([segment[1:3] for segment in segments], np.float32).reshape(-1, 2),
+            labels=np.array([segment[3] for segment in segments], np.int64))

@@ -1,0 +1,4 @@
+"""Detectors of gestures in untrimmed video."""
+from .temporal_detector import TemporalDetector
+
+__all__ = ['TemporalDetector']

@@ -1,0 +1,44 @@
+"""Windows of whole videos for spotting, from what tools/data/prepare_imigue.py wrote.
+
+Writes DATA/spotting: PART_segments.csv, PART_dense.csv (all windows) and, of parts with "train" in
+their names, PART_windows.csv (windows of gestures and a share of background); classes.txt.
+"""
+import argparse
+import sys
+
+from gaie_mmaction.apis.spotting_data import write_spotting_data
+from gaie_mmaction.datasets import IMIGUE_CLASSES, VideoReadError
+from gaie_mmaction.datasets.spotting_windows import WindowRule
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False)
+    parser.add_argument('data', nargs='?', default='data/imigue', help='default: %(default)s')
+    parser.add_argument('--parts', nargs='+', default=['train', 'val', 'test'],
+                        help='annotation files, such as holdout_train (default: train val test)')
+    parser.add_argument('--length', type=int, default=32, help='frames of a window (default: 32)')
+    parser.add_argument('--stride', type=int, default=8, help='in frames (default: 8)')
+    parser.add_argument('--min-overlap', type=float, default=.6, help='with a segment, relative to '
+                        'the shorter one; less is ignored in training (default: 0.6)')
+    parser.add_argument('--background-share', type=float, default=.3, help='default: 0.3')
+    parser.add_argument('--hardness', type=float, default=.5,
+                        help='share of the background next to segments (default: 0.5)')
+    parser.add_argument('--seed', type=int, default=0, help='default: 0')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        rule = WindowRule(args.length, args.stride, args.min_overlap, args.background_share,
+                          args.hardness)
+        report = write_spotting_data(args.data, args.parts, IMIGUE_CLASSES, rule, args.seed)
+    except (ValueError, OSError, VideoReadError) as error:
+        sys.exit(str(error))
+    print('\n'.join(report))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,47 @@
+"""Segments from window scores: fit on a hold-out part, apply to another one.
+
+Scores come from `mim test CONFIG ... --dump FILE` on PART_dense.csv of
+tools/data/spotting_windows.py. Thresholds by class, merging and suppression are chosen for
+the best F1 on the hold-out part, and written beside OUT as OUT.rule.json.
+"""
+import argparse
+import sys
+
+from gaie_mmaction.datasets.segment_file import read_segments, write_segments
+from gaie_mmaction.evaluation import window_spotting as spotting
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False)
+    parser.add_argument('windows', help='windows of the part to spot in, PART_dense.csv')
+    parser.add_argument('scores', help='their scores')
+    parser.add_argument('--fit', nargs=3, required=True, metavar=('WINDOWS', 'SCORES', 'SEGMENTS'),
+                        help='the same of the hold-out part, and its true segments')
+    parser.add_argument('--true', metavar='SEGMENTS', help='true segments of the part, if known')
+    parser.add_argument('--min-overlap', type=float, default=.3, help='of a hit (default: 0.3)')
+    parser.add_argument('--out', default='segments.csv', help='default: %(default)s')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        held_out = spotting.read_frame_scores(*args.fit[:2])
+        true = read_segments(args.fit[2])
+        rule = spotting.fit_rule(held_out, true, args.min_overlap)
+        found = spotting.spot(spotting.read_frame_scores(args.windows, args.scores), rule)
+        write_segments(args.out, found)
+        spotting.save_rule(f'{args.out}.rule.json', rule)
+        print(spotting.describe('hold-out, fitted on it', spotting.spot(held_out, rule), true,
+                                args.min_overlap))
+        if args.true:
+            print(spotting.describe('this part', found, read_segments(args.true), args.min_overlap))
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
+    print(f'Written: {len(found)} segments to {args.out}, the rule to {args.out}.rule.json')
+
+
+if __name__ == '__main__':
+    main()
