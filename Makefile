@@ -1,7 +1,8 @@
 # make demo  the whole main job on a synthetic dataset, from set-up to picture
 # make demo-skeleton  a skeleton stream on the same dataset, fused with the demo's RGB scores
-# make demo-entry  four streams on the same dataset, trained, fused and reported
 # make demo-pretraining  masked pretraining on unlabelled clips of that dataset, then few labels
+# make demo-entry  four streams on the same dataset, trained, fused and reported
+# make demo-spotting  gestures in whole videos: a window classifier and a temporal detector
 # make test  the tests
 # They make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
 PYTHON ?= python3
@@ -13,9 +14,10 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 MINUTES ?= 5
 
-.PHONY: help demo demo-skeleton demo-entry demo-pretraining test test-slow test-all test-triton gpu-report fuzz check-install lint docs clean
+.PHONY: help demo demo-skeleton demo-pretraining demo-entry demo-spotting test test-slow test-all \
+	test-triton gpu-report fuzz check-install lint docs clean
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels: values, in the interpreter without a GPU, and compiled for sm_80 to sm_120"
 	@echo "make gpu-report  the GPU's tests and its speed, into docs/performance/, within 8 minutes"
@@ -31,6 +33,9 @@ demo: $(STAMP)
 demo-skeleton: $(STAMP)
 	$(VENV)/bin/python tools/demo_skeleton.py
 
+demo-pretraining: $(STAMP)
+	$(VENV)/bin/python tools/demo_pretraining.py
+
 data/demo/test.csv: | $(STAMP)
 	$(VENV)/bin/python tools/demo_run.py --data-only
 
@@ -39,8 +44,8 @@ demo-entry: data/demo/test.csv $(STAMP)
 		--videos data/demo/videos --out data/demo/flow
 	$(VENV)/bin/python tools/entry.py entries/demo.yaml
 
-demo-pretraining: $(STAMP)
-	$(VENV)/bin/python tools/demo_pretraining.py
+demo-spotting: $(STAMP)
+	$(VENV)/bin/python tools/demo_spotting.py
 
 test: $(STAMP)
 	$(PYTEST)
@@ -88,4 +93,5 @@ $(DEV): $(STAMP)
 	@touch $(DEV)
 
 clean:
-	rm -rf $(VENV) site work_dirs/demo work_dirs/demo_entry work_dirs/demo_pretraining data/demo
+	rm -rf $(VENV) site data/demo data/demo_spotting work_dirs/demo work_dirs/demo_pretraining \
+		work_dirs/demo_entry work_dirs/demo_spotting

@@ -202,5 +202,6 @@ def test_pretraining_finetuning_and_retraining(root, data, tmp_path):
             dumps[-1], '--cfg-options', f'test_dataloader.dataset.data_root={data}',
             'test_dataloader.num_workers=0', 'load_from=None'), root)
     out = tmp_path / 'fused.csv'
-    run_tool('fuse_scores.py', *dumps, '--out', out)
+    code, _ = run_tool('fuse_scores.py', *dumps, '--ann-file', data / 'test.csv', '--out', out)
+    assert code is None
     assert len(out.read_text().splitlines()) == len((data / 'test.csv').read_text().splitlines())

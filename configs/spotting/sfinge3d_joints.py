@@ -12,7 +12,7 @@ pack = dict(type='PackLocalizationInputs', keys=('segments', 'labels'),
 
 model = dict(
     num_classes=13,
-    backbone=dict(in_channels=120, embed_dims=96, num_levels=4, radius=8))
+    backbone=dict(in_channels=120, embed_dims=64, num_levels=4, radius=8))
 
 train_dataloader = dict(
     batch_size=8,

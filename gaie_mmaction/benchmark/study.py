@@ -240,7 +240,7 @@ def pretrain(study: Study, seeds: int, workers: int) -> None:
                                if other.start_checkpoint(seed, 0) is None], other, workers)
 
 
-def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Study, workers: int,
+def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Any, workers: int,
              table: Path | None = None) -> list[Row]:
     """Run jobs of a study side by side; rows go into the csv as they come."""
     rows = []

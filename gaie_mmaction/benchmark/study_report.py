@@ -64,8 +64,8 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
                          & (rows.training == training)].gmacs
             cells = [budget, f'**{arm}**' if arm == OURS else arm,
                      ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
-                     _with_interval(mean_interval(by_unit(scores))),
-                     '' if arm == OURS or OURS not in found else _with_interval(
+                     with_interval(mean_interval(by_unit(scores))),
+                     '' if arm == OURS or OURS not in found else with_interval(
                          paired_difference(found[OURS], scores), '+')]
             if unseen:
                 alone = scores[scores.index.isin(unseen, level='fold')]
@@ -74,7 +74,7 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
     return lines
 
 
-def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
+def with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
     """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for None."""
     if found is None:
         return ''
@@ -133,15 +133,19 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
     unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if (rows.training == training).any():
-            begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
-            if begin not in text or end not in text:
-                text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
-            head, rest = text.split(begin)
-            lines = make_table(rows, budgets, training, unseen, heading)
-            text = head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+            text = put_table(text, mark, make_table(rows, budgets, training, unseen, heading))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
     with atomic_file(document) as partial:
         partial.write_text(text, encoding='utf-8')
+
+
+def put_table(text: str, mark: str, lines: list[str]) -> str:
+    """Replace what stands between the marks of a table, or add both with a heading."""
+    begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
+    if begin not in text or end not in text:
+        text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
+    head, rest = text.split(begin)
+    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
 
 
 def print_choice(rows: list[dict[str, Any]]) -> None:

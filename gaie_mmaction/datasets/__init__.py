@@ -1,5 +1,6 @@
 """Datasets and data transforms."""
 from . import openpose_layout  # noqa: F401  # adds its layout to the table
+from .dataset_info import get_dataset_info, register_dataset_info
 from .feature_sequences import FeatureSequenceDataset, read_feature_file
 from .group_sampler import ClassBalancedSampler, DataGroupSampler
 from .imigue_classes import IMIGUE_CLASSES, IMIGUE_CODES
@@ -7,6 +8,7 @@ from .imigue_dataset import IMiGUEDataset
 from .imigue_multimodal_dataset import IMiGUEMultiModalDataset
 from .imigue_pose_dataset import IMiGUEPoseDataset
 from .joined_sequences import JoinedSequenceDataset
+from .ma52_classes import MA52_ACTIONS
 from .skeleton_layout import SKELETON_LAYOUTS, SkeletonLayout
 from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
@@ -14,6 +16,6 @@ from .video_file import VideoFile, VideoReadError
 __all__ = [
     'ClassBalancedSampler', 'DataGroupSampler', 'FeatureSequenceDataset', 'IMIGUE_CLASSES',
     'IMIGUE_CODES', 'IMiGUEDataset', 'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset',
-    'JoinedSequenceDataset', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile', 'VideoReadError',
-    'read_feature_file'
+    'JoinedSequenceDataset', 'MA52_ACTIONS', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile',
+    'VideoReadError', 'get_dataset_info', 'read_feature_file', 'register_dataset_info'
 ]

@@ -1,6 +1,8 @@
 """iMiGUE's classes in the order of the model's outputs, and their codes in label files."""
 from typing import Any
 
+from .dataset_info import get_dataset_info, register_dataset_info
+
 IMIGUE_CLASSES = (
     'Turtle neck', 'Bulging face, deep breath', 'Touching hat', 'Touching or scratching head',
     'Touching or scratching forehead', 'Covering face', 'Rubbing eyes',
@@ -15,14 +17,18 @@ IMIGUE_CLASSES = (
 )
 IMIGUE_CODES = (*range(1, 32), 99)  # 99: illustrative body language
 
+register_dataset_info('imigue', classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
+
 
 class HasIMiGUEClasses:
-    """iMiGUE's classes and codes for a dataset, or the user's own classes, which have no codes."""
+    """iMiGUE's classes and codes, those of another registered data set, or the user's own."""
 
-    METAINFO = dict(classes=IMIGUE_CLASSES, codes=IMIGUE_CODES)
+    METAINFO = get_dataset_info('imigue')
 
     @classmethod
     def _load_metainfo(cls, metainfo: Any | None = None) -> dict:
+        if metainfo and 'dataset' in metainfo:
+            metainfo = {**get_dataset_info(metainfo['dataset']), **metainfo}
         loaded = super()._load_metainfo(metainfo)  # type: ignore[misc]  # of mmengine's BaseDataset
         # mmengine takes a text for a path, and keeps it as it is where there is no such file
         if isinstance(loaded['classes'], str):

@@ -1,4 +1,5 @@
 """Micro-Action-52's actions and body parts, in the order of the public lists' labels."""
+from .dataset_info import register_dataset_info
 
 MA52_ACTIONS = (
     'shaking body', 'sitting straightly', 'shrugging', 'turning around', 'rising up',
@@ -21,3 +22,5 @@ BODY_PARTS = dict(body=range(5), head=range(5, 11), upper_limb=range(11, 24),
                   leg_hand=range(48, 52))
 BODY_PART_OF_ACTION = tuple(part for part, actions in enumerate(BODY_PARTS.values())
                             for _ in actions)
+
+register_dataset_info('ma52', classes=MA52_ACTIONS, groups=BODY_PARTS)

@@ -54,8 +54,9 @@ def test_metric():
     assert {f'ma52/{key}': value for key, value in expected.items()}.items() <= found.items()
     assert found['ma52/action_top1'] == pytest.approx(1 / 3)
     assert found['ma52/action_top5'] == found['ma52/body_top1'] == 1
-    with pytest.raises(ValueError, match='52 scores per clip'):
-        metric.process(None, [dict(pred_score=scores[0, :3], gt_label=0)])
+    metric.process(None, [dict(pred_score=scores[0, :3], gt_label=0)])
+    with pytest.raises(ValueError, match=r'52 classes, but clips have scores of shape \(3,\)'):
+        metric.evaluate(1)
 
 
 @pytest.mark.parametrize('predicted, true', [([52], [0]), ([0], [-1]), ([0, 1], [0]), ([], [])])

@@ -1,0 +1,197 @@
+"""Micro-Action-52 as the datasets read it: public lists, and videos under agreement."""
+import csv
+import io
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
+from ..utils.files import atomic_file
+from .archives import MAX_UNPACKED_RATIO, unpack_archives
+from .layout import find_files
+from .prepare import link_videos
+from .report import ReleaseError, Report
+
+PUBLISHED = dict(train=11250, val=5586, test=5586)
+HOLDOUT_FOLDS = 10
+COLUMNS = ('vid', *(f'action_pred_{k}' for k in range(1, 6)),
+           *(f'body_pred_{k}' for k in range(1, 6)))
+COLUMNS_2024 = ('id', 'pred_label_1', 'pred_label_2')
+
+Clips = dict[str, int]  # label by path relative to the release
+
+
+def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -> Report:
+    """Write the clip lists of a release, and what deviates.
+
+    ``root`` holds ``train_list_videos.txt``, ``val_list_videos.txt`` and ``test_list_videos.txt``
+    and the videos, in zips (unpacked first) or folders. ``out`` gets ``train.txt``, ``val.txt``,
+    ``test.txt`` (unlabelled: its list's labels are placeholders), ``trainval.txt``,
+    ``holdout_train.txt`` and ``holdout_val.txt`` (no first field of a name in both),
+    ``report.txt``, ``report.json``, and ``videos``, a link to ``root``.
+
+    Raises:
+        ReleaseError: If a list is missing or nothing of it can be used.
+    """
+    report = Report(published_clips=dict(PUBLISHED))
+    out.mkdir(parents=True, exist_ok=True)
+    unpack_archives(root, out, report, max_ratio)
+    videos = _find_videos(root, out, report)
+    parts: dict[str, Clips] = {}
+    seen: dict[str, str] = {}
+    for part in PUBLISHED:
+        rows = _read_list(root, part, out, report)
+        for name in sorted(rows.keys() & seen.keys()):
+            report.add('clips in two parts', f'{part}: {name}',
+                       f'is in {seen[name]}, too; left out here')
+            del rows[name]
+        seen |= dict.fromkeys(rows, part)
+        missing = sorted(rows.keys() - videos.keys())
+        for name in missing:
+            report.add('clips without a video', f'{part}: {name}', 'left out')
+        parts[part] = {videos[name]: label for name, label in rows.items() if name in videos}
+        report.videos[part] = report.clips[part] = len(parts[part])
+        counts = Counter(parts[part].values())
+        report.clips_per_class[part] = {
+            'unlabelled' if label < 0 else f'{label} {MA52_ACTIONS[label]}': number
+            for label, number in sorted(counts.items())}
+    if not any(parts.values()):
+        raise ReleaseError(f'none of the listed clips has a video below {root}: put train.zip, '
+                           'val.zip and test.zip there, unpacked or as they are')
+    trainval = {**parts['train'], **parts['val']}
+    lists = dict(parts, trainval=trainval, **grouped_holdout(trainval, report))
+    for name, clips in lists.items():
+        with atomic_file(out / f'{name}.txt') as partial:
+            partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
+                               encoding='utf-8', newline='')
+    for name, text in (('report.txt', report.text()), ('report.json', report.json())):
+        with atomic_file(out / name) as partial:
+            partial.write_text(text, encoding='utf-8')
+    link_videos(out, root)
+    return report
+
+
+def _find_videos(root: Path, out: Path, report: Report) -> dict[str, str]:
+    """Path of each video by name, relative to the release; of equal names the first."""
+    found: dict[str, str] = {}
+    for path in find_files(root, ('.mp4', ), out, report):
+        if path.stat().st_size == 0:
+            report.add('videos that are empty', path.relative_to(root), 'taken for missing')
+        elif path.name in found:
+            report.add('videos that occur twice', path.relative_to(root),
+                       f'{found[path.name]} is used')
+        else:
+            found[path.name] = path.relative_to(root).as_posix()
+    return found
+
+
+def _read_list(root: Path, part: str, out: Path, report: Report) -> Clips:
+    """Label by file name; -1 in the test part."""
+    name = f'{part}_list_videos.txt'
+    path = next(find_files(root, (name, ), out), None)
+    if path is None:
+        raise ReleaseError(f'no {name} below {root}: take the public list from the folder '
+                           'mar_scripts/manet/mmaction2/data/ma52 of VUT-HFUT/Micro-Action')
+    clips: Clips = {}
+    for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
+        fields = line.split()
+        where = f'{name}, line {number}'
+        if not fields:
+            continue
+        if len(fields) != 2 or not fields[1].isdecimal():
+            report.add('lines that cannot be read', where, f'{line!r} is not a name and a label')
+        elif int(fields[1]) >= len(MA52_ACTIONS):
+            report.add('lines that cannot be read', where,
+                       f'class {fields[1]} is not in 0..{len(MA52_ACTIONS) - 1}; left out')
+        elif clips.get(fields[0], int(fields[1])) != int(fields[1]) and part != 'test':
+            report.add('lines that cannot be read', where, f'{fields[0]} was given as class '
+                       f'{clips[fields[0]]} above, which is used')
+        else:
+            clips[fields[0]] = int(fields[1]) if part != 'test' else -1
+    return clips
+
+
+def grouped_holdout(clips: Clips, report: Report) -> dict[str, Clips]:
+    """Training and validation lists without a common first field of the names.
+
+    The official parts have all 186 first fields in common. Nobody says what the field means; if
+    it is the person, accuracy on the official validation part is optimistic.
+    """
+    names, labels = list(clips), list(clips.values())
+    groups = [Path(name).name.split('_')[0] for name in names]
+    folds = min(HOLDOUT_FOLDS, len(set(groups)))
+    if folds < 2:
+        report.splits['holdout'] = 'none: all clips have the same first field'
+        return {}
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'The least populated class')  # some have six clips
+        _, held_out = next(splitter.split(names, labels, groups))
+    chosen = {groups[k] for k in held_out}
+    parts: dict[str, Clips] = dict(holdout_train={}, holdout_val={})
+    for name, group, label in zip(names, groups, labels):
+        parts['holdout_val' if group in chosen else 'holdout_train'][name] = label
+    for part, own in parts.items():
+        report.splits[part] = f'{len(own)} clips'
+    return parts
+
+
+def write_ma52_submission(path: str | Path, scores: Mapping[str, Sequence[float]],
+                          form: str = '2025') -> None:
+    """Write ``prediction.csv`` in a zip, from the 52 scores of each clip by file name.
+
+    Args:
+        path (str or Path): Path of the zip.
+        scores (Mapping[str, Sequence[float]]): Scores by name, such as ``test0000.mp4``.
+        form (str): ``'2025'``: five actions and their body parts; ``'2024'``: body part and
+            action. Defaults to ``'2025'``.
+    """
+    if form not in ('2024', '2025'):
+        raise ValueError(f"form must be '2024' or '2025', but got {form!r}")
+    rows: list[tuple] = [COLUMNS if form == '2025' else COLUMNS_2024]
+    for name, values in sorted(scores.items()):
+        if len(values) != len(MA52_ACTIONS):
+            raise ValueError(f'{name} has {len(values)} scores, not {len(MA52_ACTIONS)}')
+        best = sorted(range(len(values)), key=lambda label: -values[label])[:5]
+        parts = [BODY_PART_OF_ACTION[label] for label in best]
+        rows.append((name, *best, *parts) if form == '2025' else (name, parts[0], best[0]))
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    with atomic_file(path) as partial, zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('prediction.csv', text.getvalue())
+
+
+def check_ma52_submission(path: str | Path, names: Sequence[str]) -> list[str]:
+    """What is wrong with a submission of either form, for the clips of the test list.
+
+    Returns:
+        list[str]: A line per kind of fault; empty if it can be handed in.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            if file.namelist() != ['prediction.csv']:
+                return [f'it must hold prediction.csv alone, but holds {file.namelist()[:5]}']
+            rows = list(csv.reader(io.StringIO(file.read('prediction.csv').decode('utf-8'))))
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, csv.Error) as error:
+        return [f'it cannot be read as a zip with a csv: {error}']
+    header = tuple(rows[0]) if rows else ()
+    if header not in (COLUMNS, COLUMNS_2024):
+        return [f'its header must be {",".join(COLUMNS)} or {",".join(COLUMNS_2024)}']
+    limits = ([52] * 5 + [7] * 5) if header == COLUMNS else [7, 52]
+    faults = []
+    wrong = [row for row in rows[1:] if len(row) != len(header) or not all(
+        value.isdecimal() and int(value) < limit for value, limit in zip(row[1:], limits))]
+    if wrong:
+        faults.append(f'{len(wrong)} rows have a wrong number of values, or one out of range, '
+                      f'e.g. {",".join(wrong[0])}')
+    counts = Counter(row[0] for row in rows[1:] if row)
+    for what, examples in (('occur more than once', [k for k, n in counts.items() if n > 1]),
+                           ('are not in the list', sorted(counts.keys() - set(names))),
+                           ('are missing', sorted(set(names) - counts.keys()))):
+        if examples:
+            faults.append(f'{len(examples)} clips {what}, e.g. {examples[0]}')
+    return faults

@@ -1,0 +1,37 @@
+"""Turn a copy of Micro-Action-52 into the clip lists that the datasets read.
+
+ROOT holds the public lists (train_list_videos.txt, val_list_videos.txt, test_list_videos.txt) and
+train.zip, val.zip and test.zip, packed or unpacked. OUT gets train, val, test, trainval,
+holdout_train and holdout_val (no first field of a name in both), each as .txt; report.txt,
+report.json; and videos, a link to ROOT.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from gaie_mmaction.release.ma52 import prepare_ma52
+from gaie_mmaction.release.report import ReleaseError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False)
+    parser.add_argument('root', type=Path, help='folder with lists and videos')
+    parser.add_argument('--out', type=Path, default='data/ma52', help='default: %(default)s')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if not args.root.is_dir():
+        sys.exit(f'{args.root} is not a folder: give the one with lists and videos')
+    try:
+        report = prepare_ma52(args.root, args.out)
+    except (ReleaseError, OSError) as error:
+        sys.exit(str(error))
+    print(report.text())
+
+
+if __name__ == '__main__':
+    main()
