@@ -36,6 +36,11 @@ def with_views(dataloader: dict[str, Any], views: str) -> dict[str, Any]:
                          f'has {[step["type"] for step in pipeline]}')
     samplers[0]['num_clips'] = clips
     if crops > 1 or flip:
+        joints = [step['type'] for step in pipeline[centers[0]:] if 'keypoint' in step.get(
+            'collect_keys', ()) or step['type'].startswith(('Skeleton', 'FormatGCN'))]
+        if joints:
+            raise ValueError(f'tta={views} crops frames alone, and {", ".join(joints)} of the test '
+                             f'pipeline takes skeletons: set tta={clips}x1')
         pipeline[centers[0]] = dict(
             type='ViewCrop', crop_size=pipeline[centers[0]]['crop_size'], num_crops=crops,
             flip=flip)

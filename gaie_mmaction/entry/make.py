@@ -20,6 +20,7 @@ from .run import is_trained, run_network, seconds_of
 from .spec import Entry
 
 PARTS = ('holdout', 'test')
+FEW = 10  # subjects or videos of a hold-out
 
 
 def make_networks(entry: Entry) -> list[Network]:
@@ -140,8 +141,8 @@ def _notes(entry: Entry, streams: Streams, confidence: Confidence, unit_name: st
         f'test: {len(labels)} clips of {entry.parts["test"]}' + (
             ', without labels: no accuracy' if (labels < 0).any() else ''),
         f'intervals: 95 %, {NUM_SAMPLES} bootstrap samples of the hold-out\'s {confidence.units} '
-        f'{unit_name}, {shared or "none"} of which {"is" if shared < 2 else "are"} in the training '
-        'too',
+        f'{unit_name}, of which {shared or "none"} occur in the training part' + (
+            '; so few that the intervals say little' if confidence.units < FEW else ''),
         f'leaderboard file: {entry.out}, format {entry.format}, checked',
         'Top-1 and mean class accuracy in %; classes won: highest recall on the hold-out, no tie; '
         'training s: since the last interruption']

@@ -46,6 +46,15 @@ def test_resumes_only_from_a_checkpoint(child, tmp_path):
     assert child.arguments == [*command, '--cfg-options', 'a=1', 'b=2']
 
 
+def test_several_gpus(child, tmp_path, monkeypatch):
+    """All that are visible, by the launcher; a test has one."""
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '4,5')
+    training.train('a.py', tmp_path, device='cuda', gpus=2)
+    assert child.arguments[4:] == ['a.py', '--gpus', '2', '--work-dir', str(tmp_path),
+                                   '--launcher', 'pytorch']
+    assert child.environment['CUDA_VISIBLE_DEVICES'] == '4,5'
+
+
 @pytest.mark.parametrize('device, visible, gpus, seen', [
     ('cpu', '4,5', '0', ''), ('cuda', None, '1', '0'), ('cuda:1', None, '1', '1'),
     ('cuda:1', '4,5', '1', '5'), ('cuda', 'GPU-abc', '1', 'GPU-abc')])

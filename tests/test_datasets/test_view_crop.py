@@ -39,8 +39,8 @@ def test_smaller_crops_and_mirror_images():
 def test_what_cannot_be_cropped():
     with pytest.raises(ValueError, match='frames of 16 x 20 are smaller than crop_size=18'):
         ViewCrop(crop_size=18)(make_frames(16, 20))
-    with pytest.raises(ValueError, match='the clip has a skeleton, too'):
-        ViewCrop(crop_size=12)(dict(make_frames(16, 20), keypoint=np.zeros((1, 2, 22, 2))))
+    results = ViewCrop(crop_size=12)(dict(make_frames(16, 20), keypoint=np.zeros((1, 2, 22, 2))))
+    assert set(results) == {'imgs', 'img_shape'}
     with pytest.raises(ValueError, match='crop_size and num_crops must be at least 1'):
         ViewCrop(crop_size=12, num_crops=0)
 
@@ -83,6 +83,11 @@ def test_wrong_views(root):
     pose = Config.fromfile(root / 'configs/stgcn_imigue_joint.py').test_dataloader
     with pytest.raises(ValueError, match='tta=1x3 needs one step .* and one CenterCrop'):
         with_views(pose, '1x3')
+    both = Config.fromfile(root / 'configs/multimodal/m2hen_imigue.py').test_dataloader
+    with pytest.raises(ValueError, match='SkeletonStream, FormatGCNInput, .*: set tta=2x1'):
+        with_views(both, '2x3')
+    person = Config.fromfile(root / 'configs/gaie_vitb_imigue_person.py').test_dataloader
+    assert with_views(person, '2x3').dataset.pipeline[6]['type'] == 'ViewCrop'
     assert with_views(pose, '4x1').dataset.pipeline[2].num_clips == 4
     assert pose.dataset.pipeline[2].num_clips == 10  # a copy was changed
 

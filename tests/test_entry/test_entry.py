@@ -123,9 +123,9 @@ def test_figures_are_those_of_the_dumps(folder, stand_ins, rule):
     assert_report(folder / 'work', STRENGTHS, rule)
     prediction = pd.read_csv(folder / 'work/prediction.csv')
     assert prediction.Id.tolist() == [name for name, _ in annotations('test')]
-    assert 'none of which is in the training too' in text
+    assert '3 videos, of which none occur in the training part; so few that' in text
     assert f'{rule} are summed; weights fitted on the 48 clips of val' in text
-    assert "500 bootstrap samples of the hold-out's 3 videos" in text
+    assert '95 %, 500 bootstrap samples' in text
 
 
 def test_temperatures_and_given_weights(folder, stand_ins):

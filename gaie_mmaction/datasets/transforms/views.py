@@ -10,7 +10,8 @@ class ViewCrop(BaseTransform):
 
     Crops are centred on the shorter side; a square frame is cropped from left to right. Unlike
     MMAction2's ``ThreeCrop``, a crop may be smaller than the shorter side, so that the frames need
-    no other resizing than in training. ``FormatShape`` takes each crop for a view.
+    no other resizing than in training. ``FormatShape`` takes each crop for a view. A skeleton is
+    dropped.
 
     Required key: ``imgs`` (all frames of the first crop, then of the next), ``img_shape``.
 
@@ -30,9 +31,8 @@ class ViewCrop(BaseTransform):
         self.flip = flip
 
     def transform(self, results: dict) -> dict:
-        if 'keypoint' in results:
-            raise ValueError('ViewCrop cuts frames alone, and the clip has a skeleton, too: test '
-                             'it with one crop')
+        for key in ('keypoint', 'keypoint_score'):  # of one crop, they would fit no other
+            results.pop(key, None)
         height, width = results['imgs'][0].shape[:2]
         size = self.crop_size
         if size > min(height, width):
