@@ -1,6 +1,7 @@
 # make demo  the whole main job on a synthetic dataset, from set-up to picture
 # make demo-skeleton  a skeleton stream on the same dataset, fused with the demo's RGB scores
 # make demo-pretraining  masked pretraining on unlabelled clips of that dataset, then few labels
+# make demo-entry  four streams on the same dataset, trained, fused and reported
 # make demo-spotting  gestures in whole videos: a window classifier and a temporal detector
 # make test  the tests
 # They make .venv from $(PYTHON) where it is missing, with the versions of constraints.txt.
@@ -13,11 +14,13 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 MINUTES ?= 5
 
-.PHONY: help demo demo-skeleton demo-pretraining demo-spotting test test-slow test-all test-triton fuzz check-install lint docs clean
+.PHONY: help demo demo-skeleton demo-pretraining demo-entry demo-spotting test test-slow test-all \
+	test-triton gpu-report fuzz check-install lint docs clean
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 	@echo 'make test-slow  the tests that take minutes; make test-all  every test'
 	@echo "make test-triton  the GPU's kernels: values, in the interpreter without a GPU, and compiled for sm_80 to sm_120"
+	@echo "make gpu-report  the GPU's tests and its speed, into docs/performance/, within 8 minutes"
 	@echo 'make fuzz  mutated files through every reader, MINUTES=5'
 	@echo 'make check-install  resolves the install for other systems and Pythons, from the registry alone'
 	@echo 'make lint  ruff, mypy and codespell'
@@ -32,6 +35,14 @@ demo-skeleton: $(STAMP)
 
 demo-pretraining: $(STAMP)
 	$(VENV)/bin/python tools/demo_pretraining.py
+
+data/demo/test.csv: | $(STAMP)
+	$(VENV)/bin/python tools/demo_run.py --data-only
+
+demo-entry: data/demo/test.csv $(STAMP)
+	$(VENV)/bin/python tools/data/make_flow.py data/demo/trainval.csv data/demo/test.csv \
+		--videos data/demo/videos --out data/demo/flow
+	$(VENV)/bin/python tools/entry.py entries/demo.yaml
 
 demo-spotting: $(STAMP)
 	$(VENV)/bin/python tools/demo_spotting.py
@@ -50,6 +61,9 @@ test-triton: $(STAMP)
 	$(PYTEST) --dist load tests/test_ops/test_triton_aot.py
 	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
 		$(PYTEST) --dist load tests/test_ops/test_triton_attention.py
+
+gpu-report: $(STAMP)
+	$(VENV)/bin/python tools/analysis/gpu_report.py
 
 fuzz: $(STAMP)
 	$(VENV)/bin/python tests/fuzzing.py --minutes $(MINUTES)
@@ -79,4 +93,5 @@ $(DEV): $(STAMP)
 	@touch $(DEV)
 
 clean:
-	rm -rf $(VENV) site work_dirs/demo work_dirs/demo_pretraining work_dirs/demo_spotting data/demo data/demo_spotting
+	rm -rf $(VENV) site data/demo data/demo_spotting work_dirs/demo work_dirs/demo_pretraining \
+		work_dirs/demo_entry work_dirs/demo_spotting

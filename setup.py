@@ -21,7 +21,7 @@ class BuildWithMim(build_py):
             return
         target = Path(self.build_lib) / 'gaie_mmaction' / '.mim'
         shutil.rmtree(target, ignore_errors=True)
-        for folder in ('configs', 'tools'):
+        for folder in ('configs', 'entries', 'tools'):
             shutil.copytree(ROOT / folder, target / folder,
                             ignore=shutil.ignore_patterns('__pycache__'))
         shutil.copy(ROOT / 'model-index.yml', target)

@@ -158,7 +158,7 @@ def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
                             'with tools/data/prepare_imigue.py, or set ann_file')
     sources = [('load_from', cfg.get('load_from'))]
     if training:
-        sources += _pretrained('model', cfg.get('model') or {})
+        sources += pretrained_weights('model', cfg.get('model') or {})
         wrapper = (cfg.get('optim_wrapper') or {}).get('type')
         if wrapper == 'AmpOptimWrapper' and get_device() == 'cpu':
             problems.append('--amp (AmpOptimWrapper) needs a GPU, and none is visible: leave it '
@@ -176,13 +176,13 @@ def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
     return problems
 
 
-def _pretrained(name: str, part: Any) -> Iterator[tuple[str, Any]]:
+def pretrained_weights(name: str, part: Any) -> Iterator[tuple[str, Any]]:
     """Config keys of the model that name weights to start from."""
     for key, value in part.items() if isinstance(part, dict) else ():
         if key == 'pretrained' or (key == 'checkpoint' and part.get('type') == 'Pretrained'):
             yield f'{name}.{key}', value
         else:
-            yield from _pretrained(f'{name}.{key}', value)
+            yield from pretrained_weights(f'{name}.{key}', value)
 
 
 def check_before_run() -> None:

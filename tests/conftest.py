@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / 'tests'))  # the tests' own helpers
 
 import gaie_mmaction  # noqa: E402,F401
 
+init_default_scope('mmaction')  # as a Runner does it
 # the inputs are small: more threads cost more than they bring, above all on a busy machine
 torch.set_num_threads(1)
 

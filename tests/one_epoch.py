@@ -1,25 +1,21 @@
 """A config trained: two clips forward and backward, and an epoch through mim on drawn clips."""
 import csv
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from launching import launch, test_command, train_command
+from launching import ROOT, launch, test_command, train_command
 from mmaction.structures import ActionDataSample
 
+from gaie_mmaction.release import prepare
 from gaie_mmaction.synthetic import make_release
 
-ROOT = Path(__file__).parents[1]
 
-
-def prepare_release(folder, train=1):
+def prepare_release(folder, train=1, test_labels=False):
     """The release, drawn and prepared into ``folder``."""
-    parts = dict(train=train, validate=1, test=1)
-    make_release(folder / 'release', 0, parts, 1, 1)
-    subprocess.run([sys.executable, ROOT / 'tools/data/prepare_imigue.py', folder / 'release',
-                    '--out', folder], check=True)
+    release = folder / 'release'
+    make_release(release, 0, dict(train=train, validate=1, test=1), 1, 1)
+    prepare(release, folder, workers=1,
+            test_labels=release / 'test_answers.csv' if test_labels else None)
 
 
 def random_batch(*shape, labels=(3, 31)):

@@ -3,11 +3,9 @@ import contextlib
 import io
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from launching import ROOT
 
 
 def run_tool(tool, *arguments):

@@ -8,7 +8,6 @@ import yaml
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, random_batch
 
 from gaie_mmaction.apis import build_recognizer
@@ -130,7 +129,6 @@ def test_recipe_is_the_zoos_for_our_batch(name):
 @pytest.mark.parametrize('name', BASELINES)
 def test_optimizer_builds(name, uninitialised):
     cfg = load(name)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
@@ -178,7 +176,6 @@ def test_vivit_variants_share_the_joint_recipe(name):
 
 def run(cfg, size, labels=(3, 31)):
     """Loss, gradients and scores of two clips; returns the model."""
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     shape = ((cfg.model.backbone.num_segments, 3, size, size)
              if cfg.model.type == 'Recognizer2D' else (1, 3, 16, size, size))

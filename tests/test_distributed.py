@@ -63,6 +63,22 @@ def test_masked_pretraining_by_two_processes(tmp_path):
 
 
 @pytest.mark.slow
+def test_classifier_retraining_by_two_processes(tmp_path, one):
+    """Parameters without gradients must not stop the exchange."""
+    more = f"""
+load_from = '{one}/epoch_3.pth'
+custom_hooks = [dict(type='LossLog'), dict(type='ClassifierRetraining')]
+find_unused_parameters = True
+"""
+    make_runner(write_config(tmp_path / 'alone', more)).train()
+    result = mim('train', write_config(
+        tmp_path / 'both', more + 'train_dataloader = dict(batch_size=2)'))
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert_same_weights(tmp_path / 'both/work', tmp_path / 'alone/work', parts=('state_dict', ),
+                        rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('num_clips', [7, 8])
 def test_evaluation_by_two_processes(tmp_path, one, num_clips):
     """The same weights: exactly the same metric and file."""

@@ -9,7 +9,6 @@ import pytest
 import torch
 from mmaction.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from gaie_mmaction.models import GAIEVisionTransformer
 
@@ -142,7 +141,6 @@ def test_own_data(root, tmp_path):
     config = load_config(root, blocks(root, 'docs/your_own_data.md')[0], tmp_path)
     text = (root / 'docs/your_own_data.md').read_text()
     lists = re.findall(r'```text\n(.*?)```', text, re.S)
-    init_default_scope('mmaction')
     for rows, ann_file in zip(lists, ('train.txt', 'train.csv'), strict=True):
         (tmp_path / ann_file).write_text(rows)
         dataset = config.train_dataloader.dataset
@@ -155,7 +153,6 @@ def test_own_data(root, tmp_path):
 def test_own_skeletons(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(blocks(root, 'docs/your_own_data.md')[1], {})
-    init_default_scope('mmaction')
     dataset = DATASETS.build(dict(
         type='IMiGUEPoseDataset', ann_file='skeleton.pkl', split='train', pipeline=[]))
     assert [dataset[k]['clip_id'] for k in range(len(dataset))] == ['a_0']

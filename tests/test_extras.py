@@ -2,8 +2,6 @@
 import json
 import math
 import pickle
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -17,15 +15,15 @@ from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import FUNCTIONS, PARAM_SCHEDULERS, init_default_scope
+from mmengine.registry import FUNCTIONS, PARAM_SCHEDULERS
 from mmengine.runner.checkpoint import CheckpointLoader
 from numbered_video import read_number, write_video
+from one_epoch import prepare_release
 from small_model import narrow_vit, predict_clips
 from tiny_training import make_runner, write_config
 from torch.utils.data import DataLoader
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
-from gaie_mmaction.synthetic import make_release
 
 # Clips of each class in the training and validation part of the challenge, as the label file that
 # the organisers publish with their ST-GCN baseline has them (mikecheninoulu/SMG)
@@ -35,7 +33,6 @@ IMIGUE_COUNTS = (10, 418, 39, 207, 80, 23, 64, 858, 87, 3, 302, 154, 97, 41, 28,
 
 @pytest.fixture
 def cfg(root):
-    init_default_scope('mmaction')
     return Config.fromfile(root / 'configs/gaie_vitb_imigue_extras.py')
 
 
@@ -170,7 +167,6 @@ def test_balanced_and_repeated_in_workers(cfg, videos, context):
 
 
 def test_repeats_are_those_of_a_plain_loop():
-    init_default_scope('mmaction')
     steps = [dict(type='RandomCrop', size=20), dict(type='Flip', flip_ratio=.5)]
     frames = np.random.default_rng(0).integers(0, 256, (4, 32, 40, 3), dtype=np.uint8)
 
@@ -399,10 +395,7 @@ default_hooks = dict(logger=dict(interval=1))
 
 @pytest.mark.slow
 def test_all_together(root, tmp_path):
-    make_release(tmp_path / 'release', 0, dict(train=2, validate=1, test=1), 1, 2)
-    subprocess.run([sys.executable, root / 'tools/data/prepare_imigue.py', tmp_path / 'release',
-                    '--out', tmp_path, '--test-labels', tmp_path / 'release/test_answers.csv'],
-                   check=True)
+    prepare_release(tmp_path, train=2, test_labels=True)
     (tmp_path / 'config.py').write_text(CONFIG.format(root=root, data=tmp_path))
     work = tmp_path / 'work'
     config = tmp_path / 'config.py'
@@ -436,7 +429,6 @@ def test_all_together(root, tmp_path):
 
 
 def predict(cfg, weights):
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model).eval()
     model.load_state_dict(weights)
     return predict_clips(model, DATASETS.build(cfg.test_dataloader.dataset))

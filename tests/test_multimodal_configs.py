@@ -10,7 +10,6 @@ from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH
 from one_epoch import forward_and_backward, prepare_release, train_and_test
 from skeleton_file import write_skeletons
@@ -94,7 +93,6 @@ def test_basis_is_the_zoos_rgbposeconv3d(root):
 def test_forward_and_backward(root, path, amp, tmp_path):
     cfg = load_reduced(root, path, tmp_path)
     make_release(tmp_path, (20, 50))
-    init_default_scope('mmaction')
     batches = [load_batch(cfg, tmp_path, part) for part in ('train', 'test')]
     forward_and_backward(MODELS.build(cfg.model), *batches, amp=amp)
 
@@ -103,7 +101,6 @@ def test_forward_and_backward(root, path, amp, tmp_path):
 def test_learning_rates(root, path, tmp_path):
     """GAIE's in the video backbone; in the demos, which start from scratch, one for all."""
     cfg = load_reduced(root, path, tmp_path)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     names = {id(p): name for name, p in model.named_parameters()}
@@ -123,7 +120,6 @@ def test_crop_to_the_person(root, tmp_path):
     write_skeletons(tmp_path / 'skeleton.pkl', clips, train=['0001_0'], test=['0001_0', '0001_1'])
     (tmp_path / 'test.csv').write_text((tmp_path / 'train.csv').read_text())
     cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue_person.py')
-    init_default_scope('mmaction')
     extent = np.ptp(clips[0]['keypoint'].reshape(-1, 2), axis=0).max()
     for part, expected in (('train', [extent]), ('test', [extent, HEIGHT])):
         dataset = cfg[f'{part}_dataloader'].dataset

@@ -78,7 +78,8 @@ def test_model_index_is_complete(index, root):
         assert set(model.Metadata) == {'FLOPs', 'Parameters'}
 
 
-@pytest.mark.parametrize('name', ['stgcnpp_imigue_bone', 'posec3d_imigue_limb', 'tsm_r50_imigue'])
+@pytest.mark.parametrize('name', ['stgcnpp_imigue_bone', 'posec3d_imigue_limb', 'tsm_r50_imigue',
+                                  'mamp_imigue_joint137'])
 def test_model_index_figures(index, root, name):
     """A few of each kind; the slow test below has all."""
     model = next(model for model in index.Models if model.Name == name)

@@ -1,12 +1,12 @@
 """Files of strangers run nothing; what unpickling and unpacking do is tested beside them."""
 import ast
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hostile import attack
+from launching import ROOT
 from mmengine.runner import checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from numbered_video import write_video
@@ -15,7 +15,6 @@ from tiny_training import make_runner, write_config
 from gaie_mmaction.datasets.video_file import VideoFile
 from gaie_mmaction.models.multimodal.text_features import read_text_features
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ('gaie_mmaction', 'tools')
                  for path in (ROOT / folder).rglob('*.py'))
 FORBIDDEN = {

@@ -9,7 +9,6 @@ from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from one_epoch import forward_and_backward, prepare_release, train_and_test
 from running import run_tool
 from skeleton_file import make_clip, write_skeletons
@@ -104,7 +103,6 @@ def test_forward_and_backward(root, path, tmp_path):
     clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
     clips[0]['keypoint'][0, 4:7, 4] = 0
     write_skeletons(tmp_path / 's.pkl', clips)
-    init_default_scope('mmaction')
     model = MODELS.build(cfg.model)
     batches = {}
     for part, views in (('train', 1), ('test', 2)):
@@ -126,7 +124,6 @@ def test_transformers(root, path, tmp_path):
             for key in ('keypoint', 'keypoint_score'):
                 clip[key] = clip[key][:, :, np.arange(137) % 22]
     write_skeletons(tmp_path / cfg.train_dataloader.dataset.ann_file, clips)
-    init_default_scope('mmaction')
     cfg.model.backbone.update(embed_dims=12, depth=2, num_heads=2)
     cfg.train_dataloader.dataset.update(data_root=str(tmp_path), split='train')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
@@ -205,5 +202,6 @@ def test_pretraining_finetuning_and_retraining(root, data, tmp_path):
             dumps[-1], '--cfg-options', f'test_dataloader.dataset.data_root={data}',
             'test_dataloader.num_workers=0', 'load_from=None'), root)
     out = tmp_path / 'fused.csv'
-    run_tool('fuse_scores.py', *dumps, '--out', out)
+    code, _ = run_tool('fuse_scores.py', *dumps, '--ann-file', data / 'test.csv', '--out', out)
+    assert code is None
     assert len(out.read_text().splitlines()) == len((data / 'test.csv').read_text().splitlines())

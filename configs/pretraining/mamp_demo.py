@@ -19,3 +19,4 @@ param_scheduler = [
          convert_to_iter_based=True)
 ]
 default_hooks = dict(checkpoint=dict(interval=20))
+custom_hooks = [dict(type='StepSeedHook')]

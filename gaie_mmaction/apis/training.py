@@ -16,14 +16,16 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
     return Path(pointer.read_text(encoding='utf-8').strip()) if pointer.exists() else None
 
 
-def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', resume: bool = False,
-          options: Sequence[str] = (), threads: int | None = None,
+def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', gpus: int = 1,
+          resume: bool = False, options: Sequence[str] = (), threads: int | None = None,
           log: Path | None = None) -> Path:
     """Train a config in a process of its own; returns the last checkpoint.
 
     Args:
         config, work_dir (str or Path): The config, and the folder of logs and checkpoints.
         device (str): ``'cpu'``, ``'cuda'`` or ``'cuda:N'``. Defaults to ``'cpu'``.
+        gpus (int): Number of GPUs; several start by ``--launcher pytorch``, with ``device='cuda'``.
+            Defaults to 1.
         resume (bool): Continue from the last checkpoint in ``work_dir``, if any. Defaults to False.
         options (Sequence[str]): ``KEY=VALUE`` changes of the config. Defaults to ().
         threads (int, optional): CPU threads. Defaults to half of the cores.
@@ -36,7 +38,9 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', resu
     # MMAction2 drops load_from on --resume, also where it finds no checkpoint to resume from
     if resume and last_checkpoint(work_dir):
         arguments.append('--resume')
-    _run_mim('train', config, arguments, device, options, threads, log)
+    if gpus > 1:
+        arguments += ['--launcher', 'pytorch']
+    _run_mim('train', config, arguments, device, options, threads, log, gpus)
     checkpoint = last_checkpoint(work_dir)
     if checkpoint is None:
         raise ChildProcessError(f'the training of {config} left no checkpoint in {work_dir}: '
@@ -72,12 +76,16 @@ def device_environment(device: str) -> dict[str, str]:
 
 
 def _run_mim(script: str, config: str | Path, arguments: list[str], device: str,
-             options: Sequence[str], threads: int | None = None, log: Path | None = None) -> None:
-    command = ['mim', script, 'mmaction', str(config), '--gpus', str(int(device != 'cpu')),
-               *arguments, *(['--cfg-options', *options] if options else [])]
+             options: Sequence[str], threads: int | None = None, log: Path | None = None,
+             gpus: int = 1) -> None:
+    command = ['mim', script, 'mmaction', str(config), '--gpus',
+               str(0 if device == 'cpu' else gpus), *arguments,
+               *(['--cfg-options', *options] if options else [])]
     # the other half of the cores is for the loaders: with more threads than cores, both crawl
     threads = threads or max(1, (os.cpu_count() or 1) // 2)
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), **device_environment(device))
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    if gpus == 1:  # several: those that are visible already
+        environment.update(device_environment(device))
     run, where = [sys.executable, '-m', *command], 'see the messages above'
     if log is None:
         console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)

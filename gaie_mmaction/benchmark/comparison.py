@@ -143,17 +143,10 @@ def compare(models: Sequence[Model], points: Sequence[Point], conditions: Condit
             cfg_options: dict | None = None, out: Path = WORK_DIR) -> list[Result]:
     """Measure all models at all points; at each point they take turns.
 
-    Accuracy is that of models with a checkpoint, in float32, on the labelled clips of the config
-    or of ``ann_file``, once per keep ratio; never at another view than the data pipeline's.
-
-    Args:
-        models (Sequence[tuple]): Config and checkpoint of each. All are held at once.
-        points (Sequence[Point]): Points of the sweep.
-        conditions (Conditions): How to measure.
-        say (Callable): Gets a line about what comes next.
-        ann_file (str, optional): Annotation file instead of the test part's. Defaults to None.
-        cfg_options (dict, optional): Changes of every config. Defaults to None.
-        out (Path): Folder of the test logs. Defaults to ``work_dirs/compare``.
+    All models are held at once. Accuracy is that of models with a checkpoint, in float32, on the
+    labelled clips of the config or of ``ann_file``, once per keep ratio; never at another view
+    than the data pipeline's. ``say`` gets a line about what comes next, ``out`` the test logs, and
+    ``cfg_options`` change every config.
 
     Returns:
         list[Result]: Point by point, in the order of the models.

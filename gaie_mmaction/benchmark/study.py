@@ -1,7 +1,9 @@
 """Train and test the arms of a study alike, resumably, one row of a csv per run.
 
 A study is a config with ``study.budgets``: budget -> arm -> what the arm changes in the config.
-Its plain ViT is trained first; these are the starting weights of all arms.
+What ``study.start`` changes is trained first, the plain ViT or its masked pretraining; these are
+the starting weights of all arms but those ``from_scratch``. ``label_share`` of an arm leaves it a
+part of the training clips.
 """
 import multiprocessing
 import os
@@ -82,8 +84,15 @@ def arms_of(cfg: Config) -> list[tuple[str, str]]:
 
 def arms_put_in(cfg: Config) -> list[tuple[str, str]]:
     """(budget, arm) of the arms that need no finetuning: no hook changes them in training."""
+    if _is_pretraining(cfg):
+        return []
     return [(budget, arm) for budget, arm in arms_of(cfg)
             if (budget, arm) != FULL and 'custom_hooks' not in cfg.study.budgets[budget][arm]]
+
+
+def _is_pretraining(cfg: Config) -> bool:
+    """Whether the starting weights have no head that could be tested."""
+    return cfg.study.start.get('model', {}).get('type') == 'MaskedVideoModel'
 
 
 def arm_config(cfg: Config, budget: str, arm: str) -> Config:
@@ -97,17 +106,21 @@ def run_config(cfg: Config, study: Study, seed: int, fold: int,
                load_from: Path | None = None) -> Config:
     """A whole config for MMAction2's scripts, on the clips of one fold."""
     own = Config({key: value for key, value in cfg.to_dict().items() if key != 'study'})
+    share, from_scratch = own.pop('label_share', 1.), own.pop('from_scratch', False)
     for part in ('train', 'test'):
         own[f'{part}_dataloader'].dataset = dict(
             type='DecodedClips', frames=str(study.frames), clips=str(study.clips), fold=fold,
             part=part, pipeline=own[f'{part}_pipeline'])
+    if share != 1:
+        own.train_dataloader.dataset.update(share=share, seed=seed)
     own.val_dataloader = own.val_cfg = own.val_evaluator = None
     own.test_evaluator = dict(type='AccMetric')
     own.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=cfg.train_cfg.max_epochs)
     # a run that was stopped begins again, so that it draws the same augmentation
     own.default_hooks.checkpoint.update(interval=cfg.train_cfg.max_epochs, save_optimizer=False)
     own.custom_imports.imports = [*own.custom_imports.imports, DecodedClips.__module__]
-    own.randomness, own.load_from = dict(seed=seed), load_from and str(load_from)
+    own.randomness = dict(seed=seed)
+    own.load_from = None if from_scratch or load_from is None else str(load_from)
     return own
 
 
@@ -150,6 +163,8 @@ def train_start(study: Study, seed: int, fold: int, put_in: bool = True) -> list
         start.model.backbone.pretrained = str(study.pretrained.start_checkpoint(seed, 0))
     checkpoint = train_run(study, run_config(start, study, seed, fold),
                            study.run_dir('start', seed, fold))
+    if _is_pretraining(base):
+        return []
     return [test_run(study, run_config(arm_config(base, *arm), study, seed, fold), checkpoint,
                      (*arm, START, seed, fold))
             for arm in (FULL, *(arms_put_in(base) if put_in else ()))]
@@ -193,9 +208,10 @@ def append_rows(path: Path, rows: list[Row]) -> None:
 def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(seed, fold) of the starting weights that lack their checkpoint or rows of the csv."""
     cfg, done = Config.fromfile(study.config), _done(rows)
+    tested = [] if _is_pretraining(cfg) else [FULL, *arms_put_in(cfg)]
     return [(seed, fold) for seed in range(cfg.study.seeds) for fold in study.folds
             if study.start_checkpoint(seed, fold) is None
-            or any((*arm, START, seed, fold) not in done for arm in (FULL, *arms_put_in(cfg)))]
+            or any((*arm, START, seed, fold) not in done for arm in tested)]
 
 
 def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:
@@ -224,7 +240,7 @@ def pretrain(study: Study, seeds: int, workers: int) -> None:
                                if other.start_checkpoint(seed, 0) is None], other, workers)
 
 
-def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Study, workers: int,
+def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Any, workers: int,
              table: Path | None = None) -> list[Row]:
     """Run jobs of a study side by side; rows go into the csv as they come."""
     rows = []

@@ -32,14 +32,19 @@ class DecodedClips(Dataset):
         fold (int): Which fold.
         part (str): ``'train'`` or ``'test'``.
         pipeline (list[dict]): Transforms of decoded frames.
+        share (float): Share of the clips of each class, in (0, 1], at least one of each. Defaults
+            to 1.
+        seed (int): Which of them. Defaults to 0.
     """
 
     metainfo: dict = {}
 
-    def __init__(self, frames: str, clips: str, fold: int, part: str,
-                 pipeline: list[dict]) -> None:
+    def __init__(self, frames: str, clips: str, fold: int, part: str, pipeline: list[dict],
+                 share: float = 1., seed: int = 0) -> None:
         rows = pd.read_csv(clips)
-        self.rows = rows[(rows.fold == fold) == (part == 'test')]
+        rows = rows[(rows.fold == fold) == (part == 'test')].sample(frac=1, random_state=seed)
+        order = rows.groupby('label').cumcount() / rows.groupby('label').label.transform('size')
+        self.rows = rows[order < share].sort_values('place')
         self.frames = np.load(frames, mmap_mode='r')
         self.pipeline = Compose(pipeline)
 

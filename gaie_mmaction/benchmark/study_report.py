@@ -13,6 +13,7 @@ from ..utils.files import atomic_file
 from .study import FINETUNED, FULL, START
 
 OURS, CONFIDENCE = 'GAIE', .95
+HEADING = 'cost of GAIE with keep ratio'
 TITLES = {FINETUNED: 'finetuned with the reducer', START: 'reducer put in without finetuning'}
 
 
@@ -44,12 +45,13 @@ def paired_difference(ours: pd.Series, other: pd.Series) -> tuple[float, float] 
 
 
 def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
-               unseen: Sequence[int] = ()) -> list[str]:
+               unseen: Sequence[int] = (), heading: str = HEADING) -> list[str]:
     """Markdown lines: arms by budget, each budget's arms from the best to the worst.
 
-    With ``unseen`` folds there is a column of the mean over these alone.
+    With ``unseen`` folds there is a column of the mean over these alone; ``heading`` says what the
+    budgets are.
     """
-    names = ['cost of GAIE with keep ratio', 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
+    names = [heading, 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
              'GAIE minus this one, paired',
              *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
              'seeds']
@@ -62,8 +64,8 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
                          & (rows.training == training)].gmacs
             cells = [budget, f'**{arm}**' if arm == OURS else arm,
                      ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
-                     _with_interval(mean_interval(by_unit(scores))),
-                     '' if arm == OURS or OURS not in found else _with_interval(
+                     with_interval(mean_interval(by_unit(scores))),
+                     '' if arm == OURS or OURS not in found else with_interval(
                          paired_difference(found[OURS], scores), '+')]
             if unseen:
                 alone = scores[scores.index.isin(unseen, level='fold')]
@@ -72,7 +74,7 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
     return lines
 
 
-def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
+def with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
     """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for None."""
     if found is None:
         return ''
@@ -80,13 +82,13 @@ def _with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
     return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
 
 
-def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path) -> None:
+def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str = HEADING) -> None:
     """Draw all means with their intervals, one panel with finetuning and one without."""
     trainings = [training for training in TITLES if training in set(rows.training)]
     figure = Figure((5.5 * len(trainings), 4.6), layout='constrained')
     panels = figure.subplots(1, len(trainings), squeeze=False, sharex=True, sharey=True)[0]
     for panel, training in zip(panels, trainings):
-        _draw_panel(panel, rows, budgets, training)
+        _draw_panel(panel, rows, budgets, training, heading)
         panel.set(title=TITLES[training], xlabel='Top-1 and its 95 % interval, %')
     legend = {label: handle for panel in panels
               for handle, label in zip(*panel.get_legend_handles_labels())}
@@ -96,11 +98,12 @@ def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path) -> None:
         figure.savefig(partial, dpi=110, format='png')
 
 
-def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], training: str) -> None:
+def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], training: str,
+                heading: str) -> None:
     reduced = [budget for budget in budgets if budget != FULL[0]]
     names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
     for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
-        panel.plot([], [], 'o', color=f'C{number}', label=f'cost of GAIE, keep ratio {budget}')
+        panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
         for place, arm in enumerate(names):
             found = by_unit(scores_of(rows, budget, arm, training))
             if len(found):
@@ -121,23 +124,28 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
     """Write a study's tables into an existing markdown file, and its picture beside the csv.
 
     The tables stand between ``<!-- begin name -->`` and ``<!-- end name -->``; where these are
-    missing, they are added with a heading. ``study`` is the config's: if the recipe was chosen on
-    some folds, ``chosen_on``, the others are reported alone, too.
+    missing, they are added with a heading. ``study`` is the config's: ``heading`` says what its
+    budgets are if they are no costs; if the recipe was chosen on some folds, ``chosen_on``, the
+    others are reported alone, too.
     """
     text, budgets = document.read_text(encoding='utf-8'), study['budgets']
-    seen = study.get('chosen_on')
+    seen, heading = study.get('chosen_on'), study.get('heading', HEADING)
     unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if (rows.training == training).any():
-            begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
-            if begin not in text or end not in text:
-                text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
-            head, rest = text.split(begin)
-            lines = make_table(rows, budgets, training, unseen)
-            text = head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
-    draw(rows, budgets, document.parent / 'study' / f'{name}.png')
+            text = put_table(text, mark, make_table(rows, budgets, training, unseen, heading))
+    draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
     with atomic_file(document) as partial:
         partial.write_text(text, encoding='utf-8')
+
+
+def put_table(text: str, mark: str, lines: list[str]) -> str:
+    """Replace what stands between the marks of a table, or add both with a heading."""
+    begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
+    if begin not in text or end not in text:
+        text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
+    head, rest = text.split(begin)
+    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
 
 
 def print_choice(rows: list[dict[str, Any]]) -> None:

@@ -47,13 +47,9 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     the clip id is the stem of the name, a missing label is -1. A backslash separates folders as
     well.
 
-    Args:
-        ann_file (str): Path of the file.
-        num_classes (int): Labels must be below it.
-
     Returns:
         list[dict]: The fields of :class:`Segment` of each clip, in the file's order. An
-        ``end_frame`` of -1 is the last of the file.
+        ``end_frame`` of -1 is the last of the file; labels are below ``num_classes``.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -32,10 +32,10 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
     Args:
         ann_file (str): Path of the annotation file.
         pipeline (list[dict or Callable]): Data transforms.
-        data_prefix (dict, optional): ``video`` is the folder of the videos. Defaults to None,
-        ``''``. data_root (str): Folder that ``ann_file`` and ``data_prefix`` start from. Defaults
-        to ''. metainfo (dict, optional): ``classes`` of your own data, a list of names or a file of
-            them, which limits the labels. Defaults to None, iMiGUE's 32.
+        data_prefix (dict, optional): ``video`` is the folder of the videos. Defaults to None.
+        data_root (str): Folder of ``ann_file`` and ``data_prefix``. Defaults to ``''``.
+        metainfo (dict, optional): ``classes`` of your own data, a list of names or a file of them,
+            which limits the labels. Defaults to None, iMiGUE's 32.
         test_mode (bool): Whether for validation or test; then ``metainfo`` also holds
             ``ann_file``. Defaults to False.
         on_error (str): ``'raise'`` stops at a clip that cannot be read; ``'skip'``, for training

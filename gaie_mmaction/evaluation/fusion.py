@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # slow to import
 
 KINDS = ('probabilities', 'logits')
 METHODS = ('grid', 'nelder-mead')
+RULES = KINDS  # what is summed
 SUM_TOLERANCE = 1e-3  # of probabilities that went through half precision
 GRID_LIMIT = 20000
 TINY = 1e-12
@@ -86,14 +87,22 @@ def check_weights(weights: Sequence[float] | np.ndarray, streams: int) -> np.nda
     return values
 
 
-def fuse(probabilities: Sequence[np.ndarray],
-         weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Weighted sum ``(N, C)`` of S streams, same as MMAction2's ``get_weighted_score``."""
-    return np.tensordot(check_weights(weights, len(probabilities)), np.stack(probabilities), 1)
+def fuse(probabilities: Sequence[np.ndarray] | np.ndarray, weights: Sequence[float] | np.ndarray,
+         rule: str = 'probabilities') -> np.ndarray:
+    """Weighted sum ``(N, C)`` of S streams, same as MMAction2's ``get_weighted_score``.
+
+    With the rule ``'logits'``, their logarithms are summed instead, and the result is a
+    probability again.
+    """
+    values = check_weights(weights, len(probabilities))
+    if rule == 'probabilities':
+        return np.tensordot(values, np.asarray(probabilities), 1)
+    return softmax(np.tensordot(values, np.log(np.maximum(probabilities, TINY)), 1), axis=1)
 
 
-def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, method: str = 'grid',
-                   steps: int = 20) -> np.ndarray:
+def search_weights(probabilities: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray,
+                   method: str = 'grid', steps: int = 20, rule: str = 'probabilities'
+                   ) -> np.ndarray:
     """Find the best weights ``(S,)``, of sum 1, on the given clips, which must not be test clips.
 
     Args:
@@ -103,14 +112,15 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
             the best Top-1, of equal ones the lowest negative log likelihood of the fused
             scores; with more than 20,000 of them the steps get coarser. ``'nelder-mead'``
             minimises that likelihood, starting from equal weights, as Top-1 has no slope.
-        steps (int): Steps of the grid.
+        steps (int): Steps of the grid. Defaults to 20.
+        rule (str): One of :data:`RULES`, see :func:`fuse`. Defaults to ``'probabilities'``.
     """
     if method not in METHODS:
         raise ValueError(f'method must be one of {METHODS}, but got {method!r}')
     streams = len(probabilities)
 
     def loss(weights: np.ndarray) -> float:
-        return negative_log_likelihood(fuse(probabilities, weights), labels)
+        return negative_log_likelihood(fuse(probabilities, weights, rule), labels)
 
     if method == 'nelder-mead':
         result = minimize(lambda logits: loss(softmax(logits)), np.zeros(streams),
@@ -118,14 +128,14 @@ def search_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray, meth
         return softmax(result.x)
 
     def rank(weights: np.ndarray) -> tuple[int, float]:
-        fused = fuse(probabilities, weights)
+        fused = fuse(probabilities, weights, rule)
         return (fused.argmax(axis=1) == labels).sum(), -negative_log_likelihood(fused, labels)
 
-    return max(_grid(streams, steps), key=rank)
+    return max(weight_grid(streams, steps), key=rank)
 
 
-def _grid(streams: int, steps: int) -> list[np.ndarray]:
-    """All weights of multiples of 1 / steps whose sum is 1."""
+def weight_grid(streams: int, steps: int = 20) -> list[np.ndarray]:
+    """All weights ``(S,)`` of multiples of 1 / steps whose sum is 1; at most 20,000, coarser."""
     while comb(steps + streams - 1, streams - 1) > GRID_LIMIT and steps > 1:
         steps -= 1
     points = []

@@ -48,10 +48,7 @@ def compare_ids(ids: Iterable[str], others: Iterable[str]) -> tuple[list[str], l
 
 def read_clip_ids(ann_file: str, num_classes: int) -> list[str]:
     """Ids of all clips of an annotation file; ``ValueError`` if it is not one."""
-    try:
-        return [clip['clip_id'] for clip in read_annotations(ann_file, num_classes)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{ann_file} is not an annotation file: {error}') from error
+    return [clip['clip_id'] for clip in read_annotations(ann_file, num_classes)]
 
 
 def require_format(out_file: str | None, format: str) -> None:

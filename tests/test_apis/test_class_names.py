@@ -2,7 +2,6 @@
 import pytest
 from mmaction.registry import DATASETS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from gaie_mmaction.apis import find_class_names
 from gaie_mmaction.datasets import IMIGUE_CLASSES
@@ -26,7 +25,6 @@ def test_who_names_the_classes(root, learnt, own, names, origin, caution):
 
 
 def test_checkpoints_of_the_demo_warn(root, tmp_path):
-    init_default_scope('mmaction')
     (tmp_path / 'caution.txt').write_text(CAUTION)  # as the demo puts it beside its data
     cfg = Config.fromfile(root / 'configs/demo/gaie_demo.py')
     dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, data_root=str(tmp_path),

@@ -1,7 +1,6 @@
 """Unlabelled windows: evenly spaced, balanced, and read at their rate by the dataset."""
 import numpy as np
 import pytest
-from mmengine.registry import init_default_scope
 from numbered_video import read_number, write_video
 from running import run_tool
 
@@ -54,7 +53,6 @@ def test_csv(videos, tmp_path):
 def test_dataset_reads_frames_at_the_rate(videos, tmp_path):
     out = tmp_path / 'windows.csv'
     write_windows(videos, out, per_video=3, window=16)
-    init_default_scope('mmaction')
     dataset = IMiGUEDataset(ann_file=str(out), data_prefix=dict(video=str(videos)),
                             pipeline=PIPELINE)
     for k, clip in enumerate(read_annotations(str(out), 32)):

@@ -1,6 +1,5 @@
 """Costs against the paper, thop, formulas and MMAction2's own tool."""
 import re
-import runpy
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 from launching import needs_mim
 from mmengine.config import Config
+from running import run_tool
 from small_model import narrow_vit
 from torch import nn
 
@@ -17,11 +17,9 @@ from gaie_mmaction.benchmark import input_shape, measure_complexity
 
 @pytest.mark.parametrize('config, paper, true', [('gaie_vitb_imigue', '65.820', '113.625'),
                                                  ('vivit_vitb_imigue', '101.848', '180.345')])
-def test_published_figures(root, monkeypatch, capsys, config, paper, true):
+def test_published_figures(root, config, paper, true):
     """The paper's Table 3 (published), and the true cost of the same networks."""
-    monkeypatch.setattr(sys, 'argv', ['get_flops.py', str(root / f'configs/{config}.py')])
-    runpy.run_path(str(root / 'tools/analysis/get_flops.py'), run_name='__main__')
-    output = capsys.readouterr().out
+    _, output = run_tool('analysis/get_flops.py', root / f'configs/{config}.py')
     assert f'true:               {true} GMACs' in output
     assert f'convention: {paper} GMACs' in output
 

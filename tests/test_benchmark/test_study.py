@@ -1,13 +1,13 @@
 """The study of token reducers: equal cost, equal starts, resuming, and its statistics."""
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from launching import needs_mim
+from launching import ROOT, needs_mim
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numbered_video import write_video
 from scipy import stats
@@ -17,9 +17,8 @@ from gaie_mmaction.benchmark import measure_complexity, study, study_report
 from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
-           for name in ('embedded', 'egogestar', 'ablation')}
+           for name in ('embedded', 'egogestar', 'ablation', 'pretraining_raw')}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
 ARMS = [(name, *arm) for name in ('embedded', 'egogestar') for arm in study.arms_of(CONFIGS[name])
         if arm != study.FULL]
@@ -89,6 +88,7 @@ def test_arms_of_the_ablation_differ_in_one_thing():
 @pytest.fixture
 def noise(tmp_path):
     """A study of 16 clips of noise, of two classes."""
+    init_default_scope('mmaction')
     frames = np.random.default_rng(0).integers(0, 256, (16, 8, 86, 94, 3), dtype=np.uint8)
     np.save(tmp_path / 'clips.npy', frames)
     rows = dict(place=range(16), label=[k % 2 for k in range(16)], fold=[-1] * 12 + [0] * 4)
@@ -107,6 +107,10 @@ def test_decoded_clips_stay_as_they_are(noise):
         assert sample['inputs'].shape == (1, 3, 8, 80, 80)
         assert sample['data_samples'].gt_label.item() == 1
     assert np.array_equal(parts[0].frames, before)
+    few = [DecodedClips(str(noise.frames), str(noise.clips), 0, 'train', CFG.train_pipeline,
+                        share=.25, seed=seed).rows for seed in range(5)]
+    assert all(sorted(rows.label) == [0, 0, 1, 1] for rows in few)
+    assert len({tuple(rows.place) for rows in few}) > 1
 
 
 @pytest.fixture
@@ -244,6 +248,30 @@ def test_a_start_and_an_arm_of_it(footage, tmp_path, trainings):
     assert trainings[1].load_from == str(own.start_checkpoint(3, 1))
     assert trainings[1].model.backbone.neck.type == 'GAIENeck' and 'neck' not in (
         trainings[0].model.backbone)
+
+
+def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
+    """Its start has nothing to test; arms load its backbone, or train from scratch."""
+    cfg = Config(CONFIGS['pretraining_raw'].to_dict())
+    cfg.study.seeds = cfg.study.start.train_cfg.max_epochs = 1
+    for arm in cfg.study.budgets['10 %'].values():
+        arm.train_cfg.max_epochs = 1
+    cfg.dump(tmp_path / 'small.py')
+    own = replace(noise, config=tmp_path / 'small.py')
+    rows = study.read_rows(tmp_path / 'none.csv')
+    assert study.missing_starts(own, rows) == [(0, 0)]
+    assert study.train_start(own, 0, 0) == [] == study.missing_starts(own, rows)
+    weights = torch.load(own.start_checkpoint(0, 0))['state_dict']
+    for arm, loaded in (('GAIE', True), ('plain ViT, from scratch', False)):
+        run = study.run_config(study.arm_config(cfg, '10 %', arm), own, 0, 0,
+                               own.start_checkpoint(0, 0))
+        inputs, first, _ = watch(run, tmp_path / arm)
+        assert len(inputs) == 2  # a clip of each class
+        same = [torch.equal(value, weights[key]) for key, value in first.items()
+                if key.endswith('attn.qkv.weight')]
+        assert same == [loaded] * 6
+    row, = study.finetune(own, '10 %', 'GAIE', 0, 0)
+    assert row['arm'] == 'GAIE' and trainings[1].load_from
 
 
 def test_another_state_of_the_config_is_refused(footage, tmp_path, trainings):

@@ -11,7 +11,6 @@ import pytest
 from mmaction.registry import DATASETS
 from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 from numbered_video import read_number, write_video
 from torch.utils.data import DataLoader
 
@@ -27,7 +26,6 @@ class Numbers(BaseTransform):
 
 
 def make_dataset(folder, text, name='clips.csv', **changes):
-    init_default_scope('mmaction')
     (folder / name).write_text(text)
     cfg = dict(type='IMiGUEDataset', data_root=str(folder), ann_file=name,
                data_prefix=dict(video=''), test_mode=True, pipeline=[

@@ -5,7 +5,6 @@ from drawn_skeleton import make_release
 from mmaction.datasets import MMUniformSampleFrames
 from mmaction.registry import DATASETS
 from mmengine.dataset import ClassBalancedDataset
-from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH
 from skeleton_file import cut, write_skeletons
 
@@ -24,7 +23,6 @@ def clips(tmp_path):
 
 
 def load(folder, **changes):
-    init_default_scope('mmaction')
     cfg = dict(type='IMiGUEMultiModalDataset', data_root=str(folder), ann_file='train.csv',
                skeleton_file='skeleton.pkl', pipeline=PIPELINE)
     return DATASETS.build(dict(cfg, **changes))

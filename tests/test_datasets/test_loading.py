@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from evaluating import write_segments
 from mmaction.registry import TRANSFORMS
-from mmengine.registry import init_default_scope
 from numbered_video import HEIGHT, WIDTH, read_number, write_video
 from torch.utils.data import DataLoader
 
@@ -13,7 +12,6 @@ from gaie_mmaction.datasets import IMiGUEDataset
 
 
 def build(**cfg):
-    init_default_scope('mmaction')
     return TRANSFORMS.build(cfg)
 
 
@@ -63,7 +61,6 @@ def test_frames_of_clips_in_workers(video, tmp_path):
     ranges = [(k, k + 15) for k in range(0, 184, 8)] + [(184, 199), (199, 199)]
     ann_file = write_segments(tmp_path / 'ann.csv', *(
         f'c_{n},{video.name},{start},{end},0' for n, (start, end) in enumerate(ranges)))
-    init_default_scope('mmaction')
     dataset = IMiGUEDataset(
         ann_file=ann_file, data_prefix=dict(video=str(video.parent)), test_mode=True,
         pipeline=[dict(type='ClipInit'), dict(type='UniformSample', clip_len=8),

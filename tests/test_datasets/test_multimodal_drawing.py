@@ -5,7 +5,6 @@ from drawn_skeleton import GREY, HALF, make_release
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 
 from gaie_mmaction.datasets import SKELETON_LAYOUTS
 
@@ -33,7 +32,6 @@ def make_dataset(root, folder, base, part):
                    pipeline=dataset.pipeline[:end], test_mode=part == 'test')
     if part == 'test':
         dataset.pipeline[types.index('MMSharedSampleFrames')].num_clips = 2
-    init_default_scope('mmaction')
     return DATASETS.build(dataset), rest
 
 

@@ -1,28 +1,23 @@
 """What people meet with data of their own: other readers, portrait videos, other settings."""
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numbered_video import read_number, write_video
+from running import run_tool
 from test_configs import CONFIGS
 
 from gaie_mmaction.datasets.check import ClipSet, check_clips, find_clip_sets
 
-ROOT = Path(__file__).parents[2]
-
+CHECK = 'data/check_clips.py'
 SEGMENTS = 'clip_id,video,start_frame,end_frame,label\nc,a.mp4,100,160,3\n'
 SAMPLE = dict(type='UniformSample', clip_len=8, test_mode=True)
 
 
 def make_dataset(folder, ann_file, *steps, **options):
-    init_default_scope('mmaction')
     pipeline = [step if isinstance(step, dict) else dict(type=step) for step in steps]
     return DATASETS.build(dict(type='IMiGUEDataset', data_root=str(folder), ann_file=ann_file,
                                data_prefix=dict(video=''), pipeline=pipeline, **options))
@@ -93,7 +88,6 @@ def spatial_steps(pipeline):
 @pytest.mark.parametrize('shape', [(1280, 720), (720, 1280), (96, 96)])
 def test_portrait_and_landscape(root, path, shape):
     """Every frame becomes the model's square, and shows the middle of the video."""
-    init_default_scope('mmaction')
     cfg = Config.fromfile(root / path)
     size = cfg.model.backbone.get('img_size', 224)
     ramp = np.add.outer(np.arange(shape[0]), 2 * np.arange(shape[1])) / sum(shape) * 80
@@ -127,12 +121,6 @@ def test_learning_rate_is_for_the_stated_batch(root, path):
     assert cfg.auto_scale_lr.base_batch_size == gpus * cfg.train_dataloader.batch_size
 
 
-def check(*arguments):
-    command = [sys.executable, ROOT / 'tools/data/check_clips.py', *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True)
-    return result.returncode, result.stdout
-
-
 def test_check_of_a_list(folder):
     whole = (folder / 'a.mp4').read_bytes()
     (folder / 'cut.mp4').write_bytes(whole[:len(whole) // 2])
@@ -161,7 +149,7 @@ short,short.mp4,0,4,-1
             'label 7 is outside 0..1', 'is incomplete', 'has 1 frames', 'decoding frames',
             'No such file', 'has 5 frames: some will be repeated to make 16')):
         assert said in problem.reason
-    status, output = check(folder / 'own.csv', '--num-classes', 2, '--workers', 1)
+    status, output = run_tool(CHECK, folder / 'own.csv', '--num-classes', 2, '--workers', 1)
     assert status == 1 and 'own.csv: 11 clips, 6 unusable, 1 unlabelled' in output
     assert 'clips by class: 0: 7, 1: 2\n' in output
     assert all(problem.reason in output for problem in problems)
@@ -173,10 +161,10 @@ def test_check_of_a_config(root, folder):
     (folder / 'videos').mkdir()
     (folder / 'a.mp4').rename(folder / 'videos/a.mp4')
     config = root / 'configs/gaie_vitb_imigue_extras.py'
-    status, output = check(config, '--data-root', folder, '--workers', 1)
+    status, output = run_tool(CHECK, config, '--data-root', folder, '--workers', 1)
     assert status == 0 and output.count('1 clips, 0 unusable') == 3
     (folder / 'val.csv').unlink()
-    status, output = check(config, '--data-root', folder, '--workers', 1)
+    status, output = run_tool(CHECK, config, '--data-root', folder, '--workers', 1)
     assert status == 1 and 'val.csv does not exist' in output
     with pytest.raises(ValueError, match='IMiGUEPoseDataset of train_dataloader reads no videos'):
         find_clip_sets(Config.fromfile(root / 'configs/stgcn_imigue_joint.py'))

@@ -5,7 +5,6 @@ import torch
 from mmaction.datasets.transforms import CenterCrop, ThreeCrop
 from mmaction.registry import DATASETS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numbered_video import write_video
 
@@ -93,7 +92,6 @@ def test_wrong_views(root):
     'streams/videoswin_base_taylor_imigue'])
 def test_configs_of_frames(root, data, name):
     cfg = Config.fromfile(root / f'configs/{name}.py')
-    init_default_scope('mmaction')
     loader = with_views(cfg.test_dataloader, '4x3')
     loader.dataset.update(data_root=str(data), data_prefix=dict(video=''))
     shape = DATASETS.build(loader.dataset)[0]['inputs'].shape

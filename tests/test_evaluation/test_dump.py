@@ -12,7 +12,6 @@ from evaluating import write_annotations
 from launching import ROOT, launch, test_command
 from mmaction.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from numbered_video import write_video
 
 from gaie_mmaction.datasets.annotations import read_annotations
@@ -34,7 +33,6 @@ def folder(tmp_path_factory):
     write_video(folder / '0054.mp4', 120)
     write_annotations(folder / 'test.csv', [f'0054_{k}' for k in range(5)], step=20)
     (folder / 'config.py').write_text(CONFIG.format(root=ROOT, data=folder))
-    init_default_scope('mmaction')
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(folder / 'config.py').model)
     torch.nn.init.normal_(model.cls_head.fc_cls.weight, std=3)  # so that the classes differ

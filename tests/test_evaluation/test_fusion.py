@@ -11,7 +11,7 @@ import mmengine
 import numpy as np
 import pytest
 import torch
-from evaluating import write_annotations
+from evaluating import make_samples, write_annotations
 from mmaction.evaluation import get_weighted_score, mean_class_accuracy
 from running import run_tool
 from scipy.special import softmax
@@ -32,9 +32,7 @@ def make_scores(clips=160, seed=0, strength=2., part='0054'):
 
 def write_dump(path, ids, scores, labels):
     """Same as `mim test --dump`."""
-    mmengine.dump([dict(clip_id=clip_id, pred_score=torch.from_numpy(score),
-                        gt_label=torch.tensor([int(label)]), img_shape=(168, 224))
-                   for clip_id, score, label in zip(ids, scores, labels)], str(path))
+    mmengine.dump(make_samples(ids, scores, labels), str(path))
     return str(path)
 
 
@@ -159,8 +157,8 @@ def test_grid_finds_the_best():
     losses = [fusion.negative_log_likelihood(fusion.fuse(streams, weights), labels)
               for weights in best]
     assert (best[int(np.argmin(losses))] == found).all()
-    assert len(fusion._grid(2, 20)) == 21 and len(fusion._grid(1, 20)) == 1
-    assert len(fusion._grid(6, 20)) <= 20000
+    assert len(fusion.weight_grid(2, 20)) == 21 and len(fusion.weight_grid(1, 20)) == 1
+    assert len(fusion.weight_grid(6, 20)) <= 20000
 
 
 def test_nelder_mead_finds_the_best():
@@ -279,10 +277,7 @@ def test_wrong_weights(dumps, weights, said):
 
 
 def change_dump(path, change):
-    ids, logits, labels = make_scores(8)
-    samples = [dict(clip_id=clip_id, pred_score=torch.from_numpy(score),
-                    gt_label=torch.tensor([label]))
-               for clip_id, score, label in zip(ids, logits, labels)]
+    samples = make_samples(*make_scores(8))
     samples[3].update(change) if isinstance(change, dict) else change(samples)
     path.write_bytes(pickle.dumps(samples))
     return samples

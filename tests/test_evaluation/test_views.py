@@ -9,7 +9,6 @@ import torch
 from evaluating import write_segments
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
 from numbered_video import write_video
 
 OPTIONS = ['test_dataloader.dataset.pipeline.1.num_clips=5',
@@ -29,7 +28,6 @@ def load(root, options):
     cfg.model.backbone.update(
         embed_dims=24, num_heads=2, depth=2, merge_layers=(0, ), pretrained=None)
     cfg.model.cls_head.in_channels = 24
-    init_default_scope('mmaction')
     return cfg
 
 
@@ -86,7 +84,6 @@ def test_scores_are_the_mean_of_the_views(root, sample):
 
 def test_clips_of_a_short_gesture_coincide():
     """UniformSample shifts each clip within the sixteenths: no more shifts than frames in one."""
-    init_default_scope('mmaction')
     transform = TRANSFORMS.build(
         dict(type='UniformSample', clip_len=16, num_clips=5, test_mode=True))
     for num_frames, different in ((16, 1), (32, 2), (48, 3), (96, 5), (300, 5)):

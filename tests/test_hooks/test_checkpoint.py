@@ -105,23 +105,18 @@ def test_second_training_in_a_folder_is_refused(tmp_path, monkeypatch):
     assert (work / 'epoch_1.pth').is_file()
 
 
-def test_folders_of_sharded_checkpoints_are_deleted(tmp_path, monkeypatch):
-    """Strategies that shard save a folder under a checkpoint's name."""
+def test_sharded_checkpoints_and_leftovers_are_deleted(tmp_path, monkeypatch):
+    """Strategies that shard save a folder under a checkpoint's name; and so is what a kill left."""
 
     def save(runner, out_dir, filename, *_, **__):
         (Path(out_dir) / filename / 'shards').mkdir(parents=True)
 
     monkeypatch.setattr(Runner, 'save_checkpoint', save)
-    train(write_config(tmp_path, KEEP_ONE))
-    assert checkpoints(tmp_path / 'work') == ['epoch_3.pth']
-
-
-def test_leftovers_of_a_kill_are_deleted(tmp_path):
-    config, work = write_config(tmp_path), tmp_path / 'work'
+    config, work = write_config(tmp_path, KEEP_ONE), tmp_path / 'work'
     work.mkdir()
     (work / '.epoch_1.pth.abc.partial').write_bytes(b'half')
-    train(config, train_cfg__max_epochs=1)
-    assert not list(work.glob('.*.partial'))
+    train(config)
+    assert checkpoints(work) == ['epoch_3.pth'] and not list(work.glob('.*.partial'))
 
 
 @pytest.mark.slow

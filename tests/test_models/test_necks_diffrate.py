@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmaction.registry import HOOKS, MODELS
 from mmaction.structures import ActionDataSample
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from reference import reducer_loops
 from small_model import SIZE, make_clips, make_vit, randomize
@@ -194,7 +193,6 @@ def make_cfg(**neck):
 
 
 def make_runner(tmp_path, hook, epochs, **neck):
-    init_default_scope('mmaction')
     keys = {'backbone.neck': dict(lr_mult=50., decay_mult=0.)}
     return Runner(
         model=make_cfg(**neck),

@@ -88,10 +88,12 @@ def test_encoder_sees_frames_alone_before_the_temporal_one():
 
 
 @pytest.mark.parametrize('variant', VARIANTS)
-def test_feature_depends_on_every_pixel(variant):
-    clip = torch.randn(1, 3, 6, 32, 32, requires_grad=True)
-    make_vivit(variant)(clip).sin().sum().backward()
-    assert clip.grad.ne(0).any(1).all()
+@pytest.mark.parametrize('shape', [(6, 32, 32), (10, 24, 40)])
+def test_feature_depends_on_every_pixel(variant, shape):
+    clip = torch.randn(1, 3, *shape, requires_grad=True)
+    feature = make_vivit(variant)(clip)
+    feature.sin().sum().backward()
+    assert torch.isfinite(feature).all() and clip.grad.ne(0).any(1).all()
 
 
 @pytest.mark.parametrize('variant, masks', [
@@ -123,11 +125,6 @@ def test_joint_is_the_plain_vit(shape):
     clips = torch.randn(2, 3, *shape)
     with torch.no_grad():
         torch.testing.assert_close(ours(clips), plain(clips), rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize('variant', VARIANTS)
-def test_other_sizes(variant):
-    assert torch.isfinite(make_vivit(variant)(torch.randn(2, 3, 10, 24, 40))).all()
 
 
 # --- weights of an image ViT ------------------------------------------------------------------

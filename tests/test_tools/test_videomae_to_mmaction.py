@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from hostile import attack
 from mmaction.registry import MODELS
-from mmengine.registry import init_default_scope
 from running import run_tool
 
 from gaie_mmaction.models import GAIEVisionTransformer
@@ -65,7 +64,6 @@ def test_same_logits_after_strict_loading(tmp_path, under, backbone):
     weights = official_weights()
     path = tmp_path / 'official.pth'
     torch.save({under: weights, 'epoch': 3, 'args': argparse.Namespace(lr=.1)}, path)
-    init_default_scope('mmaction')
     model = MODELS.build(dict(
         type='Recognizer3D',
         backbone=dict(type=backbone, img_size=SIZE, embed_dims=DIMS, depth=DEPTH, num_heads=HEADS,

@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmaction.registry import HOOKS, VISUALIZERS
 from mmaction.structures import ActionDataSample
-from mmengine.registry import init_default_scope
 from small_model import small_recognizer
 
 from gaie_mmaction.visualization import TokenMap
@@ -75,7 +74,6 @@ def test_wrong_use():
 def test_tensorboard(tmp_path):
     pytest.importorskip('tensorboard')
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    init_default_scope('mmaction')
     visualizer = VISUALIZERS.build(dict(
         type='ActionVisualizer', name='pictures', save_dir=str(tmp_path), vis_backends=[
             dict(type='TensorboardVisBackend'), dict(type='LocalVisBackend')]))

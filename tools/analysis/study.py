@@ -18,9 +18,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
-    parser.add_argument('--data', choices=('embedded', 'egogestar', 'ablation'),
-                        default='embedded', help='which study: the reducers on the synthetic '
-                        'dataset or on real footage, or variants of GAIE (default: %(default)s)')
+    parser.add_argument('--data', default='embedded', choices=(
+        'embedded', 'egogestar', 'ablation', 'pretraining', 'pretraining_raw'),
+                        help='which study: the reducers on the synthetic dataset or on real '
+                        'footage, variants of GAIE, or masked pretraining with and without '
+                        'SubtractClipMean (default: %(default)s)')
     parser.add_argument('--root', type=Path,
                         help='folder of the footage with labels.csv, for egogestar; the other '
                         'studies draw their data')

@@ -92,13 +92,7 @@ class Attention(BaseModule):
 
     def forward(self, x: Tensor, attend: Callable | None = None,
                 needs_keys: bool = False) -> Attended:
-        """Attend.
-
-        Args:
-            x (Tensor): ``(B, N, C)``.
-            attend (callable, optional): :meth:`TokenReducer.attend` with its state. Defaults to
-                None, plain attention.
-            needs_keys (bool): Whether to return the keys. Defaults to False.
+        """Attend among tokens ``(B, N, C)``, by :meth:`TokenReducer.attend` if given.
 
         Returns:
             tuple: Output ``(B, N, C)``, importance ``(B, N)`` or None, and keys averaged over
@@ -150,18 +144,10 @@ class Block(BaseModule):
     def forward(self, state: TokenState, reducer: TokenReducer | None = None,
                 reduces: bool = False,
                 history: list[TokenState] | None = None) -> TokenState:
-        """Run the block.
+        """Run the block on N tokens; returns these, or with ``reduces`` what the reducer left.
 
-        Args:
-            state (TokenState): N tokens.
-            reducer (TokenReducer, optional): The backbone's reducer, which every block's
-                attention follows. Defaults to None.
-            reduces (bool): Whether this block reduces the tokens. Defaults to False.
-            history (list, optional): Receives the states before and after the reduction.
-                Defaults to None.
-
-        Returns:
-            TokenState: N tokens, or what the reducer left of them.
+        The attention of every block follows the backbone's ``reducer``. ``history`` receives the
+        states before and after the reduction.
         """
         attend, needs_keys, needs_shift = None, False, False
         if reducer is not None:

@@ -186,12 +186,9 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
                state: TokenState, needs_importance: bool) -> tuple[Tensor, Tensor | None]:
         """Attention of every block of a backbone with this reducer.
 
-        Args:
-            q, k, v (Tensor): ``(B, h, N, d)``.
-            scale (float): Factor of the logits.
-            dropout_p (float): Dropout of the attention map.
-            state (TokenState): The tokens.
-            needs_importance (bool): Whether the reducer follows in this block and needs it.
+        Of ``q``, ``k`` and ``v``, each ``(B, h, N, d)``, with ``scale`` as factor of the logits and
+        ``dropout_p`` of the map. ``needs_importance`` if the reducer follows in this block and
+        ranks by it.
 
         Returns:
             tuple: Output ``(B, h, N, d)``, and importance ``(B, N)`` or None.

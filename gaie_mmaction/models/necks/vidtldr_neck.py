@@ -56,16 +56,10 @@ class VidTLDRNeck(BipartiteNeck):
 
 
 def saliency_score(sharpness: Tensor) -> Tensor:
-    """Share of its mass that a token contributes when it is merged.
+    """Share of its mass, in [0, 1], that a token contributes when it is merged, by its sharpness.
 
-    The paper's two scalings, to [0, 1] and then of the part above the mean, amount to the excess
-    over the mean divided by the largest excess.
-
-    Args:
-        sharpness (Tensor): ``(B, N)``.
-
-    Returns:
-        Tensor: ``(B, N)`` in [0, 1], 0 for the background.
+    Both are ``(B, N)``; the background has 0. The paper's two scalings, to [0, 1] and then of the
+    part above the mean, amount to the excess over the mean divided by the largest excess.
     """
     excess = (sharpness - sharpness.mean(dim=1, keepdim=True)).clamp(min=0)
     return excess / excess.amax(dim=1, keepdim=True).clamp(min=TINY)

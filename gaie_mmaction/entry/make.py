@@ -1,0 +1,147 @@
+"""Make an entry: all its networks, the leaderboard file and the report."""
+import copy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mmengine.config import Config
+
+from ..datasets import IMIGUE_CLASSES
+from ..evaluation.fusion import fuse
+from ..evaluation.submission_check import check_submission
+from ..evaluation.submission_file import write_submission
+from ..release.labels import read_licensed_csv
+from ..release.report import Report
+from ..utils.files import atomic_file, locked_folder, require_writable
+from .fit import NUM_SAMPLES, Confidence, Streams, bootstrap, fit_weights, read_streams
+from .network import Network, find_problems, make_network, measure_cost, read_labels
+from .report import make_tables, write_report
+from .run import is_trained, run_network, seconds_of
+from .spec import Entry
+
+PARTS = ('holdout', 'test')
+
+
+def make_networks(entry: Entry) -> list[Network]:
+    """Networks of an entry, stream by stream; one trained on the same clips occurs twice."""
+    networks = []
+    for stream in entry.streams:
+        cfg = Config.fromfile(stream.config)
+        networks += [make_network(entry, stream, part, copy.deepcopy(cfg)) for part in PARTS]
+    return networks
+
+
+def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
+    """What :func:`run_entry` would do and what it costs, and what keeps it from running."""
+    networks, rows, seen = make_networks(entry), [], set()
+    costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
+    for network in networks:
+        cost, training = costs[network.stream.name], '-'
+        if not is_trained(network) and network.folder not in seen:
+            training = cost.iterations_text
+        elif network.stream.checkpoint is None:
+            training = 'trained' if is_trained(network) else 'as above'
+        seen.add(network.folder)
+        rows.append({
+            'stream': network.stream.name, 'trained on': entry.trained_on[network.part],
+            'training': training, 'scores of': entry.parts[network.part],
+            'scores': 'there' if network.dump.exists() else 'missing',
+            'GMACs per view': '-' if cost.macs is None else f'{cost.macs / 1e9:.3f}',
+            'views': str(cost.views),
+            # a backward pass costs about two forward passes
+            'training PMACs': '-' if None in (cost.macs, cost.clips) or training in (
+                '-', 'trained', 'as above') else
+            f'{3e-15 * cost.macs * cost.clips * cost.epochs:.3f}',  # type: ignore[operator]
+            'folder': str(network.folder)})
+    return pd.DataFrame(rows), find_problems(networks)
+
+
+def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
+    """Do what is missing, write the leaderboard file and the report; returns the report.
+
+    Args:
+        entry (Entry): The entry.
+        device (str): See :func:`gaie_mmaction.apis.training.train`. Defaults to ``'cpu'``.
+        gpus (int): GPUs of a training. Defaults to 1.
+
+    Raises:
+        ValueError: If the streams do not match; before anything is run where that can be known.
+        ChildProcessError: If a training or a test fails. What was done before is kept.
+        FolderInUseError: If another process makes this entry.
+        OSError: If no space is left, or a file cannot be read or written.
+    """
+    networks = make_networks(entry)
+    if problems := find_problems(networks):
+        raise ValueError('nothing was run:\n  ' + '\n  '.join(problems))
+    require_writable(entry.out)
+    known = [list(read_labels(networks[0].cfg, key)) for key in ('test', 'train')]
+    units, unit_name = _units(entry, known[0])
+    shared = set(units) & set(_units(entry, known[1])[0])
+    entry.work_dir.mkdir(parents=True, exist_ok=True)
+    with locked_folder(entry.work_dir):
+        costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
+        for network in networks:
+            run_network(network, costs[network.stream.name], device, gpus)
+        dumps = {part: {network.stream.name: network.dump for network in networks
+                        if network.part == part} for part in PARTS}
+        streams = read_streams(dumps, entry.calibrate)
+        given = None if entry.fitted else [stream.weight or 0. for stream in entry.streams]
+        weights = fit_weights(streams, range(len(streams.names)), given, entry.sum)
+        unit_of = dict(zip(known[0], units))
+        confidence = bootstrap(streams, [unit_of[clip_id] for clip_id in streams.ids['holdout']],
+                               weights, entry.fitted, entry.sum)
+        num_classes = streams.scores['test'].shape[2]
+        _write_submission(entry, streams, weights, num_classes)
+        classes = (list(IMIGUE_CLASSES) if num_classes == len(IMIGUE_CLASSES)
+                   else [str(label) for label in range(num_classes)])
+        seconds = {name: seconds_of(networks, name) for name in streams.names}
+        tables = make_tables(entry, streams, weights, confidence, costs, seconds, classes)
+        notes = _notes(entry, streams, confidence, unit_name, len(shared))
+        return write_report(entry, tables, notes)
+
+
+def _units(entry: Entry, ids: list[str]) -> tuple[list[str], str]:
+    """What a bootstrap draws, for each clip, and its name."""
+    videos = [clip_id.rpartition('_')[0] for clip_id in ids]
+    if not all(videos):
+        return ids, 'clips'
+    if entry.subjects is None:
+        return videos, 'videos'
+    subjects = read_licensed_csv(Path(entry.subjects), entry.subjects, Report()).subjects
+    if missing := sorted(set(videos) - set(subjects)):
+        raise ValueError(f'{entry.subjects} has no subject of {len(missing)} videos of the '
+                         f'hold-out, e.g. {", ".join(missing[:5])}')
+    return [str(subjects[video]) for video in videos], 'subjects'
+
+
+def _write_submission(entry: Entry, streams: Streams, weights: np.ndarray,
+                      num_classes: int) -> None:
+    ids = streams.ids['test']
+    with atomic_file(entry.work_dir / 'fused.csv') as partial:
+        fused = fuse(streams.scores['test'], weights, entry.sum)
+        pd.DataFrame(fused, pd.Index(ids, name='clip_id')).to_csv(
+            partial, float_format='%.6g', lineterminator='\n')
+    write_submission(entry.out, ids, fused.argmax(axis=1).tolist(), entry.format)
+    report = check_submission(entry.out, ids, num_classes)
+    if report.faults:
+        raise ValueError('\n'.join([f'{entry.out} is not valid:', *report.fault_lines()]))
+
+
+def _notes(entry: Entry, streams: Streams, confidence: Confidence, unit_name: str,
+           shared: int) -> list[str]:
+    train, final = entry.parts['train'], entry.parts.get('final')
+    fitted = ' and '.join(what for what, done in (
+        ('weights', entry.fitted), ('temperatures', entry.calibrate)) if done)
+    labels = streams.labels['test']
+    return [
+        f'trained on {train}' + (f'; for the test anew on {final}' if final else ''),
+        f'{entry.sum} are summed; {fitted or "nothing"} fitted on the {len(streams.ids["holdout"])}'
+        f' clips of {entry.parts["holdout"]}, so that its fused accuracy is optimistic',
+        f'test: {len(labels)} clips of {entry.parts["test"]}' + (
+            ', without labels: no accuracy' if (labels < 0).any() else ''),
+        f'intervals: 95 %, {NUM_SAMPLES} bootstrap samples of the hold-out\'s {confidence.units} '
+        f'{unit_name}, {shared or "none"} of which {"is" if shared < 2 else "are"} in the training '
+        'too',
+        f'leaderboard file: {entry.out}, format {entry.format}, checked',
+        'Top-1 and mean class accuracy in %; classes won: highest recall on the hold-out, no tie; '
+        'training s: since the last interruption']

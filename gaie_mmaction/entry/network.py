@@ -1,0 +1,196 @@
+"""Configs, folders and clips of an entry's networks."""
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ..apis import build_recognizer, view_shape
+from ..benchmark.complexity import measure_complexity
+from ..datasets.annotations import read_annotations
+from ..datasets.imigue_pose_dataset import read_skeletons
+from ..datasets.views import parse_views, with_views
+from ..policy import pretrained_weights
+from .spec import Entry, Stream
+
+# what the weights do not depend on
+UNTRAINED = re.compile('(val|test)_.*|tta|work_dir')
+LISTED = 5
+
+
+@dataclass(frozen=True)
+class Network:
+    """A stream's network that is trained on one part, and the scores that it gives of another.
+
+    Attributes:
+        stream (Stream): The stream.
+        part (str): ``'holdout'`` or ``'test'``: what it is tested on.
+        cfg (Config): Its config, complete.
+        folder (Path): Folder of the training, named by all that the weights depend on.
+        dump (Path): Scores of the part, named by all that they depend on.
+    """
+    stream: Stream
+    part: str
+    cfg: Config
+    folder: Path
+    dump: Path
+
+
+def make_network(entry: Entry, stream: Stream, part: str, cfg: Config) -> Network:
+    """Complete the config of a stream, which is changed, for a part, and name its files."""
+    cfg.merge_from_dict(stream.options)
+    for key, name in (('train', entry.trained_on[part]), ('test', entry.parts[part])):
+        _select(inner_dataset(cfg, key), name, entry.data_root)
+        if cfg.get('val_dataloader'):
+            _select(inner_dataset(cfg, 'val'), entry.parts['holdout'], entry.data_root)
+    cfg.train_dataloader.persistent_workers = False  # EpochSeedHook
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='EpochSeedHook')]
+    if (cfg.get('randomness') or {}).get('seed') is None:
+        cfg.randomness = dict(seed=0)
+    cfg.test_evaluator = dict(type='MiGASubmission')
+    if stream.tta:
+        cfg.test_dataloader = with_views(cfg.test_dataloader, stream.tta)
+    content = cfg.to_dict()
+    trained = {key: value for key, value in content.items() if not UNTRAINED.fullmatch(key)}
+    sources = [cfg.get('load_from'), *(value for _, value in pretrained_weights('', cfg.model))]
+    weights = stream.checkpoint and _hash_file(stream.checkpoint)
+    key = _hash(weights or [trained, _hash_clips(cfg, 'train'), *map(_hash_file, sources)])
+    folder = entry.work_dir / stream.name / key
+    test = _hash([content['model'], content['test_dataloader'], _hash_clips(cfg, 'test')])
+    return Network(stream, part, cfg, folder, folder / f'{entry.parts[part]}-{test}.pkl')
+
+
+def inner_dataset(cfg: Config, key: str) -> dict[str, Any]:
+    """Config of the dataset of ``train``, ``val`` or ``test``, without wrappers."""
+    dataset = cfg[f'{key}_dataloader'].dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
+
+
+def _select(dataset: dict[str, Any], part: str, data_root: str | None) -> None:
+    """Let a dataset read another part, by ``split`` of skeletons or by ``ann_file``."""
+    stem, ending = os.path.splitext(dataset['ann_file'])
+    if 'split' in dataset:
+        dataset['split'] = part
+    if ending != '.pkl':
+        dataset['ann_file'] = os.path.join(os.path.dirname(stem), part + ending)
+    if data_root is not None:
+        dataset['data_root'] = data_root
+
+
+def _ann_file(dataset: dict[str, Any]) -> str:
+    return os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+
+
+def read_labels(cfg: Config, key: str) -> dict[str, int]:
+    """Label of each clip id of ``train``, ``val`` or ``test``; -1 where there is none."""
+    dataset = inner_dataset(cfg, key)
+    path = _ann_file(dataset)
+    if not path.endswith('.pkl'):
+        return {clip['clip_id']: clip['label'] for clip in read_annotations(path, 2**31)}
+    by_id, splits = _read_skeletons(path, os.stat(path).st_mtime_ns)
+    if dataset['split'] not in splits:
+        raise ValueError(f'{path} has no split {dataset["split"]!r}, only {sorted(splits)}')
+    return {clip_id: by_id[clip_id] for clip_id in splits[dataset['split']]}
+
+
+@cache
+def _read_skeletons(path: str, modified: int) -> tuple[dict[str, int], dict[str, list[str]]]:
+    by_id, splits = read_skeletons(path)
+    return {clip_id: clip['label'] for clip_id, clip in by_id.items()}, splits
+
+
+def find_problems(networks: list[Network]) -> list[str]:
+    """What keeps an entry from running: other classes, missing files, streams that lack clips."""
+    problems: list[str] = []
+    first_of: dict[str, tuple[str, dict[str, int]]] = {}
+    classes = {network.stream.name: network.cfg.model.cls_head.num_classes for network in networks}
+    if len(set(classes.values())) > 1:
+        problems.append('the streams have other classes: ' + ', '.join(
+            f'{name} {number}' for name, number in classes.items()))
+    for network in networks:
+        name = f'stream {network.stream.name}'
+        try:
+            labels = read_labels(network.cfg, 'test')
+            trained = {} if network.stream.checkpoint else read_labels(network.cfg, 'train')
+        except (OSError, ValueError) as error:
+            problems.append(f'{name}: {error}')
+            continue
+        if both := labels.keys() & trained.keys():
+            problems.append(f'{name} is trained on {len(both)} clips of {network.part}, e.g. '
+                            f'{min(both)}: parts must hold different clips')
+        if network.part == 'holdout' and min(labels.values()) < 0:
+            problems.append(f'{name}: the hold-out has clips without label (-1): nothing can be '
+                            'fitted on them')
+        other, expected = first_of.setdefault(network.part, (name, labels))
+        for lacking, owner in ((expected.keys() - labels.keys(), name),
+                               (labels.keys() - expected.keys(), other)):
+            if lacking:
+                problems.append(f'{owner} lacks {len(lacking)} clips of '
+                                f'{network.part}, e.g. {", ".join(sorted(lacking)[:LISTED])}: '
+                                'every stream needs the same clips')
+    return list(dict.fromkeys(problems))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a network: multiply-adds of one view, views, and the training's length."""
+    macs: float | None  # None for networks of frames and skeletons
+    views: int
+    parameters: int | None
+    epochs: int
+    clips: int | None  # None without the annotation file
+
+    @property
+    def iterations_text(self) -> str:
+        clips = '?' if self.clips is None else self.clips
+        return f'{self.epochs} epochs x {clips} clips'
+
+
+def measure_cost(network: Network) -> Cost:
+    """Count what a network costs, on no device."""
+    cfg, macs, parameters = network.cfg, None, None
+    sampler = next(step for step in cfg.test_dataloader.dataset.pipeline if 'clip_len' in step)
+    if not isinstance(sampler['clip_len'], dict):
+        cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
+        macs, parameters = cost.true_macs, cost.parameters
+    clips, crops, flip = parse_views(network.stream.tta or '1x1')
+    views = (clips if network.stream.tta else sampler.get('num_clips', 1)) * crops * (1 + flip)
+    try:
+        number = len(read_labels(cfg, 'train'))
+    except (OSError, ValueError):  # a dry run without data; a run was refused before
+        number = None
+    return Cost(macs, views, parameters, cfg.train_cfg.max_epochs, number)
+
+
+def _hash(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _hash_clips(cfg: Config, key: str) -> str:
+    dataset = inner_dataset(cfg, key)
+    return f'{dataset.get("split")} {_hash_file(_ann_file(dataset))}'
+
+
+def _hash_file(path: object) -> str:
+    """Content of a local file; a URL or a missing file stands for itself."""
+    if not isinstance(path, str) or not os.path.isfile(path):
+        return str(path)
+    status = os.stat(path)
+    return _hash_content(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _hash_content(path: str, size: int, modified: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

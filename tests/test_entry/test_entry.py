@@ -1,0 +1,330 @@
+"""Entries from one file: what is run, how it is fused, what is said.
+
+Training and testing are stand-ins that write drawn scores; tests/test_entry/test_demo_entry.py has
+the real ones.
+"""
+import errno
+import json
+import pickle
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from entry_report import assert_report, read_dumps
+from mmaction.registry import DATASETS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from running import run_tool
+from scipy.special import softmax
+
+from gaie_mmaction import entry as entries
+from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.entry import fit, network, run
+from gaie_mmaction.evaluation import fusion
+
+CLASSES, SIZES = 5, dict(train=40, val=48, test=60)
+STRENGTHS = dict(rgb=1.6, taylor=1.2, flow=1.4)
+
+
+def annotations(part, labelled=True):
+    first = dict(train=1, val=5, test=9)[part]
+    return [(f'000{first + k // 16}_{k % 16}', k % CLASSES if labelled else -1)
+            for k in range(SIZES[part])]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(root)
+    (tmp_path / 'data').mkdir()
+    for part in SIZES:
+        rows = annotations(part)
+        (tmp_path / f'data/{part}.csv').write_text(
+            'clip_id,video,start_frame,end_frame,label\n'
+            + ''.join(f'{name},v.mp4,0,9,{label}\n' for name, label in rows))
+        (tmp_path / f'data/{part}.txt').write_text(
+            ''.join(f'{name}.mp4 {label}\n' for name, label in rows))
+    return tmp_path
+
+
+def write_entry(folder, changes=None, **more):
+    content = dict(
+        work_dir=str(folder / 'work'), data_root=str(folder / 'data'), calibrate=False,
+        parts=dict(train='train', holdout='val', test='test'),
+        streams=[dict(name=name, config=f'configs/demo/{config}_demo.py',
+                      options={'model.cls_head.num_classes': CLASSES})
+                 for name, config in (('rgb', 'gaie'), ('taylor', 'taylor'), ('flow', 'flow'))])
+    content.update(more)
+    for name, change in (changes or {}).items():
+        next(one for one in content['streams'] if one['name'] == name).update(change)
+    path = folder / 'entry.yaml'
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+class StandIns:
+    """Writes what training and testing would leave; counts, and may be killed before a call."""
+
+    def __init__(self, patch):
+        self.calls, self.killed_at = [], None
+        patch.setattr(run, 'train', self.train)
+        patch.setattr(run, 'test', self.test)
+
+    def _call(self, kind, config):
+        if len(self.calls) == self.killed_at:
+            raise KeyboardInterrupt
+        name = Path(config).parts[-3]
+        self.calls.append(f'{kind} {name}')
+        return name
+
+    def train(self, config, work_dir, **options):
+        assert options == dict(device='cpu', gpus=1, resume=True)
+        self._call('train', config)
+        Config.fromfile(config)  # what mim would read
+        (work_dir / 'epoch_12.pth').write_text('weights')
+        return work_dir / 'epoch_12.pth'
+
+    def test(self, config, checkpoint, work_dir, device, dump):
+        name = self._call('test', config)
+        assert Path(checkpoint).read_text() == 'weights'
+        labels = network.read_labels(Config.fromfile(config), 'test')
+        seed = sum(map(ord, name + next(iter(labels))))
+        scores = np.random.default_rng(seed).normal(size=(len(labels), CLASSES))
+        for row, label in zip(scores, labels.values()):
+            row[label] += STRENGTHS[name]
+        dump.write_bytes(pickle.dumps([
+            dict(clip_id=clip_id, pred_score=torch.tensor(score), gt_label=torch.tensor([label]))
+            for (clip_id, label), score in zip(labels.items(), softmax(scores, axis=1))]))
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    # the networks' costs are others' tests
+    monkeypatch.setattr(entries.make, 'measure_cost', cache(
+        lambda one: network.Cost(1e9, 1, 1000, 12, 40)), raising=True)
+    monkeypatch.setattr(network.Network, '__hash__', lambda one: hash(one.dump), raising=False)
+    return StandIns(monkeypatch)
+
+
+def make(path):
+    entry = entries.load_entry(str(path))
+    report = entries.run_entry(entry)
+    return entry, report.read_text()
+
+
+@pytest.mark.parametrize('rule', ['probabilities', 'logits'])
+def test_figures_are_those_of_the_dumps(folder, stand_ins, rule):
+    _, text = make(write_entry(folder, sum=rule))
+    assert stand_ins.calls == [f'{what} {name}' for name in STRENGTHS
+                               for what in ('train', 'test', 'test')]
+    assert_report(folder / 'work', STRENGTHS, rule)
+    prediction = pd.read_csv(folder / 'work/prediction.csv')
+    assert prediction.Id.tolist() == [name for name, _ in annotations('test')]
+    assert 'none of which is in the training too' in text
+    assert f'{rule} are summed; weights fitted on the 48 clips of val' in text
+    assert "500 bootstrap samples of the hold-out's 3 videos" in text
+
+
+def test_temperatures_and_given_weights(folder, stand_ins):
+    path = write_entry(folder, calibrate=True, changes={
+        name: dict(weight=weight) for name, weight in zip(STRENGTHS, (1, .5, 0))})
+    make(path)
+    (holdout, labels), (test, _) = (read_dumps(folder / 'work', STRENGTHS, part)
+                                    for part in ('val', 'test'))
+    calibrated = [softmax(np.log(one) / fusion.fit_temperature(two, labels, 'probabilities'), 1)
+                  for one, two in zip(test, holdout)]
+    fused = 1 * calibrated[0] + .5 * calibrated[1]
+    prediction = pd.read_csv(folder / 'work/prediction.csv')
+    assert prediction.Target.tolist() == fused.argmax(axis=1).tolist()
+
+
+def test_killed_at_any_step_it_goes_on(folder, stand_ins):
+    path = write_entry(folder)
+    make(path)
+    expected = (folder / 'work/prediction.csv').read_bytes()
+    (folder / 'work').rename(folder / 'unbroken')
+    stand_ins.calls = []
+    for step in (0, 4, 8):
+        stand_ins.killed_at = step
+        with pytest.raises(KeyboardInterrupt):
+            make(path)
+        assert len(stand_ins.calls) == step and not (folder / 'work/prediction.csv').exists()
+    stand_ins.killed_at = None
+    make(path)
+    assert (folder / 'work/prediction.csv').read_bytes() == expected
+    assert len(stand_ins.calls) == len(set(stand_ins.calls)) + 3 == 9  # nothing twice
+
+
+def test_only_what_changed_is_done_again(folder, stand_ins):
+    make(write_entry(folder))
+
+    def calls_after(changes=None, **more):
+        stand_ins.calls = []
+        make(write_entry(folder, changes, **more))
+        return stand_ins.calls
+
+    assert calls_after() == []
+    assert calls_after(sum='logits') == []
+    options = {'model.cls_head.num_classes': CLASSES, 'train_cfg.max_epochs': 13}
+    assert calls_after(dict(taylor=dict(options=options))) == [
+        'train taylor', 'test taylor', 'test taylor']
+    assert calls_after(dict(taylor=dict(options=options), rgb=dict(tta='2x3'))) == ['test rgb'] * 2
+    assert calls_after() == []  # the former one is still there
+    checkpoint = folder / 'mine.pth'
+    checkpoint.write_text('weights')
+    assert calls_after(dict(flow=dict(checkpoint=str(checkpoint)))) == ['test flow'] * 2
+    rows = (folder / 'data/train.csv').read_text()
+    (folder / 'data/train.csv').write_text(rows.replace(',3\n', ',2\n'))
+    assert calls_after() == [f'{what} {name}' for name in ('rgb', 'taylor')
+                             for what in ('train', 'test', 'test')]
+
+
+def test_second_network_on_all_labelled_clips(folder, stand_ins):
+    text = (folder / 'data/train.csv').read_text()
+    val = (folder / 'data/val.csv').read_text().splitlines()[1:]
+    (folder / 'data/trainval.csv').write_text(text + '\n'.join(val))
+    (folder / 'data/trainval.txt').write_text(
+        (folder / 'data/train.txt').read_text() + (folder / 'data/val.txt').read_text())
+    make(write_entry(folder, parts=dict(train='train', holdout='val', final='trainval',
+                                        test='test')))
+    assert stand_ins.calls == [f'{what} {name}' for name in STRENGTHS
+                               for what in ('train', 'test', 'train', 'test')]
+    assert len(list((folder / 'work/rgb').iterdir())) == 2
+    for path in (folder / 'work/rgb').iterdir():
+        dataset = Config.fromfile(path / 'config.py').train_dataloader.dataset
+        dump, = path.glob('*-*.pkl')
+        assert (dataset.ann_file, dump.name.split('-')[0]) in (
+            ('train.csv', 'val'), ('trainval.csv', 'test'))
+
+
+def test_bootstrap_against_loops():
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 4, 30)
+    scores = random.normal(size=(2, 30, 4))
+    scores[:, range(30), labels] += 1
+    scores = softmax(scores, axis=2)
+    streams = fit.Streams(['a', 'b'], [1., 1.], {}, dict(holdout=scores), dict(holdout=labels))
+    units = [str(k // 5) for k in range(30)]
+    weights = fusion.search_weights(scores, labels)
+    found = fit.bootstrap(streams, units, weights, True, 'probabilities')
+    draws = np.random.default_rng(0).multinomial(6, np.full(6, 1 / 6), fit.NUM_SAMPLES)
+    chosen, fused, gains, unseen = [], [], [], []
+    leader = max(range(2), key=lambda k: (scores[k].argmax(1) == labels).sum())
+    for counts in draws:
+        clips = [k for k in range(30) for _ in range(counts[k // 5])]
+        left = [k for k in range(30) if counts[k // 5] == 0]
+        best = fusion.search_weights(scores[:, clips], labels[clips])
+        chosen.append(best)
+        own = (fusion.fuse(scores, weights).argmax(1) == labels)[clips].mean()
+        fused.append(own)
+        gains.append(own - (scores[leader].argmax(1) == labels)[clips].mean())
+        if left:
+            alone = max(range(2), key=lambda k: (scores[k].argmax(1) == labels)[clips].sum())
+            unseen.append([(one.argmax(1) == labels)[left].mean()
+                           for one in (fusion.fuse(scores, best), scores[alone])])
+    assert found.units == 6
+    assert found.weights == pytest.approx(np.quantile(chosen, (.025, .975), axis=0), abs=.051)
+    assert found.fused == pytest.approx(tuple(np.quantile(fused, (.025, .975))), abs=1e-6)
+    assert found.gain == pytest.approx(tuple(np.quantile(gains, (.025, .975))), abs=1e-6)
+    assert (found.unseen_fused, found.unseen_best) == pytest.approx(
+        tuple(np.mean(unseen, axis=0)), abs=.005)
+
+
+@pytest.mark.parametrize('changes, more, said', [
+    ({}, dict(stream=1), "unknown key 'stream': did you mean 'streams'"),
+    (dict(rgb=dict(weights=1)), {}, "stream 1: unknown key 'weights': did you mean 'weight'"),
+    ({}, dict(parts=dict(hold_out='val')), "parts: unknown key 'hold_out': did you mean 'holdout'"),
+    (dict(flow=dict(weight=-1)), {}, r"stream 3 \(flow\): weight must be 'fit' or a number of at"),
+    (dict(flow=dict(weight=1)), {}, 'rgb, taylor have no weight'),
+    (dict(flow=dict(checkpoint='none.pth')), {}, 'checkpoint none.pth does not exist'),
+    (dict(flow=dict(config='none.py')), {}, 'config none.py does not exist'),
+    (dict(flow=dict(tta='5')), {}, r'stream 3 \(flow\): tta must be CLIPSxCROPS'),
+    (dict(flow=dict(name='rgb')), {}, 'several streams are named rgb'),
+    ({}, dict(sum='votes'), 'sum must be one of'),
+    ({}, dict(streams=[]), 'streams must be a list of at least one'),
+    ({}, dict(out='a.txt'), 'must end in .csv or .zip'),
+    ({}, dict(parts=dict(train='val', holdout='val')), 'the parts must differ')])
+def test_wrong_files(folder, changes, more, said):
+    path = write_entry(folder, changes, **more)
+    with pytest.raises((ValueError, OSError), match=said) as error:
+        entries.load_entry(str(path))
+    assert str(path) in str(error.value)
+
+
+def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
+    rows = (folder / 'data/val.txt').read_text().splitlines()
+    (folder / 'data/val.txt').write_text('\n'.join(rows[2:]) + '\n')
+    path = write_entry(folder, dict(taylor=dict(options={})))
+    with pytest.raises(ValueError) as error:
+        make(path)
+    for said in ('other classes: rgb 5, taylor 32, flow 5',
+                 'stream flow lacks 2 clips of holdout, e.g. 0005_0, 0005_1'):
+        assert said in str(error.value)
+    assert stand_ins.calls == [] and not (folder / 'work').exists()
+    code, _ = run_tool('entry.py', path)
+    assert code.startswith('nothing was run:\n') and code.endswith('mend it and run again')
+    (folder / 'data/train.txt').unlink()
+    assert 'stream flow: annotation file' in run_tool('entry.py', path)[0]
+    for labels, said in ((',-1', 'rgb: the hold-out has clips without label'),
+                         (None, 'rgb is trained on 48 clips of holdout')):
+        part = 'val' if labels else 'train'
+        text = (folder / 'data/val.csv').read_text()
+        (folder / f'data/{part}.csv').write_text(text.replace(',3', labels or ',3'))
+        assert said in run_tool('entry.py', path)[0]
+    path.write_text('streams: [')
+    assert 'is not YAML' in run_tool('entry.py', path)[0]
+
+
+def test_no_space_left(folder, stand_ins, monkeypatch):
+    usage = run.shutil.disk_usage(folder)._replace(free=100)
+    monkeypatch.setattr(run.shutil, 'disk_usage', lambda path: usage)
+    with pytest.raises(OSError, match='no space left for the checkpoints of stream rgb') as error:
+        make(write_entry(folder))
+    assert error.value.errno == errno.ENOSPC and stand_ins.calls == []
+
+
+def test_dump_of_other_clips_is_refused(folder, stand_ins):
+    make(write_entry(folder))
+    dump = next((folder / 'work/rgb').glob('*/test-*.pkl'))
+    dump.write_bytes(pickle.dumps(pickle.loads(dump.read_bytes())[1:]))
+    with pytest.raises(ValueError, match=f'{dump} has the scores of 59 clips, but the part has 60'):
+        make(write_entry(folder))
+
+
+@pytest.mark.parametrize('name', ['gaie', 'rgb_skeleton', 'mm_gesture', 'demo'])
+def test_dry_run_of_the_shipped_entries(root, monkeypatch, name, request):
+    """Without data: the plan is printed, what is missing is named, nothing is written."""
+    monkeypatch.chdir(root)
+    if name != 'demo':  # full size
+        request.getfixturevalue('stand_ins')
+    entry = entries.load_entry(f'entries/{name}.yaml')
+    monkeypatch.setattr(network, '_ann_file', lambda dataset: f'none/{dataset["ann_file"]}')
+    table, problems = entries.describe_entry(entry)
+    assert table.stream.unique().tolist() == [stream.name for stream in entry.streams]
+    assert problems and all('none/' in problem for problem in problems)
+
+
+def test_dry_run(folder, stand_ins):
+    path = write_entry(folder)
+    code, output = run_tool('entry.py', path, '--dry-run')
+    assert code is None and '12 epochs x 40 clips' in output
+    assert stand_ins.calls == [] and not (folder / 'work').exists()
+    make(path)
+    assert json.loads(next((folder / 'work/rgb').glob('*/trained.json')).read_text())[
+        'checkpoint'] == 'training/epoch_12.pth'
+    _, output = run_tool('entry.py', path, '--dry-run')
+    assert 'there' in output and 'missing' not in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['gaie', 'rgb_skeleton', 'mm_gesture'])
+def test_networks_of_the_shipped_entries(root, monkeypatch, name):
+    """Built at full size, with the entry's options."""
+    monkeypatch.chdir(root)
+    for one in entries.make.make_networks(entries.load_entry(f'entries/{name}.yaml')):
+        init_default_scope('mmaction')
+        build_recognizer(one.cfg, device='meta')
+        DATASETS.build(dict(one.cfg.test_dataloader.dataset, lazy_init=True))
