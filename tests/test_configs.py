@@ -15,7 +15,7 @@ CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs'
 VITS = [path for path in CONFIGS
         if ('vit' in path or 'gaie' in path)
         and not path.startswith(('configs/pretraining/', 'configs/spotting/',
-                                 'configs/ma52/'))]
+                                 'configs/ma52/', 'configs/smg/'))]
 SPOTTING = [path for path in CONFIGS if path.startswith('configs/spotting/')]
 PRETRAINING = [path for path in CONFIGS if path.startswith('configs/pretraining/')]
 VIDEO_PRETRAINING = [path for path in PRETRAINING if 'videomae' in path]

@@ -11,9 +11,12 @@ from rich.console import Console
 
 from gaie_mmaction import apis
 from gaie_mmaction.benchmark import print_table
+from gaie_mmaction.datasets.segment_file import read_segments
 from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.evaluation.window_spotting import load_rule
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import write_annotated_video
+from gaie_mmaction.visualization.timeline import draw_timeline
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,6 +33,10 @@ def parse_args() -> argparse.Namespace:
                         help='frames from one window to the next (default: %(default)s)')
     parser.add_argument('--threshold', type=float, default=.5,
                         help='lowest score of a frame of a segment (default: %(default)s)')
+    parser.add_argument('--rule', metavar='JSON', help='OUT.rule.json of tools/spot_windows.py for '
+                        'a window classifier: segments by it, and their timeline, NAME.png')
+    parser.add_argument('--true', metavar='CSV', help='segments.csv with the true segments of the '
+                        'video NAME, for the timeline')
     parser.add_argument('--seconds', type=float, default=10,
                         help='duration of a webcam recording (default: %(default)s)')
     parser.add_argument('--no-video', action='store_true', help='write no annotated video')
@@ -56,9 +63,19 @@ def print_result(name: str, result: apis.VideoResult) -> None:
         print(title)
 
 
+def write_timeline(out: Path, name: str, result: apis.VideoResult, true: list[tuple]) -> None:
+    rows = dict(true=[segment for segment in true if segment[0] == name],
+                found=[(name, s.start, s.end, s.label, s.score) for s in result.segments])
+    draw_timeline(out, {row: segments for row, segments in rows.items() if segments},
+                  len(result.scores), result.recognizer.classes.names, name)
+    print(f'Written: {out}')
+
+
 def main() -> None:
     args = parse_args()
     try:
+        rule = load_rule(args.rule) if args.rule else None
+        true = read_segments(args.true) if args.true else []
         recognizer = apis.ClipRecognizer(
             apis.load_config(args.config, args.cfg_options), args.checkpoint, args.device)
     except (ValueError, FileNotFoundError) as error:
@@ -75,16 +92,18 @@ def main() -> None:
         try:
             with apis.open_footage(source, args.seconds) as footage:
                 result = apis.recognize_video(
-                    recognizer, footage, args.window, args.stride, args.threshold)
+                    recognizer, footage, args.window, args.stride, args.threshold, rule)
                 print_result(name, result)
                 with atomic_file(out) as partial:
                     partial.write_text(json.dumps(result.to_dict(), indent=1), encoding='utf-8')
                 print(f'Written: {out}')
+                if rule is not None:
+                    write_timeline(out.with_suffix('.png'), name, result, true)
                 if not args.no_video:
                     out, title = out.with_name(f'{name}.mp4'), f'{name}   {Path(args.config).stem}'
                     write_annotated_video(footage, result, title, out)
                     print(f'Written: {out}')
-        except (VideoReadError, FileExistsError) as error:
+        except (VideoReadError, FileExistsError, ValueError) as error:
             failed.append(f'{name} was left out: {error}')
     if failed:
         sys.exit('\n'.join(failed))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
+from ..evaluation.window_spotting import SegmentRule, spot
 from .footage import Footage
 from .recognition import ClipRecognizer, Window
 
@@ -56,17 +57,29 @@ class VideoResult:
 
 
 def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 64,
-                    stride: int = 16, threshold: float = .5) -> VideoResult:
+                    stride: int = 16, threshold: float = .5,
+                    rule: SegmentRule | None = None) -> VideoResult:
     """Recognize the gestures of a video in windows of ``window`` frames, ``stride`` apart.
 
-    Neighbouring frames of one class with a score of at least ``threshold`` become a segment.
+    Neighbouring frames of one class with a score of at least ``threshold`` become a segment. With
+    the ``rule`` of a window classifier, whose last class is background, segments are those of
+    :func:`spot`; a rule for another number of classes is a ``ValueError``.
     """
+    classes = len(recognizer.classes.names)
+    if rule is not None and len(rule.thresholds) != classes - 1:
+        raise ValueError(f'the rule is for {len(rule.thresholds)} classes and background, but the '
+                         f'model has {classes} classes')
     ranges = window_ranges(len(footage), window, stride)
     windows = list(track(
         recognizer.recognize(footage, ranges), f'{Path(footage.filename).name}, windows',
         len(ranges), transient=True, disable=len(ranges) == 1))
     scores = frame_scores(ranges, np.stack([window.scores for window in windows]))
-    segments = merge_segments(scores, threshold, max_gap=stride)
+    if rule is None:
+        segments = merge_segments(scores, threshold, max_gap=stride)
+    else:
+        segments = sorted((Segment(*found[1:]) for found in spot({'': scores[:, :-1]}, rule)),
+                          key=lambda segment: segment.start)
+        threshold = rule.min_score
     return VideoResult(
         footage.filename, footage.fps, windows, scores, segments, threshold, recognizer)
 

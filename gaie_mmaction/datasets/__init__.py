@@ -10,12 +10,13 @@ from .imigue_pose_dataset import IMiGUEPoseDataset
 from .joined_sequences import JoinedSequenceDataset
 from .ma52_classes import MA52_ACTIONS
 from .skeleton_layout import SKELETON_LAYOUTS, SkeletonLayout
+from .smg_classes import SMG_CODES
 from .transforms import *  # noqa: F401,F403
 from .video_file import VideoFile, VideoReadError
 
 __all__ = [
     'ClassBalancedSampler', 'DataGroupSampler', 'FeatureSequenceDataset', 'IMIGUE_CLASSES',
     'IMIGUE_CODES', 'IMiGUEDataset', 'IMiGUEMultiModalDataset', 'IMiGUEPoseDataset',
-    'JoinedSequenceDataset', 'MA52_ACTIONS', 'SKELETON_LAYOUTS', 'SkeletonLayout', 'VideoFile',
-    'VideoReadError', 'get_dataset_info', 'read_feature_file', 'register_dataset_info'
+    'JoinedSequenceDataset', 'MA52_ACTIONS', 'SKELETON_LAYOUTS', 'SMG_CODES', 'SkeletonLayout',
+    'VideoFile', 'VideoReadError', 'get_dataset_info', 'read_feature_file', 'register_dataset_info'
 ]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,6 +143,15 @@ def test_length_says_nothing_of_the_class():
     # 300 uniform lengths: a mean's standard deviation is about 0.35 frames
     assert all(abs(np.mean(v) - (low + high) / 2) < 4 * .35 for v in lengths.values())
     assert all({min(v), max(v)} == {low, high} for v in lengths.values())
+
+
+def test_gaps():
+    gaps = {clip[1] - before[2] - 1 for seed in range(50)
+            for clips in [release.plan_clips(np.random.default_rng(seed), 2, (20, 30))]
+            for before, clip in zip(clips, clips[1:])}
+    assert gaps == set(range(20, 31))
+    with pytest.raises(ValueError, match=r'gap_frames\[1\] must be at least 5, but got 4'):
+        make_release(Path('never'), 0, dict(train=1), 1, 1, gap_frames=(5, 4))
 
 
 def test_gestures_start_from_rest_and_move_a_small_region():

@@ -15,7 +15,9 @@ from small_model import write_small_model
 
 from gaie_mmaction.apis import footage as footage_module
 from gaie_mmaction.datasets import IMIGUE_CLASSES
+from gaie_mmaction.datasets.segment_file import write_segments
 from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
+from gaie_mmaction.evaluation.window_spotting import SegmentRule, save_rule, spot
 from gaie_mmaction.visualization import VideoWriter, annotated_video
 
 
@@ -85,6 +87,29 @@ def test_long_video_in_windows(folder):
     assert result['segments'] and all(row['score'] >= .1 for row in result['segments'])
     with VideoFile(folder / 'out/long.mp4') as video:
         assert len(video) == 100
+
+
+def test_rule_of_a_window_classifier(folder, tmp_path):
+    """Segments are those of the rule; the timeline has a row for true and found ones."""
+    path, windows = folder / 'videos/long.mp4', [(0, 39), (25, 64), (50, 89), (60, 99)]
+    total, count = np.zeros((100, 32)), np.zeros((100, 1))
+    for start, end in windows:
+        total[start:end + 1] += scores_of_the_test_pipeline(folder, path, start, end)
+        count[start:end + 1] += 1
+    rule = SegmentRule((.03, ) * 31, 3, 2, .5, .01)
+    expected = spot(dict(long=(total / count)[:, :-1]), rule)
+    assert expected
+    save_rule(tmp_path / 'rule.json', rule)
+    write_segments(tmp_path / 'true.csv', [('long', 10, 30, 4)])
+    code, _ = run(folder, path, '--window', '40', '--stride', '25', '--no-video', '--rule',
+                  tmp_path / 'rule.json', '--true', tmp_path / 'true.csv', out=tmp_path)
+    assert code is None and cv2.imread(str(tmp_path / 'long.png')) is not None
+    found = json.loads((tmp_path / 'long.json').read_text())['segments']
+    assert sorted((row['start_frame'], row['end_frame'], row['label']) for row in found) == sorted(
+        segment[1:4] for segment in expected)
+    save_rule(tmp_path / 'rule.json', SegmentRule((.03, ) * 32, 3, 2, .5))
+    code, _ = run(folder, path, '--rule', tmp_path / 'rule.json', out=tmp_path)
+    assert 'the rule is for 32 classes and background, but the model has 32 classes' in code
 
 
 def test_folders_and_bad_files(folder, tmp_path):

@@ -77,7 +77,7 @@ class TemporalDetector(BaseModel):
         self.center_radius = center_radius
         self.base_range = base_range
         self.loss_weight = loss_weight
-        self.test_cfg: dict[str, Any] = dict(sigma=.5, min_score=.01, max_num=200, pre_nms=1000)
+        self.test_cfg: dict[str, Any] = dict(sigma=.5, min_score=.01, max_num=1000, pre_nms=1000)
         if unknown := set(test_cfg or {}) - set(self.test_cfg):
             raise ValueError(f'test_cfg has {", ".join(self.test_cfg)}, but got {unknown}')
         self.test_cfg.update(test_cfg or {})

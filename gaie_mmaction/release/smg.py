@@ -1,0 +1,167 @@
+"""SMG as the datasets read it: segments of whole videos, clips, joints."""
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..datasets.annotations import Segment, write_annotations
+from ..datasets.frame_table import VideoReadError
+from ..datasets.segment_file import check_segments, write_segments
+from ..datasets.smg_classes import SMG_CODES
+from ..datasets.video_file import VideoFile
+from ..utils.files import atomic_file
+from .layout import find_files
+from .prepare import link_videos
+from .report import ReleaseError, Report
+
+TRAIN_SAMPLES = 35  # Sample0001 to Sample0035; Sample0036 to Sample0040 are the test part
+VIDEOS = ('.mp4', '.avi')
+NUM_JOINTS, NUM_VALUES = 25, 11  # x, y, z, four of orientation, two in pixels, two unknown
+VALUES = NUM_JOINTS * NUM_VALUES
+
+
+@dataclass
+class Sample:
+    """Files of a sample, its length, and rows (class code, start, end) as its label file has them.
+    """
+    name: str
+    video: Path
+    num_frames: int
+    rows: list[tuple[int, int, int]]
+    joints: np.ndarray | None  # (F, 75) float32
+
+
+def prepare_smg(root: Path, out: Path) -> Report:
+    """Write annotation files, joints, and what deviates.
+
+    ``root`` holds the folders ``Sample0001`` to ``Sample0040`` with ``*_finelabels.csv``,
+    ``*_skeleton.csv`` and a video. ``out`` gets ``train`` and ``test`` as ``.csv`` (segments of
+    whole videos) and ``.txt`` (cut clips), ``spotting/PART_segments.csv``, ``PART_joints.npz``
+    (feature files with x, y, z of the joints), ``report.txt`` and ``videos``, a link to ``root``.
+    The organisers' scripts do not agree whether frames count from 0 or 1: it is decided by
+    the labels, and reported.
+
+    Raises:
+        ReleaseError: If no sample can be used.
+    """
+    report = Report(published_clips=dict(train=0, test=0))
+    (out / 'spotting').mkdir(parents=True, exist_ok=True)
+    folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]') if path.is_dir())
+    samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
+    if not samples:
+        raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give the '
+                           'folder of the unpacked release')
+    first = first_frame(samples, report)
+    for part in ('train', 'test'):
+        own = [sample for sample in samples
+               if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
+        _write_part(root, out, part, own, first, report)
+    link_videos(out, root)
+    with atomic_file(out / 'report.txt') as partial:
+        partial.write_text(report.text(), encoding='utf-8')
+    return report
+
+
+def first_frame(samples: list[Sample], report: Report) -> int:
+    """Number of the first frame, 0 or 1: a label starts at 0, or one ends at the length."""
+    if any(start == 0 for sample in samples for _, start, _ in sample.rows):
+        first, reason = 0, 'a label starts at 0'
+    elif any(end == sample.num_frames for sample in samples for *_, end in sample.rows):
+        first, reason = 1, 'no label starts at 0, and one ends at the number of frames'
+    else:
+        first, reason = 1, ('taken, as the labels do not tell: none starts at 0, and none ends at '
+                            'the number of frames')
+    report.add('first frame', 'all label files', f'frames count from {first}: {reason}')
+    return first
+
+
+def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
+    """A sample with labels and a video; what is missing or wrong is reported."""
+    name = folder.relative_to(root)
+    labels = next(folder.glob('*_finelabels.csv'), None)
+    video = next(find_files(folder, VIDEOS, folder / 'none'), None)
+    for path, what in ((labels, '_finelabels.csv'), (video, 'video')):
+        if path is None:
+            report.add('incomplete samples', name, f'has no {what}; left out')
+    if labels is None or video is None:
+        return None
+    try:
+        with VideoFile(str(video)) as file:
+            num_frames = len(file)
+    except VideoReadError as error:
+        report.add('incomplete samples', name, f'its video cannot be read ({error}); left out')
+        return None
+    rows = []
+    for number, line in enumerate(labels.read_text(encoding='utf-8-sig').splitlines(), 1):
+        fields = [value.strip() for value in line.split(',')]
+        try:
+            code, start, end = map(int, fields)
+        except ValueError:
+            report.add('label rows that cannot be read', labels.relative_to(root),
+                       f'line {number}: {line!r}')
+            continue
+        if code not in SMG_CODES or not 0 <= start <= end:
+            report.add('label rows that cannot be read', labels.relative_to(root),
+                       f'line {number}: class {code} must be in 1..17, and 0 <= start <= end, but '
+                       f'got {start} and {end}; left out')
+            continue
+        rows.append((code, start, end))
+    joints = _read_joints(next(folder.glob('*_skeleton.csv'), None), name, num_frames, report)
+    return Sample(folder.name, video, num_frames, rows, joints)
+
+
+def _read_joints(path: Path | None, name: Path, num_frames: int,
+                 report: Report) -> np.ndarray | None:
+    """x, y, z of the joints, ``(F, 75)``; None, and a line in the report, without usable ones."""
+    if path is None:
+        report.add('skeletons', name, 'has no _skeleton.csv')
+        return None
+    try:
+        values = pd.read_csv(path, header=None).to_numpy(np.float32)
+    except (ValueError, pd.errors.ParserError) as error:
+        report.add('skeletons', name, f'cannot be read: {error}')
+        return None
+    if values.shape[1] != VALUES:
+        report.add('skeletons', name, f'has {values.shape[1]} values per frame instead of {VALUES} '
+                   f'({NUM_JOINTS} joints x {NUM_VALUES}); left out')
+        return None
+    if len(values) != num_frames:
+        report.add('skeletons', name, f'has {len(values)} frames, the video {num_frames}')
+    return np.nan_to_num(values.reshape(len(values), NUM_JOINTS, NUM_VALUES)[..., :3]).reshape(
+        len(values), -1)
+
+
+def _write_part(root: Path, out: Path, part: str, samples: list[Sample], first: int,
+                report: Report) -> None:
+    segments, rows = [], []
+    for sample in samples:
+        video = sample.video.relative_to(root).as_posix()
+        for k, (code, start, end) in enumerate(sample.rows):
+            start, end, last = start - first, end - first, sample.num_frames - 1
+            if start > last:
+                report.add('segments outside their video', f'{sample.name}, row {k}',
+                           f'starts at {start}, the last frame is {last}; left out')
+                continue
+            if end > last:
+                report.add('segments outside their video', f'{sample.name}, row {k}',
+                           f'ends at {end}, the last frame is {last}; cut there')
+            segments.append(Segment(f'{sample.name}_{k}', video, start, min(end, last), code - 1))
+            rows.append((sample.video.stem, start, min(end, last), code - 1))
+    lengths = {sample.video.stem: sample.num_frames for sample in samples}
+    for line in check_segments(rows, lengths, part):
+        report.add('overlapping segments of a class', part, line)
+    write_annotations(out / part, segments)
+    write_segments(out / 'spotting' / f'{part}_segments.csv', rows)
+    report.videos[part], report.clips[part] = len(samples), len(segments)
+    report.published_clips[part] = 610 if part == 'test' else len(segments)
+    with_joints = [sample for sample in samples if sample.joints is not None]
+    if with_joints:
+        joints = [sample.joints[:sample.num_frames] for sample in with_joints
+                  if sample.joints is not None]
+        frames = np.concatenate([np.arange(len(values)) for values in joints])
+        path = out / 'spotting' / f'{part}_joints.npz'
+        with atomic_file(path) as partial, open(partial, 'wb') as file:
+            np.savez(file, videos=np.repeat([sample.video.stem for sample in with_joints],
+                                            [len(values) for values in joints]),
+                     start_frames=frames, end_frames=frames, features=np.concatenate(joints))

@@ -1,0 +1,71 @@
+"""SMG: layout, first frame number, planted defects."""
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from numbered_video import write_video
+from running import run_tool
+
+from gaie_mmaction.datasets import FeatureSequenceDataset, IMiGUEDataset, read_feature_file
+from gaie_mmaction.datasets.segment_file import read_segments
+from gaie_mmaction.release.report import ReleaseError
+from gaie_mmaction.release.smg import prepare_smg
+
+
+def write_sample(root, number, labels, frames=40, joints=25):
+    name = f'Sample{number:04d}'
+    folder = root / name
+    folder.mkdir(parents=True)
+    write_video(folder / f'{name}_color.mp4', frames)
+    (folder / f'{name}_finelabels.csv').write_text(
+        ''.join(','.join(map(str, row)) + '\n' for row in labels))
+    values = np.random.default_rng(number).normal(size=(frames, joints * 11))
+    np.savetxt(folder / f'{name}_skeleton.csv', values, delimiter=',', fmt='%.5f')
+    return values
+
+
+def test_release(root, tmp_path):
+    values = write_sample(tmp_path / 'root', 3, [(1, 1, 12), (17, 20, 40)])
+    write_sample(tmp_path / 'root', 36, [(16, 5, 9)])
+    code, output = run_tool('data/prepare_smg.py', tmp_path / 'root', '--out', tmp_path / 'out')
+    assert code is None and 'frames count from 1: no label starts at 0, and one ends' in output
+    out = tmp_path / 'out'
+    assert read_segments(out / 'spotting/train_segments.csv') == [
+        ('Sample0003_color', 0, 11, 0), ('Sample0003_color', 19, 39, 16)]
+    clips = IMiGUEDataset(ann_file=str(out / 'test.csv'), pipeline=[], test_mode=True,
+                          data_prefix=dict(video=str(out / 'videos')),
+                          metainfo=dict(dataset='smg'))
+    clip = clips.get_data_info(0)
+    assert (clip['clip_id'], clip['start_frame'], clip['end_frame'], clip['label']) == (
+        'Sample0036_0', 4, 8, 15)
+    joints = read_feature_file(out / 'spotting/train_joints.npz')['Sample0003_color']
+    assert joints.num_frames == 40
+    np.testing.assert_allclose(joints.features.reshape(40, 25, 3),
+                               values.reshape(40, 25, 11)[..., :3], atol=1e-5)
+    init_default_scope('mmaction')
+    cfg = Config.fromfile(root / 'configs/spotting/detector_smg_joints.py').train_dataloader.dataset
+    cfg.data_root = str(out / 'spotting')
+    cfg.pop('type')
+    packed = FeatureSequenceDataset(**cfg)[0]
+    assert packed['inputs'].shape == (20, 150) and packed['data_samples'].frame_stride == 2
+
+
+def test_defects(tmp_path):
+    source = tmp_path / 'root'
+    write_sample(source, 1, [(18, 0, 4), (2, 0, 9), (2, 8, 15), ('x', 1, 2), (3, 30, 45),
+                             (3, 50, 55)], joints=24)
+    write_sample(source, 2, [(1, 2, 3)])
+    (source / 'Sample0002/Sample0002_finelabels.csv').unlink()
+    report = prepare_smg(source, tmp_path / 'out')
+    found = {deviation.kind: deviation.detail for deviation in report.deviations}
+    assert 'has no _finelabels.csv' in found['incomplete samples']
+    assert 'has 264 values per frame instead of 275' in found['skeletons']
+    assert 'frames count from 0: a label starts at 0' in found['first frame']
+    assert 'overlap in video' in found['overlapping segments of a class']
+    details = ' '.join(deviation.detail for deviation in report.deviations)
+    assert 'class 18 must be in 1..17' in details and "'x,1,2'" in details
+    assert 'ends at 45, the last frame is 39; cut there' in details
+    assert 'starts at 50, the last frame is 39; left out' in details
+    assert report.clips == dict(train=3, test=0)
+    with pytest.raises(ReleaseError, match='no folder Sample0001'):
+        prepare_smg(tmp_path / 'out/spotting', tmp_path / 'other')

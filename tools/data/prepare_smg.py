@@ -1,0 +1,36 @@
+"""Turn a copy of SMG into the files that the datasets read.
+
+ROOT holds the folders Sample0001 to Sample0040. OUT gets train (1-35) and test (36-40) as .csv
+(segments of whole videos) and .txt (cut clips); spotting/PART_segments.csv and
+spotting/PART_joints.npz for the temporal detector; report.txt; and videos, a link to ROOT.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from gaie_mmaction.release.report import ReleaseError
+from gaie_mmaction.release.smg import prepare_smg
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False)
+    parser.add_argument('root', type=Path, help='folder with the samples')
+    parser.add_argument('--out', type=Path, default='data/smg', help='default: %(default)s')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if not args.root.is_dir():
+        sys.exit(f'{args.root} is not a folder: give the one with the samples')
+    try:
+        report = prepare_smg(args.root, args.out)
+    except (ReleaseError, OSError) as error:
+        sys.exit(str(error))
+    print(report.text())
+
+
+if __name__ == '__main__':
+    main()
