@@ -69,11 +69,11 @@ def _choose(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> int:
     if not torch.compiler.is_dynamo_compiling():
         return torch._fused_sdp_choice(q, k, v, attn_mask=mask)
     needs_gradient = [t is not None and t.requires_grad for t in (q, mask)]
-    return _choose_compiled(*q.shape[1:], q.dtype, q.device, torch.is_grad_enabled(),
+    _, heads, num_tokens, dims = q.shape
+    return _choose_compiled(heads, num_tokens, dims, q.dtype, q.device, torch.is_grad_enabled(),
                             None if mask is None else mask.dtype, *needs_gradient)
 
 
-@torch.compiler.assume_constant_result
 def _choose_compiled(heads: int, num_tokens: int, dims: int, dtype: torch.dtype,
                      device: torch.device, with_grad: bool, mask_dtype: torch.dtype | None,
                      q_needs_gradient: bool, mask_needs_gradient: bool) -> int:
@@ -84,3 +84,7 @@ def _choose_compiled(heads: int, num_tokens: int, dims: int, dtype: torch.dtype,
         mask = None if mask_dtype is None else torch.zeros(
             1, 1, 1, num_tokens, dtype=mask_dtype, device=device, requires_grad=mask_needs_gradient)
         return torch._fused_sdp_choice(q, q, q, attn_mask=mask)
+
+
+# What torch.compiler.assume_constant_result sets; its import of Dynamo takes a second.
+vars(_choose_compiled)['_dynamo_marked_constant'] = True

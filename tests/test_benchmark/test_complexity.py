@@ -108,5 +108,5 @@ def test_view_shape_of_a_graph_network(root):
     assert view_shape(cfg) == (1, 100, 22, 3)
     cost = measure_complexity(build_recognizer(cfg, 'meta'), view_shape(cfg))
     assert cost.parameters == 3_087_388 and cost.true_macs > 1e9
-    with pytest.raises(ValueError, match='stgcn_imigue_joint.py is a graph network'):
+    with pytest.raises(ValueError, match='stgcn_imigue_joint.py is a network of joints'):
         view_shape(cfg, (16, 96, 96))
