@@ -76,6 +76,8 @@ def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...
     if view is None and len(sizes) < 2:
         raise ValueError(f'the test pipeline of {cfg.filename} names no clip_len and crop_size: '
                          'give --shape')
+    if isinstance(sizes.get('clip_len'), dict):
+        sizes['clip_len'] = sizes['clip_len']['RGB']  # skeletons only say where the person is
     view = view or (sizes['clip_len'], sizes['crop_size'], sizes['crop_size'])
     return (backbone.get('in_channels', 3), *view)
 
