@@ -36,11 +36,12 @@ class RandomTimeScale(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SequenceCrop(BaseTransform):
-    """Cut a random stretch out of a longer sequence; segments cut to less than half are dropped.
+    """Randomly crop a longer sequence, and drop segments that lie mostly outside.
 
     Args:
         max_steps (int): Largest number of steps.
-        min_share (float): Segments of which less is left are background. Defaults to 0.5.
+        min_share (float): Segments of which a smaller share is left become background, in (0, 1].
+            Defaults to 0.5.
     """
 
     def __init__(self, max_steps: int, min_share: float = .5) -> None:
@@ -56,9 +57,10 @@ class SequenceCrop(BaseTransform):
         results['raw_feature'] = feature[start:start + self.max_steps]
         first = results['first_frame'] + start * stride
         last = first + (self.max_steps - 1) * stride
-        cut = results['segments'].clip(first, last)
-        left = (cut[:, 1] - cut[:, 0] + 1) / (results['segments'] @ [-1, 1] + 1)
-        keep = left >= self.min_share
+        start, end = results['segments'].T
+        # not by clip(), which leaves a frame of a segment that lies outside
+        cut = np.stack([start.clip(min=first), end.clip(max=last)], axis=1)
+        keep = cut @ [-1, 1] + 1 >= self.min_share * (end - start + 1)
         results.update(first_frame=first, segments=cut[keep], labels=results['labels'][keep])
         return results
 
