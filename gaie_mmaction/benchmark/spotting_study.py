@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..apis.training import test, train
+from ..datasets.feature_sequences import write_feature_file
 from ..datasets.segment_file import read_segments, write_segments
 from ..evaluation.spotting import best_threshold, spotting_f1
 from ..utils.files import atomic_file
@@ -21,6 +22,10 @@ OVERLAPS = (.3, .5)
 
 def lay_out(source: str | Path, folder: str | Path) -> list[str]:
     """Write clips and streams of ``sfinge3d.npz`` as feature files and ``segments.csv`` files.
+
+    The npz holds ``clip_joints`` and ``stream_joints`` ``(frames, 20, 3)``, one after the other;
+    ``clip_length`` and ``stream_length`` in frames; ``clip_class`` (1 to 13); ``stream_id``; and
+    ``segments`` ``(n, 4)``: stream, class, first and last frame.
 
     Returns:
         list[str]: A line per segment that is cut because it ends outside its stream.
@@ -51,10 +56,8 @@ def lay_out(source: str | Path, folder: str | Path) -> list[str]:
 
 def _write_sequences(path: Path, joints: np.ndarray, lengths: np.ndarray,
                      names: Sequence[str]) -> None:
-    frames = np.concatenate([np.arange(length) for length in lengths])
-    with atomic_file(path) as partial, open(partial, 'wb') as file:
-        np.savez(file, videos=np.repeat(names, lengths), start_frames=frames, end_frames=frames,
-                 features=joints.reshape(len(joints), -1))
+    parts = np.split(joints.reshape(len(joints), -1), np.cumsum(lengths)[:-1])
+    write_feature_file(path, dict(zip(names, parts)))
 
 
 def cross_fit(predicted: list[tuple], true: list[tuple], videos: Sequence[str]) -> pd.DataFrame:

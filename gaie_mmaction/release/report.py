@@ -63,9 +63,10 @@ class Report:
         """The report for people."""
         lines = ['part    videos   clips   published']
         for part, number in self.clips.items():
-            published = self.published_clips[part]
+            published = self.published_clips.get(part, number)
             mark = '' if number == published else f'   differs by {number - published:+d}'
-            lines.append(f'{part:<6} {self.videos[part]:>7} {number:>7} {published:>11}{mark}')
+            lines.append(f'{part:<6} {self.videos[part]:>7} {number:>7} '
+                         f'{self.published_clips.get(part, "unknown"):>11}{mark}')
         for part, counts in self.clips_per_class.items():
             lines.append(f'\nclips per class, {part}:')
             lines += [f'  {number:>6}  {name}' for name, number in counts.items()]

@@ -70,6 +70,8 @@ def test_dataset(tmp_path):
     assert second['segments'].shape == (0, 2) and second['video_name'] == 'b'
     (tmp_path / 'part.txt').write_text('b\n')
     assert len(build(tmp_path, [('a', 3, 9, 1)], videos='part.txt')) == 1
+    with pytest.raises(ValueError, match=r'videos=\[\] names no video'):
+        build(tmp_path, [], videos=[])
 
 
 def test_segments_that_do_not_fit(tmp_path, monkeypatch):

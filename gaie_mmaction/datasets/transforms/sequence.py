@@ -53,9 +53,9 @@ class SequenceCrop(BaseTransform):
         feature, stride = results['raw_feature'], results['frame_stride']
         if len(feature) <= self.max_steps:
             return results
-        start = np.random.randint(len(feature) - self.max_steps + 1)
-        results['raw_feature'] = feature[start:start + self.max_steps]
-        first = results['first_frame'] + start * stride
+        begin = np.random.randint(len(feature) - self.max_steps + 1)
+        results['raw_feature'] = feature[begin:begin + self.max_steps]
+        first = results['first_frame'] + begin * stride
         last = first + (self.max_steps - 1) * stride
         start, end = results['segments'].T
         # not by clip(), which leaves a frame of a segment that lies outside
@@ -67,7 +67,7 @@ class SequenceCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomJointTransform(BaseTransform):
-    """Rotate, scale and disturb a sequence of joints, alike in all steps but for the noise.
+    """Rotate and scale a sequence of joints, all steps alike, and add noise.
 
     Args:
         degrees (float): Largest angle of rotation around each axis. Defaults to 15.
