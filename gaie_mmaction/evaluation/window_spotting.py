@@ -47,7 +47,7 @@ def read_frame_scores(windows: str | Path, dump: str | Path) -> dict[str, np.nda
         dump (str or Path): Its scores, by ``mim test --dump``.
 
     Raises:
-        ValueError: If a window has no score.
+        ValueError: If a window has no score, or a frame no window.
     """
     scores = read_dump(str(dump))
     row_of = {clip_id: row for row, clip_id in enumerate(scores.ids)}
@@ -58,16 +58,30 @@ def read_frame_scores(windows: str | Path, dump: str | Path) -> dict[str, np.nda
                          f'{windows}, e.g. {missing[0]}: test with this annotation file')
     for clip in clips:
         by_video.setdefault(get_video_id(clip['video']), []).append(clip)
-    found = {}
-    for video_id, own in by_video.items():
-        total = np.zeros((max(clip['end_frame'] for clip in own) + 1, scores.scores.shape[1]))
-        count = np.zeros((len(total), 1))
-        for clip in own:
-            frames = slice(clip['start_frame'], clip['end_frame'] + 1)
-            total[frames] += scores.scores[row_of[clip['clip_id']]]
-            count[frames] += 1
-        found[video_id] = (total / np.maximum(count, 1))[:, :-1]
-    return found
+    try:
+        return {video_id: frame_scores(
+            [(clip['start_frame'], clip['end_frame']) for clip in own],
+            scores.scores[[row_of[clip['clip_id']] for clip in own]])[:, :-1]
+            for video_id, own in by_video.items()}
+    except ValueError as error:
+        raise ValueError(f'{windows}: {error}; give PART_dense.csv, all windows') from error
+
+
+def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.ndarray:
+    """Mean over the windows, of first and last frame ``ranges``, that a frame lies in.
+
+    ``scores`` are ``(windows, n)``, the result is ``(F, n)``. A frame that lies in no window is a
+    ``ValueError``.
+    """
+    num_frames = max(0, *(end for _, end in ranges)) + 1
+    total = np.zeros((num_frames, scores.shape[1]))
+    count = np.zeros((num_frames, 1))
+    for (start, end), score in zip(ranges, scores):
+        total[start:end + 1] += score
+        count[start:end + 1] += 1
+    if not count.all():
+        raise ValueError(f'no window covers frame {count.argmin()}')
+    return total / count
 
 
 def spot(frame_scores: Mapping[str, np.ndarray], rule: SegmentRule) -> list[tuple]:
