@@ -10,9 +10,10 @@ from mmengine.dataset import BaseDataset
 class JoinedSequenceDataset(BaseDataset):
     """Random untrimmed sequences of joints, joined from a dataset of cut clips.
 
-    For data sets whose training part has no untrimmed videos. Before, between and after the clips
-    the joints move smoothly through frames of random clips, the first and last through the
-    neighbouring clips' own; these gaps are background. Each access draws anew.
+    For data sets whose training part has no untrimmed videos. The gaps before, between and after
+    the clips are background: there the joints move smoothly from the last frame of a clip to the
+    first one of the next, in longer gaps through frames of other clips. Each access draws a new
+    sequence.
 
     Args:
         dataset (dict): Config of a :class:`FeatureSequenceDataset` whose sequences are cut clips
@@ -24,7 +25,7 @@ class JoinedSequenceDataset(BaseDataset):
         path_steps (tuple[int]): Steps from one frame that a gap passes through to the next.
             Defaults to (10, 40).
         part_prob (float): Probability that a gap also holds a piece of a clip, at most a third of
-            it, in either direction of time: movement that is no gesture. Defaults to 0.3.
+            it, played forwards or backwards: movement that is not a gesture. Defaults to 0.3.
         lazy_init (bool): Same as mmengine's ``BaseDataset``. Defaults to False.
     """
 

@@ -28,7 +28,7 @@ def micro_action_f1(predicted: Sequence[int] | np.ndarray, true: Sequence[int] |
         or ``true``.
 
     Raises:
-        ValueError: If the lengths differ, there is no clip, or a label is not of any group.
+        ValueError: If the lengths differ, there is no clip, or a label is in no group.
     """
     from sklearn.metrics import f1_score  # slow to import
     predicted, true = np.asarray(predicted), np.asarray(true)
@@ -53,8 +53,8 @@ def _group_of(groups: Groups) -> np.ndarray:
 class MicroActionF1(BaseMetric):
     """F1_mean of Micro-Action-52, its four parts, and Top-1 and Top-5 of actions and body parts.
 
-    A body part's F1 is that of the best action's part; its Top-k ranks the summed scores of its
-    actions. Data sets with other ``groups`` in their metainfo are evaluated by those.
+    F1 of body parts takes the part of the best action, Top-k ranks parts by the sum of their
+    actions' scores. ``groups`` in the metainfo of a data set replace the body parts.
 
     Args:
         collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.

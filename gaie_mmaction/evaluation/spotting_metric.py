@@ -67,7 +67,7 @@ class SpottingF1(BaseMetric):
         if None in truths or not any(truths):
             print_log('the videos have no true segments: no F1', logger='current')
             return {}
-        true = sum(truths, [])
+        true = [segment for segments in truths for segment in segments]
         threshold, best = spotting.best_threshold(found, true, self.min_overlap)
         if self.threshold is not None:
             threshold = self.threshold

@@ -27,10 +27,10 @@ class SegmentRule:
 
     Attributes:
         thresholds: Frames of class c have a score of at least ``thresholds[c]``.
-        max_gap: Stretches of a class are merged across at most so many frames.
-        min_length: Shorter segments are dropped, frames.
-        sigma: Of soft-NMS over all classes; large values suppress nothing.
-        min_score: Segments with a lower score, the mean of their frames', are dropped.
+        max_gap: Runs of a class are merged across gaps of at most this many frames.
+        min_length: Shortest segment kept, in frames.
+        sigma: Parameter of soft-NMS over all classes; large values suppress nothing.
+        min_score: Lowest score of a segment kept; its score is the mean of its frames'.
     """
     thresholds: tuple[float, ...]
     max_gap: int
@@ -102,7 +102,7 @@ def spot(frame_scores: Mapping[str, np.ndarray], rule: SegmentRule) -> list[tupl
 
 
 def _stretches(mask: np.ndarray, max_gap: int) -> list[tuple[int, int]]:
-    """Start and stop (exclusive) of where a mask is true, merged across short gaps."""
+    """Start and stop (exclusive) of the runs of True, merged across short gaps."""
     borders = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
     merged: list[tuple[int, int]] = []
     for start, stop in borders.reshape(-1, 2).tolist():
@@ -116,9 +116,9 @@ def fit_rule(frame_scores: Mapping[str, np.ndarray], true: Sequence[tuple],
              min_overlap: float = .3) -> SegmentRule:
     """The rule with the best F1 on a hold-out part.
 
-    First one threshold for all classes, merging, length and suppression by grid; then, one after
-    the other, each class with at least five true segments gets a threshold of its own if F1 of
-    all classes rises by it; ``min_score`` last.
+    One threshold for all classes, merging, length and suppression are found by grid search. Then,
+    in turn, each class with at least five true segments gets its own threshold if that raises F1
+    over all classes. ``min_score`` comes last.
 
     Raises:
         ValueError: If there is no true segment.

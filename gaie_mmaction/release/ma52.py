@@ -26,7 +26,7 @@ Clips = dict[str, int]  # label by path relative to the release
 
 
 def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -> Report:
-    """Write the clip lists of a release, and what deviates.
+    """Write the clip lists of a release, and a report of every deviation.
 
     ``root`` holds ``train_list_videos.txt``, ``val_list_videos.txt`` and ``test_list_videos.txt``
     and the videos, in zips (unpacked first) or folders. ``out`` gets ``train.txt``, ``val.txt``,
@@ -118,8 +118,8 @@ def _read_list(root: Path, part: str, out: Path, report: Report) -> Clips:
 def grouped_holdout(clips: Clips, report: Report) -> dict[str, Clips]:
     """Training and validation lists without a common first field of the names.
 
-    The official parts have all 186 first fields in common. Nobody says what the field means; if
-    it is the person, accuracy on the official validation part is optimistic.
+    The official parts have all 186 first fields in common. The meaning of the field is not
+    documented; if it is the person, accuracy on the official validation part is optimistic.
     """
     names, labels = list(clips), list(clips.values())
     groups = [Path(name).name.split('_')[0] for name in names]
@@ -166,7 +166,7 @@ def write_ma52_submission(path: str | Path, scores: Mapping[str, Sequence[float]
 
 
 def check_ma52_submission(path: str | Path, names: Sequence[str]) -> list[str]:
-    """What is wrong with a submission of either form, for the clips of the test list.
+    """Check a submission of either form against the names of the test list.
 
     Returns:
         list[str]: A line per kind of fault; empty if it can be handed in.

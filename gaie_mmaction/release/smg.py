@@ -33,7 +33,7 @@ class Sample:
 
 
 def prepare_smg(root: Path, out: Path) -> Report:
-    """Write annotation files, joints, and what deviates.
+    """Write annotation files, joints, and a report of every deviation.
 
     ``root`` holds the folders ``Sample0001`` to ``Sample0040`` with ``*_finelabels.csv``,
     ``*_skeleton.csv`` and a video. ``out`` gets ``train`` and ``test`` as ``.csv`` (segments of
@@ -70,8 +70,8 @@ def first_frame(samples: list[Sample], report: Report) -> int:
     elif any(end == sample.num_frames for sample in samples for *_, end in sample.rows):
         first, reason = 1, 'no label starts at 0, and one ends at the number of frames'
     else:
-        first, reason = 1, ('taken, as the labels do not tell: none starts at 0, and none ends at '
-                            'the number of frames')
+        first, reason = 1, ('assumed, as no label starts at 0, and none ends at the number of '
+                            'frames')
     report.add('first frame', 'all label files', f'frames count from {first}: {reason}')
     return first
 

@@ -8,8 +8,8 @@ from running import run_tool
 
 from gaie_mmaction.datasets import FeatureSequenceDataset, IMiGUEDataset, read_feature_file
 from gaie_mmaction.datasets.segment_file import read_segments
-from gaie_mmaction.release.report import ReleaseError
-from gaie_mmaction.release.smg import prepare_smg
+from gaie_mmaction.release.report import ReleaseError, Report
+from gaie_mmaction.release.smg import Sample, first_frame, prepare_smg
 
 
 def write_sample(root, number, labels, frames=40, joints=25):
@@ -49,6 +49,12 @@ def test_release(root, tmp_path):
     cfg.pop('type')
     packed = FeatureSequenceDataset(**cfg)[0]
     assert packed['inputs'].shape == (20, 150) and packed['data_samples'].frame_stride == 2
+
+
+def test_first_frame_is_assumed_aloud():
+    report = Report()
+    assert first_frame([Sample('Sample0001', None, 40, [(1, 3, 39)], None)], report) == 1
+    assert 'count from 1: assumed, as no label starts at 0' in report.deviations[0].detail
 
 
 def test_defects(tmp_path):
