@@ -74,7 +74,11 @@ class JoinedSequenceDataset(BaseDataset):
             labels=np.array([clip['labels'][0] for clip in clips], np.int64))
 
     def _draw(self) -> dict:
-        return self.source.get_data_info(np.random.randint(len(self.source)))
+        clip = self.source.get_data_info(np.random.randint(len(self.source)))
+        if len(clip['labels']) != 1:
+            raise ValueError(f'clip {clip["video_name"]} must have one segment, but has '
+                             f'{len(clip["labels"])}')
+        return clip
 
     def _random_frame(self) -> np.ndarray:
         frames = self._draw()['raw_feature']

@@ -68,9 +68,7 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
         with atomic_file(out / f'{name}.txt') as partial:
             partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
                                encoding='utf-8', newline='')
-    for name, text in (('report.txt', report.text()), ('report.json', report.json())):
-        with atomic_file(out / name) as partial:
-            partial.write_text(text, encoding='utf-8')
+    report.write(out, chart=False)
     link_videos(out, root)
     return report
 

@@ -90,13 +90,14 @@ class Report:
         content['deviations'] = [deviation._asdict() for deviation in sorted(self.deviations)]
         return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
 
-    def write(self, out: Path) -> None:
-        """Write ``report.txt``, ``report.json`` and ``classes.png``."""
+    def write(self, out: Path, chart: bool = True) -> None:
+        """Write ``report.txt``, ``report.json`` and, of iMiGUE's classes, ``classes.png``."""
         for name, text in (('report.txt', self.text()), ('report.json', self.json())):
             with atomic_file(out / name) as partial:
                 partial.write_text(text, encoding='utf-8')
-        with atomic_file(out / 'classes.png') as partial:
-            self.plot_classes(partial)
+        if chart:
+            with atomic_file(out / 'classes.png') as partial:
+                self.plot_classes(partial)
 
     def plot_classes(self, out_file: Path) -> None:
         """Draw the labelled clips per class as a PNG, on a logarithmic axis."""

@@ -11,7 +11,6 @@ from ..datasets.frame_table import VideoReadError
 from ..datasets.segment_file import check_segments, write_segments
 from ..datasets.smg_classes import SMG_CODES
 from ..datasets.video_file import VideoFile
-from ..utils.files import atomic_file
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
@@ -38,7 +37,8 @@ def prepare_smg(root: Path, out: Path) -> Report:
     ``root`` holds the folders ``Sample0001`` to ``Sample0040`` with ``*_finelabels.csv``,
     ``*_skeleton.csv`` and a video. ``out`` gets ``train`` and ``test`` as ``.csv`` (segments of
     whole videos) and ``.txt`` (cut clips), ``spotting/PART_segments.csv``, ``PART_joints.npz``
-    (feature files with x, y, z of the joints), ``report.txt`` and ``videos``, a link to ``root``.
+    (feature files with x, y, z of the joints), ``report.txt``, ``report.json``, and ``videos``, a
+    link to ``root``.
     The organisers' scripts disagree on whether frames count from 0 or 1: the labels decide, and
     the report says how.
 
@@ -58,8 +58,7 @@ def prepare_smg(root: Path, out: Path) -> Report:
                if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
         _write_part(root, out, part, own, first, report)
     link_videos(out, root)
-    with atomic_file(out / 'report.txt') as partial:
-        partial.write_text(report.text(), encoding='utf-8')
+    report.write(out, chart=False)
     return report
 
 

@@ -116,6 +116,9 @@ def test_joined_sequences(tmp_path):
     for start, _ in sample['segments'].astype(int):
         known = [frame.tobytes() in frames for frame in sample['raw_feature'][start - 60:start]]
         assert any(a and b for a, b in zip(known, known[1:]))
+    write_segments(tmp_path / 's.csv', [(name, k, k, 0) for name in 'abc' for k in (0, 5)])
+    with pytest.raises(ValueError, match='clip [abc] must have one segment, but has 2'):
+        DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source)).get_data_info(0)
     with pytest.raises(ValueError, match='gap_steps must be'):
         DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source, gap_steps=(5, 4)))
 

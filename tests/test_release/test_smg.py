@@ -31,6 +31,7 @@ def test_release(root, tmp_path):
     assert code is None and 'frames count from 1: no label starts at 0, and one ends' in output
     assert 'train        1       2     unknown\n' in output
     out = tmp_path / 'out'
+    assert (out / 'report.txt').read_text() in output and (out / 'report.json').exists()
     assert read_segments(out / 'spotting/train_segments.csv') == [
         ('Sample0003_color', 0, 11, 0), ('Sample0003_color', 19, 39, 16)]
     clips = IMiGUEDataset(ann_file=str(out / 'test.csv'), pipeline=[], test_mode=True,
