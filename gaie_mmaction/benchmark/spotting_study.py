@@ -31,18 +31,19 @@ def lay_out(source: str | Path, folder: str | Path) -> list[str]:
         list[str]: A line per segment that is cut because it ends outside its stream.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     with np.load(source, allow_pickle=False) as file:
         data = dict(file)
     lengths = data['clip_length'].astype(int)
     clips = [f'clip{k:03d}' for k in range(len(lengths))]
-    _write_sequences(folder / 'clips.npz', data['clip_joints'], lengths, clips)
     write_segments(folder / 'clips.csv', [
         (clip, 0, length - 1, label - 1)
         for clip, length, label in zip(clips, lengths.tolist(), data['clip_class'].tolist())])
     streams = [f'{stream:02d}' for stream in data['stream_id']]
     num_frames = dict(zip(streams, data['stream_length'].tolist()))
-    _write_sequences(folder / 'streams.npz', data['stream_joints'], data['stream_length'], streams)
+    for kind, names in (('clip', clips), ('stream', streams)):
+        joints = data[f'{kind}_joints']
+        parts = np.split(joints.reshape(len(joints), -1), np.cumsum(data[f'{kind}_length'])[:-1])
+        write_feature_file(folder / f'{kind}s.npz', dict(zip(names, parts)))
     lines, segments = [], []
     for stream, label, start, end in data['segments'].tolist():
         last = num_frames[f'{stream:02d}'] - 1
@@ -52,12 +53,6 @@ def lay_out(source: str | Path, folder: str | Path) -> list[str]:
         segments.append((f'{stream:02d}', start, min(end, last), label - 1))
     write_segments(folder / 'streams.csv', segments)
     return lines
-
-
-def _write_sequences(path: Path, joints: np.ndarray, lengths: np.ndarray,
-                     names: Sequence[str]) -> None:
-    parts = np.split(joints.reshape(len(joints), -1), np.cumsum(lengths)[:-1])
-    write_feature_file(path, dict(zip(names, parts)))
 
 
 def cross_fit(predicted: list[tuple], true: list[tuple], videos: Sequence[str]) -> pd.DataFrame:

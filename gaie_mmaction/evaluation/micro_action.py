@@ -55,16 +55,10 @@ class MicroActionF1(BaseMetric):
 
     F1 of body parts takes the part of the best action, Top-k ranks parts by the sum of their
     actions' scores. ``groups`` in the metainfo of a data set replace the body parts.
-
-    Args:
-        collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
-        prefix (str, optional): Replaces ``ma52`` in the names. Defaults to None.
+    Arguments are those of ``BaseMetric``.
     """
 
     default_prefix = 'ma52'
-
-    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the ``pred_score`` ``(classes,)`` and ``gt_label`` of each clip."""

@@ -96,19 +96,14 @@ def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
         return None
     rows = []
     for number, line in enumerate(labels.read_text(encoding='utf-8-sig').splitlines(), 1):
-        fields = [value.strip() for value in line.split(',')]
         try:
-            code, start, end = map(int, fields)
-        except ValueError:
+            code, start, end = map(int, line.split(','))
+            if code not in SMG_CODES or not 0 <= start <= end:
+                raise ValueError('needs a class in 1..17, and 0 <= start <= end')
+            rows.append((code, start, end))
+        except ValueError as error:
             report.add('label rows that cannot be read', labels.relative_to(root),
-                       f'line {number}: {line!r}')
-            continue
-        if code not in SMG_CODES or not 0 <= start <= end:
-            report.add('label rows that cannot be read', labels.relative_to(root),
-                       f'line {number}: class {code} must be in 1..17, and 0 <= start <= end, but '
-                       f'got {start} and {end}; left out')
-            continue
-        rows.append((code, start, end))
+                       f'line {number}, {line!r}: {error}; left out')
     joints = _read_joints(next(folder.glob('*_skeleton.csv'), None), name, num_frames, report)
     return Sample(folder.name, video, num_frames, rows, joints)
 

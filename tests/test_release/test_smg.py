@@ -76,7 +76,7 @@ def test_defects(tmp_path):
     assert 'frames count from 0: a label starts at 0' in found['first frame']
     assert 'overlap in video' in found['overlapping segments of a class']
     details = ' '.join(deviation.detail for deviation in report.deviations)
-    assert 'class 18 must be in 1..17' in details and "'x,1,2'" in details
+    assert "'18,0,4': needs a class in 1..17" in details and "'x,1,2'" in details
     assert 'ends at 45, the last frame is 39; cut there' in details
     assert 'starts at 50, the last frame is 39; left out' in details
     assert 'Sample0036_color.mp4 is used' in details
