@@ -44,12 +44,12 @@ class Network:
 def make_network(entry: Entry, stream: Stream, part: str, cfg: Config) -> Network:
     """Complete the config of a stream, which is changed, for a part, and name its files."""
     cfg.merge_from_dict(stream.options)
-    for key, name in (('train', entry.trained_on[part]), ('test', entry.parts[part])):
-        _select(inner_dataset(cfg, key), name, entry.data_root)
-        if cfg.get('val_dataloader'):
-            _select(inner_dataset(cfg, 'val'), entry.parts['holdout'], entry.data_root)
-    cfg.train_dataloader.persistent_workers = False  # EpochSeedHook
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='EpochSeedHook')]
+    for key, name in (('train', entry.trained_on[part]), ('val', entry.parts['holdout']),
+                      ('test', entry.parts[part])):
+        if cfg.get(f'{key}_dataloader'):
+            _select(inner_dataset(cfg, key), name, entry.data_root)
+    cfg.train_dataloader.persistent_workers = False  # StepSeedHook
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='StepSeedHook')]
     if (cfg.get('randomness') or {}).get('seed') is None:
         cfg.randomness = dict(seed=0)
     cfg.test_evaluator = dict(type='MiGASubmission')

@@ -231,6 +231,8 @@ def test_bootstrap_against_loops():
     assert found.gain == pytest.approx(tuple(np.quantile(gains, (.025, .975))), abs=1e-6)
     assert (found.unseen_fused, found.unseen_best) == pytest.approx(
         tuple(np.mean(unseen, axis=0)), abs=.005)
+    # one unit is in every sample
+    assert np.isnan(fit.bootstrap(streams, ['a'] * 30, weights, True, 'probabilities').unseen_fused)
 
 
 @pytest.mark.parametrize('changes, more, said', [
