@@ -88,15 +88,15 @@ def fit_weights(streams: Streams, members: Sequence[int], weights: Sequence[floa
 
 @dataclass(frozen=True)
 class Confidence:
-    """What the bootstrap says; intervals are of 95 %.
+    """Results of the bootstrap; intervals are 95 %.
 
     Attributes:
         units (int): Subjects, videos or clips that were drawn.
         weights (np.ndarray): ``(2, S)``, intervals of the weights.
         fused, gain (tuple[float, float]): Intervals of the fused Top-1 on the hold-out, and of its
             difference to the best single stream.
-        unseen_fused, unseen_best (float): Mean Top-1 on the units that a sample lacks, with the
-            weights, or the single stream, chosen on the sample; NaN if there is one unit.
+        unseen_fused, unseen_best (float): Mean out-of-bag Top-1: on the units that a sample lacks,
+            with the weights, or the single stream, chosen on the sample. NaN with one unit.
     """
     units: int
     weights: np.ndarray

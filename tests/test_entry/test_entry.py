@@ -262,7 +262,7 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
     path = write_entry(folder, dict(taylor=dict(options={})))
     with pytest.raises(ValueError) as error:
         make(path)
-    for said in ('other classes: rgb 5, taylor 32, flow 5',
+    for said in ('different numbers of classes: rgb 5, taylor 32, flow 5',
                  'stream flow lacks 2 clips of holdout, e.g. 0005_0, 0005_1'):
         assert said in str(error.value)
     assert stand_ins.calls == [] and not (folder / 'work').exists()
