@@ -2,6 +2,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,10 @@ Key = TypeVar('Key')
 Result = TypeVar('Result')
 
 
+# Windows waits for 64 handles at once; ProcessPoolExecutor refuses more
+MAX_WORKERS = 61 if sys.platform == 'win32' else 1_000
+
+
 class WorkerError(RuntimeError):
     """A worker process died before its job was done."""
 
@@ -31,7 +36,7 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
     Args:
         function (Callable): Called with the arguments of each job; picklable.
         jobs (Mapping): Arguments by key.
-        workers (int): Number of processes.
+        workers (int): Number of processes; on Windows 61 at most are started.
         title (str): Shown before the bar.
         unit (str): What the bar counts, in the singular.
         weight (Callable): How many units a key stands for.
@@ -45,7 +50,7 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
         TextColumn(f'{unit}s'), TimeRemainingColumn(), console=Console(stderr=True),
         auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     with (_deferred_interrupt() as interrupts, progress,
-          ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool):
+          ProcessPoolExecutor(min(workers, MAX_WORKERS), initializer=_end_with_parent) as pool):
         bar = progress.add_task(title, total=sum(map(weight, jobs)))
         try:
             keys = {pool.submit(function, *job): key for key, job in jobs.items()}

@@ -245,6 +245,8 @@ def test_bootstrap_against_loops():
     (dict(flow=dict(config='none.py')), {}, 'config none.py does not exist'),
     (dict(flow=dict(tta='5')), {}, r'stream 3 \(flow\): tta must be CLIPSxCROPS'),
     (dict(flow=dict(name='rgb')), {}, 'several streams are named rgb'),
+    (dict(flow=dict(name='../flow')), {}, "stream 3: name must be of letters.*got '../flow'"),
+    (dict(flow=dict(name='a:b')), {}, "name must be of letters.*got 'a:b'"),
     ({}, dict(sum='votes'), 'sum must be one of'),
     ({}, dict(streams=[]), 'streams must be a list of at least one'),
     ({}, dict(out='a.txt'), 'must end in .csv or .zip'),

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from gaie_mmaction.utils import parallel
 from gaie_mmaction.utils.parallel import WorkerError, in_parallel
 
 
@@ -21,6 +22,21 @@ def test_results_by_key(capsys):
     captured = capsys.readouterr()
     assert 'halving' in captured.err and '190/190 items' in captured.err and not captured.out
     assert dict(in_parallel(divide, {}, 2, 'nothing')) == {}
+
+
+def test_no_more_workers_than_windows_allows(monkeypatch):
+    seen = []
+
+    class Pool(parallel.ProcessPoolExecutor):
+        def __init__(self, workers, **options):
+            seen.append(workers)
+            super().__init__(1, **options)
+
+    monkeypatch.setattr(parallel, 'ProcessPoolExecutor', Pool)
+    monkeypatch.setattr(parallel, 'MAX_WORKERS', 61)
+    for workers in (1, 61, 128):
+        assert list(in_parallel(divide, {'a': (4, 2)}, workers, 'dividing')) == [('a', 2)]
+    assert seen == [1, 61, 61]
 
 
 def test_error_of_a_job_is_raised():
