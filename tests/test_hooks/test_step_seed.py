@@ -1,9 +1,13 @@
 """A resumed training draws the random numbers of an uninterrupted one."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from mmaction.registry import DATASETS
 from tiny_training import MASKED, InventedClips, make_runner, read_losses, write_config
+
+from gaie_mmaction.hooks import StepSeedHook, step_seed
 
 MORE = """
 model = dict(cls_head=dict(dropout_ratio=0.5))
@@ -26,12 +30,20 @@ class NoisyClips(InventedClips):
 
 def losses_of(folder, config, stops=(2, ), **options):
     """Of a training that is interrupted after the first epochs, whatever drew since."""
-    path = write_config(folder, config)
+    path, losses = write_config(folder, config), {}
     for epochs in stops:
         np.random.seed(epochs)
         torch.manual_seed(epochs)
-        make_runner(path, resume=epochs > stops[0], train_cfg__max_epochs=epochs, **options).train()
-    return read_losses(folder / 'work')
+        runner = make_runner(path, resume=epochs > stops[0], train_cfg__max_epochs=epochs,
+                             **options)
+        runner.train()
+        # PyTorch waits 5 seconds for a worker that is left to the garbage collection
+        runner.train_dataloader._iterator = None
+        more = read_losses(folder / 'work')
+        (folder / 'work/losses.txt').unlink()
+        assert not losses.keys() & more.keys()  # a new start would draw the same again
+        losses |= more
+    return losses
 
 
 @pytest.fixture(scope='module')
@@ -48,8 +60,36 @@ def test_masks_of_a_resumed_training(tmp_path, masked):
     assert losses_of(tmp_path, MASKED, (1, 2)) == pytest.approx(masked, rel=1e-6)
 
 
-def test_another_seed(tmp_path, masked):
-    assert losses_of(tmp_path, MASKED, randomness__seed=1) != masked
+def test_seeds_steps_and_processes_draw_others(monkeypatch):
+    """In a training, weights and clips differ too."""
+    drawn = set()
+    for seed, step, rank in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]:
+        monkeypatch.setattr(step_seed, 'get_rank', lambda rank=rank: rank)
+        StepSeedHook().before_train_iter(SimpleNamespace(seed=seed, iter=step), 0)
+        drawn.add(torch.rand(1).item())
+    assert len(drawn) == 4
+
+
+def test_epochs_processes_and_workers_draw_others(monkeypatch):
+    def start_worker(_):  # as mmengine seeds it, in each epoch alike
+        np.random.seed(0)
+        torch.manual_seed(0)
+
+    drawn = set()
+    for epoch, rank in [(0, 0), (1, 0), (0, 1), (0, 0)]:
+        monkeypatch.setattr(step_seed, 'get_rank', lambda rank=rank: rank)
+        loader = SimpleNamespace(persistent_workers=False, worker_init_fn=start_worker)
+        runner = SimpleNamespace(seed=0, epoch=epoch, train_dataloader=loader)
+        hook = StepSeedHook()
+        hook.before_train(runner)
+        hook.before_train_epoch(runner)
+        drawn.add((torch.rand(1).item(), np.random.rand()))
+        for worker in range(2):
+            loader.worker_init_fn(worker)
+            drawn.add((torch.rand(1).item(), np.random.rand()))
+    assert len(drawn) == 3 * 3
+    for values in zip(*drawn):
+        assert len(set(values)) == 3 * 3
 
 
 @pytest.mark.parametrize('workers', [0, 2])
