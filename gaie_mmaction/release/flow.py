@@ -96,12 +96,6 @@ def make_flow(ann_files: Sequence[str], videos: Path, out: Path, workers: int
                                  'another annotation file; ids must be unique')
     if out.resolve() == videos.resolve():
         raise ReleaseError(f'{out} is the folder of the videos: give another one to --out')
-    # the clips are in parallel already, and a forked worker would wait for threads that it lacks
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        written, failures = write_clips(list(clips.values()), videos, out, workers, 'flow',
-                                        encode_flow, KIND)
-    finally:
-        cv2.setNumThreads(threads)
+    written, failures = write_clips(list(clips.values()), videos, out, workers, 'flow',
+                                    encode_flow, KIND)
     return len(clips), written, [f'{video}: {error}' for video, error in failures]
