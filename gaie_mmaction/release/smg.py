@@ -78,11 +78,8 @@ def first_frame(samples: list[Sample], report: Report) -> int:
 def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
     """A sample with labels and a video; what is missing or wrong is reported."""
     name = folder.relative_to(root)
-    labels = next(folder.glob('*_finelabels.csv'), None)
-    videos = list(find_files(folder, VIDEOS, folder / 'none'))
-    video = videos[0] if videos else None
-    if len(videos) > 1:
-        report.add('samples with several videos', name, f'{videos[0].name} is used')
+    labels, joint_file, video = (_find_file(folder, endings, name, report) for endings in (
+        ('_finelabels.csv', ), ('_skeleton.csv', ), VIDEOS))
     for path, what in ((labels, '_finelabels.csv'), (video, 'video')):
         if path is None:
             report.add('incomplete samples', name, f'has no {what}; left out')
@@ -104,8 +101,18 @@ def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
         except ValueError as error:
             report.add('label rows that cannot be read', labels.relative_to(root),
                        f'line {number}, {line!r}: {error}; left out')
-    joints = _read_joints(next(folder.glob('*_skeleton.csv'), None), name, num_frames, report)
+    joints = _read_joints(joint_file, name, num_frames, report)
     return Sample(folder.name, video, num_frames, rows, joints)
+
+
+def _find_file(folder: Path, endings: tuple[str, ...], name: Path, report: Report) -> Path | None:
+    """The first file with one of the endings; that there are several is reported."""
+    found = list(find_files(folder, endings, folder / 'none'))
+    if len(found) > 1:
+        report.add('samples with several files of a kind', name,
+                   f'{found[0].name} is used, of {len(found)} with the ending '
+                   f'{" or ".join(endings)}')
+    return found[0] if found else None
 
 
 def _read_joints(path: Path | None, name: Path, num_frames: int,

@@ -68,6 +68,8 @@ def test_defects(tmp_path):
     write_video(source / 'Sample0036/Sample0036_depth.mp4', 40)
     values[1] = np.nan
     np.savetxt(source / 'Sample0036/Sample0036_skeleton.csv', values[:39], delimiter=',')
+    for ending in ('finelabels', 'skeleton'):
+        (source / f'Sample0036/old_{ending}.csv').write_text('')
     report = prepare_smg(source, tmp_path / 'out')
     found = {deviation.kind: deviation.detail for deviation in report.deviations
              if deviation.file != 'Sample0036'}
@@ -79,7 +81,8 @@ def test_defects(tmp_path):
     assert "'18,0,4': needs a class in 1..17" in details and "'x,1,2'" in details
     assert 'ends at 45, the last frame is 39; cut there' in details
     assert 'starts at 50, the last frame is 39; left out' in details
-    assert 'Sample0036_color.mp4 is used' in details
+    for ending in ('_color.mp4', '_finelabels.csv', '_skeleton.csv'):
+        assert f'Sample0036{ending} is used' in details
     assert 'has 39 frames, the video 40: cut, or the last frame repeated' in details
     assert '75 coordinates are not finite; 0 is used' in details
     joints = read_feature_file(tmp_path / 'out/spotting/test_joints.npz')['Sample0036_color']
