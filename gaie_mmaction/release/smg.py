@@ -11,6 +11,7 @@ from ..datasets.frame_table import VideoReadError
 from ..datasets.segment_file import check_segments, write_segments
 from ..datasets.smg_classes import SMG_CODES
 from ..datasets.video_file import VideoFile
+from ..utils.files import locked_folder
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
@@ -44,21 +45,24 @@ def prepare_smg(root: Path, out: Path) -> Report:
 
     Raises:
         ReleaseError: If no sample can be used.
+        FolderInUseError: If another run writes into ``out``.
     """
     report = Report(published_clips=dict(test=610))
     (out / 'spotting').mkdir(parents=True, exist_ok=True)
-    folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]') if path.is_dir())
-    samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
-    if not samples:
-        raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give the '
-                           'folder of the unpacked release')
-    first = first_frame(samples, report)
-    for part in ('train', 'test'):
-        own = [sample for sample in samples
-               if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
-        _write_part(root, out, part, own, first, report)
-    link_videos(out, root)
-    report.write(out, chart=False)
+    with locked_folder(out):
+        folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]')
+                         if path.is_dir())
+        samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
+        if not samples:
+            raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give '
+                               'the folder of the unpacked release')
+        first = first_frame(samples, report)
+        for part in ('train', 'test'):
+            own = [sample for sample in samples
+                   if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
+            _write_part(root, out, part, own, first, report)
+        link_videos(out, root)
+        report.write(out, chart=False)
     return report
 
 
@@ -163,5 +167,7 @@ def _write_part(root: Path, out: Path, part: str, samples: list[Sample], first: 
     write_segments(out / 'spotting' / f'{part}_segments.csv', rows)
     report.videos[part], report.clips[part] = len(samples), len(segments)
     joints = {sample.video.stem: sample.joints for sample in samples if sample.joints is not None}
+    joint_file = out / 'spotting' / f'{part}_joints.npz'
+    joint_file.unlink(missing_ok=True)  # perhaps of an earlier run
     if joints:
-        write_feature_file(out / 'spotting' / f'{part}_joints.npz', joints)
+        write_feature_file(joint_file, joints)
