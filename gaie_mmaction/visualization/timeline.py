@@ -1,6 +1,7 @@
 """Segments of a video along time: the true ones and the ones that detectors found."""
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..utils.files import atomic_file
 
@@ -26,8 +27,9 @@ def draw_timeline(path: str | Path, rows: Mapping[str, Sequence[tuple]], num_fra
     from matplotlib.patches import Patch
     present = sorted({int(segment[3]) for segments in rows.values() for segment in segments})
     palette = colormaps['tab20']
-    style = {label: dict(facecolor=palette(place % 20), hatch=HATCHES[place // 20 % len(HATCHES)])
-             for place, label in enumerate(present)}
+    style: dict[int, dict[str, Any]] = {
+        label: dict(facecolor=palette(place % 20), hatch=HATCHES[place // 20 % len(HATCHES)])
+        for place, label in enumerate(present)}
     figure = Figure(figsize=(14, 1.6 + .6 * len(rows) + .14 * len(present)), layout='constrained')
     axes = figure.add_subplot()
     for height, segments in enumerate(rows.values()):
