@@ -1,11 +1,13 @@
 """Shared by all tests."""
 import gc
 import sys
+from functools import cache
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from mmengine.config import config, utils
 from mmengine.registry import init_default_scope
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +19,10 @@ init_default_scope('mmaction')  # as a Runner does it
 # the inputs are small: more threads cost more than they bring, above all on a busy machine
 torch.set_num_threads(1)
 cv2.setNumThreads(1)  # and processes that tests fork would wait for threads that they lack
+
+# otherwise each config on an mmaction:: base reads all of MMAction2's model index
+utils._get_cfg_metainfo = cache(utils._get_cfg_metainfo)
+config.is_installed = cache(config.is_installed)
 
 
 def pytest_collection_finish():
