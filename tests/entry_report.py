@@ -10,7 +10,7 @@ def read_dumps(work, names, part):
     """Scores ``(S, N, C)`` and labels, straight from the pickles, clips as in the first one."""
     streams = [{sample['clip_id']: sample for sample in pickle.loads(
         next((work / name).glob(f'*/{part}-*.pkl')).read_bytes())} for name in names]
-    return (np.stack([[one[clip_id]['pred_score'].numpy().astype(float) for clip_id in streams[0]]
+    return (np.stack([[np.asarray(one[clip_id]['pred_score'], float) for clip_id in streams[0]]
                       for one in streams]),
             np.array([int(sample['gt_label']) for sample in streams[0].values()]))
 

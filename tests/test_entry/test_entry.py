@@ -3,6 +3,7 @@
 Training and testing are stand-ins that write drawn scores; tests/test_entry/test_demo_entry.py has
 the real ones.
 """
+import copy
 import errno
 import json
 import pickle
@@ -12,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import yaml
 from entry_report import assert_report, read_dumps
 from mmaction.registry import DATASETS
@@ -95,9 +95,18 @@ class StandIns:
         scores = np.random.default_rng(seed).normal(size=(len(labels), CLASSES))
         for row, label in zip(scores, labels.values()):
             row[label] += STRENGTHS[name]
-        dump.write_bytes(pickle.dumps([
-            dict(clip_id=clip_id, pred_score=torch.tensor(score), gt_label=torch.tensor([label]))
+        dump.write_bytes(pickle.dumps([  # arrays: hundreds of tensors would take most of the time
+            dict(clip_id=clip_id, pred_score=score, gt_label=np.array([label]))
             for (clip_id, label), score in zip(labels.items(), softmax(scores, axis=1))]))
+
+
+class CachedConfig:
+    """The shipped configs, each read once."""
+    read = cache(Config.fromfile)
+
+    @classmethod
+    def fromfile(cls, path):
+        return copy.deepcopy(cls.read(path))
 
 
 @pytest.fixture
@@ -106,6 +115,7 @@ def stand_ins(monkeypatch):
     monkeypatch.setattr(entries.make, 'measure_cost', cache(
         lambda one: network.Cost(1e9, 1, 1000, 12, 40)), raising=True)
     monkeypatch.setattr(network.Network, '__hash__', lambda one: hash(one.dump), raising=False)
+    monkeypatch.setattr(entries.make, 'Config', CachedConfig)
     return StandIns(monkeypatch)
 
 
