@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from tiny_release import make_release
 
 ELSEWHERE = """
@@ -30,19 +31,22 @@ if __name__ == '__main__':
     print(report.clips)
     platform.system = lambda: 'Windows'  # mmengine asks before it imports resource, and for fork
     config = write_config(folder, "default_hooks = dict(checkpoint=dict(interval=1))")
-    make_runner(config, train_dataloader__num_workers=1, train_dataloader__persistent_workers=True,
-                train_cfg__max_epochs=1).train()
+    workers = int(sys.argv[2])
+    make_runner(config, train_dataloader__num_workers=workers,
+                train_dataloader__persistent_workers=workers > 0, train_cfg__max_epochs=1).train()
     print(sorted(read_losses(folder / 'work')))
 """
 
 
-def test_without_posix_modules(tmp_path, root):
+@pytest.mark.parametrize('workers', [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_without_posix_modules(tmp_path, root, workers):
+    """Preparation has a spawned worker in either case."""
     make_release(tmp_path / 'release')
     script = tmp_path / 'elsewhere.py'
     script.write_text(ELSEWHERE.format(tests=str(root / 'tests')))
     result = subprocess.run(
-        [sys.executable, '-X', 'warn_default_encoding', script, tmp_path], capture_output=True,
-        text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+        [sys.executable, '-X', 'warn_default_encoding', script, tmp_path, str(workers)],
+        capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     lines = result.stdout.splitlines()
     assert "{'train': 2, 'val': 2, 'test': 2}" in lines and lines[-1] == '[1, 2, 3, 4]'

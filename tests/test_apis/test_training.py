@@ -101,6 +101,7 @@ def test_failures(tmp_path, monkeypatch):
 
 
 @needs_mim
+@pytest.mark.slow
 def test_the_first_training_begins_with_load_from(tmp_path, monkeypatch):
     """Its first loss is that of the loaded weights, although it may resume."""
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join((str(Path(__file__).parents[1]),
