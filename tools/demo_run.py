@@ -1,13 +1,12 @@
 """The whole main job on a synthetic dataset: draw, prepare, train, test, compare, visualize."""
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from gaie_mmaction.apis.training import test, train
+from gaie_mmaction.apis.training import run_tool, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
@@ -20,12 +19,6 @@ leaderboard file: {WORK}/gaie_demo/prediction.csv
 comparison: {WORK}/compare
 picture of kept and merged tokens: {WORK}/token_map.png"""
 console = Console()
-
-
-def run_tool(title: str, *command: str) -> None:
-    console.rule(title)
-    console.print('$ python ' + ' '.join(command), highlight=False, soft_wrap=True)
-    subprocess.run([sys.executable, *command], check=True)
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,13 +43,15 @@ def main() -> None:
         console.rule(f'Testing on unseen subjects: {title}')
         test(config, checkpoint, f'{work_dir}/test',
              options=[f'test_evaluator.out_file={work_dir}/prediction.csv'])
-    run_tool('Comparison', 'tools/analysis/compare.py', *models, '--batch-sizes', '8', '--rounds',
-             '31', '--train', 'step', '--device', 'cpu', '--out', f'{WORK}/compare')
+    console.rule('Comparison')
+    run_tool('tools/analysis/compare.py', *models, '--batch-sizes', '8', '--rounds', '31',
+             '--train', 'step', '--device', 'cpu', '--out', f'{WORK}/compare')
     console.print('With so few tokens merging costs as much time as it saves; at full size see '
                   'tools/analysis/get_flops.py configs/gaie_vitb_imigue.py')
     clip_id = Path(DATA, 'test.csv').read_text(encoding='utf-8').splitlines()[1].split(',')[0]
-    run_tool('Picture of a test clip', 'tools/visualize/token_map.py', config, str(checkpoint),
-             '--clip-id', clip_id, '--out', f'{WORK}/token_map.png')
+    console.rule('Picture of a test clip')
+    run_tool('tools/visualize/token_map.py', config, str(checkpoint), '--clip-id', clip_id,
+             '--out', f'{WORK}/token_map.png')
     console.rule('Outputs')
     console.print(OUTPUTS, highlight=False)
 
@@ -64,5 +59,5 @@ def main() -> None:
 if __name__ == '__main__':
     try:
         main()
-    except (ChildProcessError, subprocess.CalledProcessError) as error:
+    except ChildProcessError as error:
         sys.exit(f'the demo stopped: {error}')

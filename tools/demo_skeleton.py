@@ -4,13 +4,12 @@ The dataset and the RGB network are those of `make demo`; they are made if they 
 """
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from gaie_mmaction.apis.training import last_checkpoint, test, train
+from gaie_mmaction.apis.training import last_checkpoint, run_tool, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
@@ -38,9 +37,8 @@ def main() -> None:
                 'test_evaluator.0.out_file=None'])
     console.rule('Late fusion; weights from the validation part')
     out = f'{WORK}/fused_prediction.csv'
-    subprocess.run([sys.executable, 'tools/fuse_scores.py', *dumps['test'], '--val-preds',
-                    *dumps['val'], '--search', 'grid', '--ann-file', f'{DATA}/test.csv', '--out',
-                    out], check=True)
+    run_tool('tools/fuse_scores.py', *dumps['test'], '--val-preds', *dumps['val'], '--search',
+             'grid', '--ann-file', f'{DATA}/test.csv', '--out', out)
     console.rule('Outputs')
     console.print(f'skeletons: {DATA}/skeleton.pkl\nlogs, checkpoints and scores: {WORK}/{RGB}, '
                   f'{WORK}/{SKELETON}\nfused leaderboard file: {out}', highlight=False)
@@ -49,5 +47,5 @@ def main() -> None:
 if __name__ == '__main__':
     try:
         main()
-    except (ChildProcessError, subprocess.CalledProcessError) as error:
+    except ChildProcessError as error:
         sys.exit(f'the demo stopped: {error}')

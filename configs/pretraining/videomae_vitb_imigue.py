@@ -1,6 +1,7 @@
 # Masked pretraining of the ViT-B on the unlabelled windows of tools/data/make_windows.py, starting
-# from the Kinetics-400 weights: short pretraining from scratch fails. VideoMAE's recipe, lr 1.5e-4
-# for a batch of 256 scaled linearly to one GPU's 32: 8 windows, 4 samples of each.
+# from the Kinetics-400 weights: VideoMAE's authors and users report that short pretraining from
+# scratch fails; it was not tried here. VideoMAE's recipe, lr 1.5e-4 for a batch of 256 scaled
+# linearly to one GPU's 32: 8 windows, 4 samples of each.
 _base_ = [
     '../_base_/models/vit_base_p16.py', '../_base_/datasets/imigue.py',
     '../_base_/default_runtime.py'

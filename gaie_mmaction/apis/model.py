@@ -63,7 +63,17 @@ def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...
 
     C is 3, or the joints or limbs of heat maps. A network of joints has ``(M, T, V, 3)``: persons,
     frames, joints, coordinates. ``view`` is ``(T, H, W)`` instead of the pipeline's.
+
+    Raises:
+        ValueError: If the config is for pretraining or takes several inputs at once, or if its
+            test pipeline does not name the sizes.
     """
+    if cfg.get('test_dataloader') is None:
+        raise ValueError(f'{cfg.filename} has no test pipeline: give the config of the network '
+                         'that is trained from its weights')
+    if 'preprocessors' in (cfg.model.get('data_preprocessor') or {}):
+        raise ValueError(f'{cfg.filename} takes frames and skeletons at once: only a network of '
+                         'one input has one shape and one cost per view, give such a config')
     sizes = {key: step[key] for step in cfg.test_dataloader.dataset.pipeline
              for key in ('clip_len', 'crop_size') if key in step}
     backbone = cfg.model.backbone

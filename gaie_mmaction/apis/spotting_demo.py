@@ -1,6 +1,4 @@
 """Both detectors on a synthetic release with gaps between the gestures."""
-import subprocess
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -13,18 +11,12 @@ from ..evaluation.window_spotting import describe
 from ..synthetic.dataset import draw_dataset
 from ..visualization.timeline import draw_timeline
 from .spotting_data import write_spotting_data
-from .training import test, train
+from .training import run_tool, test, train
 
 SUBJECTS, GAPS = dict(train=12, validate=3, test=5), (12, 40)
 RULE = WindowRule(length=24, stride=6, min_overlap=.6, background_share=.25, hardness=.5)
 WINDOWS, DETECTOR = 'configs/spotting/gaie_windows_demo.py', 'configs/spotting/detector_demo.py'
 console = Console()
-
-
-def run_tool(*command: str) -> None:
-    """Run a tool with its output on the terminal."""
-    console.print('$ python ' + ' '.join(command), highlight=False, soft_wrap=True)
-    subprocess.run([sys.executable, *command], check=True)
 
 
 def run_spotting_demo(data: Path, work: Path) -> dict[str, str]:

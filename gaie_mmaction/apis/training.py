@@ -61,6 +61,17 @@ def test(config: str | Path, checkpoint: str | Path, work_dir: str | Path, *, de
 test.__test__ = False  # type: ignore[attr-defined]  # not pytest's
 
 
+def run_tool(*command: str) -> None:
+    """Run ``python COMMAND`` with its output on the terminal.
+
+    Raises:
+        ChildProcessError: If it fails.
+    """
+    console.print('$ python ' + ' '.join(command), highlight=False, soft_wrap=True)
+    if subprocess.run([sys.executable, *command]).returncode:
+        raise ChildProcessError(f'{command[0]} failed; see the messages above')
+
+
 def device_environment(device: str) -> dict[str, str]:
     """The environment in which a process sees this device alone, as ``cuda:0``, or no GPU."""
     kind, _, index = device.partition(':')

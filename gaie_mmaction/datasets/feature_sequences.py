@@ -40,11 +40,13 @@ def read_feature_file(path: str | Path) -> dict[str, FeatureSequence]:
     The file has a row for each step of each video: ``videos`` (its id), ``start_frames`` and
     ``end_frames`` (the frames described, both included) and ``features`` ``(rows, C)``, which
     is what ``tools/extract_features.py`` writes for windows of a segment csv. The last window
-    of a video often ends with it, out of step with the others; it is then left out.
+    of a video often ends with it, out of step with the others; it is then left out. Videos of one
+    or two windows get the stride of the others, which is logged.
 
     Raises:
         ValueError: If an array is missing or of the wrong length, a feature is not finite, or
-            the steps of a video are not equally far apart.
+            the steps of a video are not equally far apart, or too few where the other videos
+            have no common stride.
     """
     with np.load(path, allow_pickle=False) as file:
         if missing := [key for key in KEYS if key not in file]:
@@ -57,22 +59,45 @@ def read_feature_file(path: str | Path) -> dict[str, FeatureSequence]:
     if not np.isfinite(features).all():
         raise ValueError(f'{path}: features of video {videos[~np.isfinite(features).all(1)][0]} '
                          'are not finite')
+    if (wrong := (starts < 0) | (ends < starts)).any():
+        raise ValueError(f'{path}: video {videos[wrong][0]} needs 0 <= start_frame <= end_frame in '
+                         'each row: a bare clip list has no frame numbers, use a segment csv')
     order = np.lexsort((starts, videos))
     names, begins = np.unique(videos[order], return_index=True)
-    return {str(name): _to_sequence(f'{path}: video {name}', starts[rows], ends[rows],
-                                    features[rows].astype(np.float32))
-            for name, rows in zip(names, np.split(order, begins[1:]))}
+    rows_of = dict(zip(map(str, names), np.split(order, begins[1:])))
+    strides = _find_strides(path, {name: (starts + ends)[rows] / 2
+                                   for name, rows in rows_of.items()})
+    return {name: _to_sequence(f'{path}: video {name}', starts[rows], ends[rows],
+                               features[rows].astype(np.float32), strides[name])
+            for name, rows in rows_of.items()}
 
 
-def _to_sequence(name: str, starts: np.ndarray, ends: np.ndarray,
-                 features: np.ndarray) -> FeatureSequence:
-    if starts[0] < 0 or (ends < starts).any():
-        raise ValueError(f'{name} needs 0 <= start_frame <= end_frame in each row: a bare clip '
-                         'list has no frame numbers, use a segment csv')
+def _find_strides(path: str | Path, middles: dict[str, np.ndarray]) -> dict[str, float]:
+    """Frames between two steps by video id, from the middles of their windows.
+
+    A window tells no stride, nor do two, as the second may be out of step: such videos get the
+    other videos' stride.
+    """
+    strides = {name: float(own[1] - own[0]) for name, own in middles.items() if len(own) > 2}
+    if short := sorted(middles.keys() - strides.keys()):
+        known = sorted(set(strides.values()))
+        if len(known) != 1:
+            found = ', '.join(f'{stride:g}' for stride in known) or 'no longer video'
+            raise ValueError(f'{path}: video {short[0]} has too few steps to tell how many frames '
+                             f'apart they are, nor do the longer videos agree on it: {found}. '
+                             'Leave it out, or use shorter windows')
+        print_log(f'{path}: {len(short)} videos have only one or two steps, e.g. {short[0]}: taken '
+                  f'to be {known[0]:g} frames apart, as in the longer videos', logger='current',
+                  level=logging.WARNING)
+        strides |= dict.fromkeys(short, known[0])
+    return strides
+
+
+def _to_sequence(name: str, starts: np.ndarray, ends: np.ndarray, features: np.ndarray,
+                 stride: float) -> FeatureSequence:
     middles = (starts + ends) / 2
     steps = np.diff(middles)
-    stride = float(steps[0]) if len(steps) else 1.
-    if len(steps) > 1 and steps[-1] < stride:
+    if len(steps) and steps[-1] < stride:
         steps, features = steps[:-1], features[:-1]
     if stride <= 0 or (steps != stride).any():
         raise ValueError(f'{name} has steps of {stride:g} and {steps[steps != stride][:1]} frames: '

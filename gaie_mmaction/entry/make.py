@@ -45,7 +45,8 @@ def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
             training = 'trained' if is_trained(network) else 'as above'
         seen.add(network.folder)
         rows.append({
-            'stream': network.stream.name, 'trained on': entry.trained_on[network.part],
+            'stream': network.stream.name,
+            'trained on': '-' if network.stream.checkpoint else entry.trained_on[network.part],
             'training': training, 'scores of': entry.parts[network.part],
             'scores': 'there' if network.dump.exists() else 'missing',
             'GMACs per view': '-' if cost.macs is None else f'{cost.macs / 1e9:.3f}',
@@ -82,9 +83,12 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
     if problems := find_problems(networks):
         raise ValueError('nothing was run:\n  ' + '\n  '.join(problems))
     require_writable(entry.out)
-    known = [list(read_labels(networks[0].cfg, key)) for key in ('test', 'train')]
-    units, unit_name = _units(entry, known[0])
-    shared = set(units) & set(_units(entry, known[1])[0])
+    ids = list(read_labels(networks[0].cfg, 'test'))
+    units, unit_name = _units(entry, ids)
+    # what a given checkpoint was trained on is not known
+    trained = next((one for one in networks if one.stream.checkpoint is None), None)
+    shared = None if trained is None else len(
+        set(units) & set(_units(entry, list(read_labels(trained.cfg, 'train')))[0]))
     entry.work_dir.mkdir(parents=True, exist_ok=True)
     with locked_folder(entry.work_dir):
         costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
@@ -98,7 +102,7 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
             networks += [make_network(entry, stream, 'test', Config.fromfile(stream.config), chosen)
                          for stream in entry.streams if stream.checkpoint is None]
             streams, weights = _run(entry, networks, costs, device, gpus)
-        unit_of = dict(zip(known[0], units))
+        unit_of = dict(zip(ids, units))
         confidence = bootstrap(streams, [unit_of[clip_id] for clip_id in streams.ids['holdout']],
                                weights, entry.fitted, entry.sum)
         num_classes = streams.scores['test'].shape[2]
@@ -107,7 +111,7 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
                    else [str(label) for label in range(num_classes)])
         seconds = {name: seconds_of(networks, name) for name in streams.names}
         tables = make_tables(entry, streams, weights, confidence, costs, seconds, classes)
-        notes = _notes(entry, streams, confidence, unit_name, len(shared)) + more_notes
+        notes = _notes(entry, streams, confidence, unit_name, shared) + more_notes
         return write_report(entry, tables, notes)
 
 
@@ -167,19 +171,23 @@ def _pseudo_notes(entry: Entry, rule: PseudoLabels, streams: Streams, weights: n
 
 
 def _notes(entry: Entry, streams: Streams, confidence: Confidence, unit_name: str,
-           shared: int) -> list[str]:
+           shared: int | None) -> list[str]:
     train, final = entry.parts['train'], entry.parts.get('final')
     fitted = ' and '.join(what for what, done in (
         ('weights', entry.fitted), ('temperatures', entry.calibrate)) if done)
     labels = streams.labels['test']
+    given = ', '.join(stream.name for stream in entry.streams if stream.checkpoint)
     return [
-        f'trained on {train}' + (f'; for the test anew on {final}' if final else ''),
+        'all checkpoints were given' if shared is None else f'trained on {train}' + (
+            f'; for the test anew on {final}' if final else '') + (
+            f'; checkpoints were given of {given}' if given else ''),
         f'{entry.sum} are summed; {fitted or "nothing"} fitted on the {len(streams.ids["holdout"])}'
         f' clips of {entry.parts["holdout"]}, so that its fused accuracy is optimistic',
         f'test: {len(labels)} clips of {entry.parts["test"]}' + (
             ', without labels: no accuracy' if (labels < 0).any() else ''),
         f'intervals: 95 %, {NUM_SAMPLES} bootstrap samples of the hold-out\'s {confidence.units} '
-        f'{unit_name}, of which {shared or "none"} occur in the training part' + (
+        f'{unit_name}' + ('' if shared is None else
+                          f', of which {shared or "none"} occur in the training part') + (
             '; so few that the intervals say little' if confidence.units < FEW else ''),
         f'leaderboard file: {entry.out}, format {entry.format}, checked',
         'Top-1 and mean class accuracy in %; classes won: highest recall on the hold-out, no tie; '

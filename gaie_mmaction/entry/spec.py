@@ -194,6 +194,9 @@ def _check(entry: Entry) -> None:
                          "give every stream a number, or each 'fit'")
     if not fitted and sum(stream.weight or 0 for stream in entry.streams) == 0:
         raise ValueError(f'{entry.path}: the weights sum to zero: at least one stream must count')
+    if entry.pseudo_labels and all(stream.checkpoint for stream in entry.streams):
+        raise ValueError(f'{entry.path}: pseudo_labels need a stream to train, but each has a '
+                         'checkpoint')
     if entry.sum not in RULES:
         raise ValueError(f'{entry.path}: sum must be one of {RULES}, but got {entry.sum!r}')
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, locked_folder
 from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .layout import find_files
 from .prepare import link_videos
@@ -36,10 +36,29 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
 
     Raises:
         ReleaseError: If a list is missing or nothing of it can be used.
+        FolderInUseError: If another run writes into ``out``.
     """
     report = Report(published_clips=dict(PUBLISHED))
     out.mkdir(parents=True, exist_ok=True)
-    unpack_archives(root, out, report, max_ratio)
+    with locked_folder(out):
+        unpack_archives(root, out, report, max_ratio)
+        parts = _read_parts(root, out, report)
+        trainval = {**parts['train'], **parts['val']}
+        lists = dict(parts, trainval=trainval, **grouped_holdout(trainval, report))
+        for name in ('holdout_train', 'holdout_val'):  # those that only an earlier run made
+            if name not in lists:
+                (out / f'{name}.txt').unlink(missing_ok=True)
+        for name, clips in lists.items():
+            with atomic_file(out / f'{name}.txt') as partial:
+                partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
+                                   encoding='utf-8', newline='')
+        report.write(out, chart=False)
+        link_videos(out, root)
+    return report
+
+
+def _read_parts(root: Path, out: Path, report: Report) -> dict[str, Clips]:
+    """Clips of each list that have a video."""
     videos = _find_videos(root, out, report)
     parts: dict[str, Clips] = {}
     seen: dict[str, str] = {}
@@ -62,15 +81,7 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
     if not any(parts.values()):
         raise ReleaseError(f'none of the listed clips has a video below {root}: put train.zip, '
                            'val.zip and test.zip there, unpacked or as they are')
-    trainval = {**parts['train'], **parts['val']}
-    lists = dict(parts, trainval=trainval, **grouped_holdout(trainval, report))
-    for name, clips in lists.items():
-        with atomic_file(out / f'{name}.txt') as partial:
-            partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
-                               encoding='utf-8', newline='')
-    report.write(out, chart=False)
-    link_videos(out, root)
-    return report
+    return parts
 
 
 def _find_videos(root: Path, out: Path, report: Report) -> dict[str, str]:

@@ -11,6 +11,7 @@ from ..datasets.frame_table import VideoReadError
 from ..datasets.segment_file import check_segments, write_segments
 from ..datasets.smg_classes import SMG_CODES
 from ..datasets.video_file import VideoFile
+from ..utils.files import locked_folder
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
@@ -44,21 +45,24 @@ def prepare_smg(root: Path, out: Path) -> Report:
 
     Raises:
         ReleaseError: If no sample can be used.
+        FolderInUseError: If another run writes into ``out``.
     """
     report = Report(published_clips=dict(test=610))
     (out / 'spotting').mkdir(parents=True, exist_ok=True)
-    folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]') if path.is_dir())
-    samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
-    if not samples:
-        raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give the '
-                           'folder of the unpacked release')
-    first = first_frame(samples, report)
-    for part in ('train', 'test'):
-        own = [sample for sample in samples
-               if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
-        _write_part(root, out, part, own, first, report)
-    link_videos(out, root)
-    report.write(out, chart=False)
+    with locked_folder(out):
+        folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]')
+                         if path.is_dir())
+        samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
+        if not samples:
+            raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give '
+                               'the folder of the unpacked release')
+        first = first_frame(samples, report)
+        for part in ('train', 'test'):
+            own = [sample for sample in samples
+                   if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
+            _write_part(root, out, part, own, first, report)
+        link_videos(out, root)
+        report.write(out, chart=False)
     return report
 
 
@@ -78,11 +82,8 @@ def first_frame(samples: list[Sample], report: Report) -> int:
 def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
     """A sample with labels and a video; what is missing or wrong is reported."""
     name = folder.relative_to(root)
-    labels = next(folder.glob('*_finelabels.csv'), None)
-    videos = list(find_files(folder, VIDEOS, folder / 'none'))
-    video = videos[0] if videos else None
-    if len(videos) > 1:
-        report.add('samples with several videos', name, f'{videos[0].name} is used')
+    labels, joint_file, video = (_find_file(folder, endings, name, report) for endings in (
+        ('_finelabels.csv', ), ('_skeleton.csv', ), VIDEOS))
     for path, what in ((labels, '_finelabels.csv'), (video, 'video')):
         if path is None:
             report.add('incomplete samples', name, f'has no {what}; left out')
@@ -104,8 +105,18 @@ def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
         except ValueError as error:
             report.add('label rows that cannot be read', labels.relative_to(root),
                        f'line {number}, {line!r}: {error}; left out')
-    joints = _read_joints(next(folder.glob('*_skeleton.csv'), None), name, num_frames, report)
+    joints = _read_joints(joint_file, name, num_frames, report)
     return Sample(folder.name, video, num_frames, rows, joints)
+
+
+def _find_file(folder: Path, endings: tuple[str, ...], name: Path, report: Report) -> Path | None:
+    """The first file with one of the endings; that there are several is reported."""
+    found = list(find_files(folder, endings, folder / 'none'))
+    if len(found) > 1:
+        report.add('samples with several files of a kind', name,
+                   f'{found[0].name} is used, of {len(found)} with the ending '
+                   f'{" or ".join(endings)}')
+    return found[0] if found else None
 
 
 def _read_joints(path: Path | None, name: Path, num_frames: int,
@@ -156,5 +167,7 @@ def _write_part(root: Path, out: Path, part: str, samples: list[Sample], first: 
     write_segments(out / 'spotting' / f'{part}_segments.csv', rows)
     report.videos[part], report.clips[part] = len(samples), len(segments)
     joints = {sample.video.stem: sample.joints for sample in samples if sample.joints is not None}
+    joint_file = out / 'spotting' / f'{part}_joints.npz'
+    joint_file.unlink(missing_ok=True)  # perhaps of an earlier run
     if joints:
-        write_feature_file(out / 'spotting' / f'{part}_joints.npz', joints)
+        write_feature_file(joint_file, joints)

@@ -28,6 +28,16 @@ class Child:
         return subprocess.CompletedProcess(command, self.status)
 
 
+def test_tool(tmp_path, capfd):
+    """Its output is the terminal's; a failure is an error that names it."""
+    tool = tmp_path / 'tool.py'
+    tool.write_text('import sys; print(sys.argv[1:]); sys.exit(int(sys.argv[1]))')
+    training.run_tool(str(tool), '0')
+    assert capfd.readouterr().out == f"$ python {tool} 0\n['0']\n"
+    with pytest.raises(ChildProcessError, match=f'^{tool} failed; see'):
+        training.run_tool(str(tool), '3')
+
+
 @pytest.fixture
 def child(monkeypatch):
     child = Child()

@@ -110,3 +110,12 @@ def test_view_shape_of_a_graph_network(root):
     assert cost.parameters == 3_087_388 and cost.true_macs > 1e9
     with pytest.raises(ValueError, match='stgcn_imigue_joint.py is a network of joints'):
         view_shape(cfg, (16, 96, 96))
+
+
+@pytest.mark.parametrize('config, said', [
+    *((f'multimodal/{name}_imigue', 'takes frames and skeletons at once')
+      for name in ('m2hen', 'protogesture', 'vclip')),
+    ('pretraining/videomae_vitb_imigue', 'has no test pipeline')])
+def test_no_view_of_one_shape(root, config, said):
+    code, _ = run_tool('analysis/get_flops.py', root / f'configs/{config}.py')
+    assert f'{config}.py {said}' in code and '\n' not in code

@@ -29,6 +29,27 @@ def test_feature_file(tmp_path):
     assert np.array_equal(found['b'].features, written['b'][:-1]) and found['b'].num_frames == 30
 
 
+def test_videos_too_short_to_have_a_stride(tmp_path, monkeypatch):
+    """One or two windows: the stride is the longer videos', said in the log, or an error."""
+    lines = []
+    monkeypatch.setattr(feature_sequences, 'print_log', lambda line, **_: lines.append(line))
+    write_features(tmp_path / 'f.npz', dict(a=28, one=8, short=10, two=12))
+    found = read_feature_file(tmp_path / 'f.npz')
+    assert {name: (one.frame_stride, len(one.features), one.num_frames)
+            for name, one in found.items()} == dict(
+        a=(4, 6, 28), one=(4, 1, 8), short=(4, 1, 10), two=(4, 2, 12))
+    line, = lines
+    assert '3 videos have only one or two steps, e.g. one: taken to be 4 frames apart' in line
+    write_features(tmp_path / 'f.npz', dict(one=8, two=12))
+    with pytest.raises(ValueError, match='video one has too few steps.* no longer video'):
+        read_feature_file(tmp_path / 'f.npz')
+    starts = np.array([0, 4, 8, 0, 2, 4, 0])
+    np.savez(tmp_path / 'f.npz', videos=[*'aaabbbc'], start_frames=starts, end_frames=starts + 7,
+             features=np.zeros((7, 2)))
+    with pytest.raises(ValueError, match='video c has too few steps.*: 2, 4. Leave'):
+        read_feature_file(tmp_path / 'f.npz')
+
+
 @pytest.mark.parametrize('changes, message', [
     (dict(features=np.full((12, 6), np.nan)), 'of video [ab] are not finite'),
     (dict(features=np.zeros((3, 6))), 'one row per step'),

@@ -251,6 +251,20 @@ def test_pseudo_labels_of_skeletons(tmp_path):
     assert test == dict(data_root=str(tmp_path), ann_file='skeleton.pkl', split='test')
 
 
+def test_given_checkpoints_need_no_training_part(folder, stand_ins):
+    checkpoint = folder / 'mine.pth'
+    checkpoint.write_text('weights')
+    given = dict(checkpoint=str(checkpoint))
+    _, text = make(write_entry(folder, dict(rgb=given)))
+    assert 'trained on train; checkpoints were given of rgb' in text
+    for path in folder.glob('data/train.*'):
+        path.unlink()
+    stand_ins.calls = []
+    _, text = make(write_entry(folder, dict.fromkeys(STRENGTHS, given)))
+    assert stand_ins.calls == [f'test {name}' for name in ('taylor', 'flow') for _ in range(2)]
+    assert 'all checkpoints were given' in text and 'training part' not in text
+
+
 def test_bootstrap_against_loops():
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 30)

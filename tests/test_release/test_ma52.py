@@ -2,18 +2,22 @@
 import csv
 import io
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from running import run_tool
 
 from gaie_mmaction.datasets import MA52_ACTIONS, IMiGUEDataset
+from gaie_mmaction.release import ma52
 from gaie_mmaction.release.ma52 import (
     check_ma52_submission,
     prepare_ma52,
     write_ma52_submission,
 )
 from gaie_mmaction.release.report import ReleaseError
+from gaie_mmaction.utils.files import locked_folder
 
 
 def write_release(root):
@@ -79,6 +83,28 @@ def test_defects(tmp_path):
     details = [d.detail for d in report.deviations if d.kind == 'lines that cannot be read']
     assert len(details) == 3 and any('class 52 is not in 0..51' in detail for detail in details)
     assert report.clips == dict(train=48, val=23, test=0)
+
+
+def test_holdout_of_an_earlier_run_is_deleted(tmp_path):
+    root, out = tmp_path / 'root', tmp_path / 'out'
+    lists = write_release(root)
+    prepare_ma52(root, out)
+    assert (out / 'holdout_val.txt').exists()
+    for part in ('train', 'val'):  # one person
+        own = [row for row in lists[part] if row.startswith('0000')]
+        (root / f'{part}_list_videos.txt').write_text('\n'.join(own))
+    assert 'same first field' in prepare_ma52(root, out).splits['holdout']
+    assert not list(out.glob('holdout*')) and len(read_list(out / 'trainval.txt')) == 6
+
+
+def test_second_run_at_once_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(ma52, 'locked_folder', partial(locked_folder, timeout=.1))
+    write_release(tmp_path / 'root')
+    out = tmp_path / 'out'
+    with FileLock(out / '.lock'):
+        code, _ = run_tool('data/prepare_ma52.py', tmp_path / 'root', '--out', out)
+    assert f'another process writes into {out} and holds' in code
+    assert not (out / 'train.txt').exists()
 
 
 def test_nothing_to_use(tmp_path):

@@ -1,6 +1,9 @@
 """SMG: layout, first frame number, planted defects."""
+from functools import partial
+
 import numpy as np
 import pytest
+from filelock import FileLock
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from numbered_video import write_video
@@ -8,8 +11,10 @@ from running import run_tool
 
 from gaie_mmaction.datasets import FeatureSequenceDataset, IMiGUEDataset, read_feature_file
 from gaie_mmaction.datasets.segment_file import read_segments
+from gaie_mmaction.release import smg
 from gaie_mmaction.release.report import ReleaseError, Report
 from gaie_mmaction.release.smg import Sample, first_frame, prepare_smg
+from gaie_mmaction.utils.files import locked_folder
 
 
 def write_sample(root, number, labels, frames=40, joints=25):
@@ -68,7 +73,13 @@ def test_defects(tmp_path):
     write_video(source / 'Sample0036/Sample0036_depth.mp4', 40)
     values[1] = np.nan
     np.savetxt(source / 'Sample0036/Sample0036_skeleton.csv', values[:39], delimiter=',')
+    for ending in ('finelabels', 'skeleton'):
+        (source / f'Sample0036/old_{ending}.csv').write_text('')
+    earlier = tmp_path / 'out/spotting/train_joints.npz'
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
     report = prepare_smg(source, tmp_path / 'out')
+    assert not earlier.exists()
     found = {deviation.kind: deviation.detail for deviation in report.deviations
              if deviation.file != 'Sample0036'}
     assert 'has no _finelabels.csv' in found['incomplete samples']
@@ -79,7 +90,8 @@ def test_defects(tmp_path):
     assert "'18,0,4': needs a class in 1..17" in details and "'x,1,2'" in details
     assert 'ends at 45, the last frame is 39; cut there' in details
     assert 'starts at 50, the last frame is 39; left out' in details
-    assert 'Sample0036_color.mp4 is used' in details
+    for ending in ('_color.mp4', '_finelabels.csv', '_skeleton.csv'):
+        assert f'Sample0036{ending} is used' in details
     assert 'has 39 frames, the video 40: cut, or the last frame repeated' in details
     assert '75 coordinates are not finite; 0 is used' in details
     joints = read_feature_file(tmp_path / 'out/spotting/test_joints.npz')['Sample0036_color']
@@ -88,3 +100,13 @@ def test_defects(tmp_path):
     assert report.clips == dict(train=3, test=1)
     with pytest.raises(ReleaseError, match='no folder Sample0001'):
         prepare_smg(tmp_path / 'out/spotting', tmp_path / 'other')
+
+
+def test_second_run_at_once_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(smg, 'locked_folder', partial(locked_folder, timeout=.1))
+    write_sample(tmp_path / 'root', 1, [(1, 2, 3)])
+    out = tmp_path / 'out'
+    with FileLock(out / '.lock'):
+        code, _ = run_tool('data/prepare_smg.py', tmp_path / 'root', '--out', out)
+    assert f'another process writes into {out} and holds' in code
+    assert not (out / 'train.csv').exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gaie_mmaction.release.ma52 import prepare_ma52
 from gaie_mmaction.release.report import ReleaseError
+from gaie_mmaction.utils.files import FolderInUseError
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +29,7 @@ def main() -> None:
         sys.exit(f'{args.root} is not a folder: give the one with lists and videos')
     try:
         report = prepare_ma52(args.root, args.out)
-    except (ReleaseError, OSError) as error:
+    except (ReleaseError, FolderInUseError, OSError) as error:
         sys.exit(str(error))
     print(report.text())
 

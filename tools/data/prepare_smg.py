@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gaie_mmaction.release.report import ReleaseError
 from gaie_mmaction.release.smg import prepare_smg
+from gaie_mmaction.utils.files import FolderInUseError
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +28,7 @@ def main() -> None:
         sys.exit(f'{args.root} is not a folder: give the one with the samples')
     try:
         report = prepare_smg(args.root, args.out)
-    except (ReleaseError, OSError) as error:
+    except (ReleaseError, FolderInUseError, OSError) as error:
         sys.exit(str(error))
     print(report.text())
 

@@ -3,5 +3,4 @@ model = dict(
     type='TemporalDetector',
     num_classes=32,
     backbone=dict(in_channels=768, embed_dims=256, num_heads=4, num_levels=6, stem_blocks=2,
-                  radius=9, drop_rate=0.1),
-    test_cfg=dict(sigma=0.5, min_score=0.01, max_num=1000))
+                  radius=9, drop_rate=0.1))
