@@ -16,6 +16,7 @@ from ..datasets.annotations import read_annotations
 from ..datasets.imigue_pose_dataset import read_skeletons
 from ..datasets.views import parse_views, with_views
 from ..policy import pretrained_weights
+from .pseudo import add_pseudo_labels
 from .spec import Entry, Stream
 
 # what the weights do not depend on
@@ -41,13 +42,20 @@ class Network:
     dump: Path
 
 
-def make_network(entry: Entry, stream: Stream, part: str, cfg: Config) -> Network:
-    """Complete the config of a stream, which is changed, for a part, and name its files."""
+def make_network(entry: Entry, stream: Stream, part: str, cfg: Config,
+                 pseudo_labels: dict[str, int] | None = None) -> Network:
+    """Complete the config of a stream, which is changed, for a part, and name its files.
+
+    With ``pseudo_labels`` it is trained on these clips of the part, too.
+    """
     cfg.merge_from_dict(stream.options)
     for key, name in (('train', entry.trained_on[part]), ('val', entry.parts['holdout']),
                       ('test', entry.parts[part])):
         if cfg.get(f'{key}_dataloader'):
             _select(inner_dataset(cfg, key), name, entry.data_root)
+    if pseudo_labels is not None:
+        add_pseudo_labels(inner_dataset(cfg, 'train'), inner_dataset(cfg, 'test'), pseudo_labels,
+                          entry.work_dir / stream.name)
     cfg.train_dataloader.persistent_workers = False  # StepSeedHook
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='StepSeedHook')]
     randomness = cfg.get('randomness') or {}
