@@ -32,5 +32,4 @@ test_pipeline = [
 # the split of the skeletons is the one with the name of ann_file
 skeletons = dict(type='IMiGUEMultiModalDataset', skeleton_file='skeleton.pkl')
 train_dataloader = dict(dataset=dict(skeletons, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(skeletons, pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(skeletons, pipeline=test_pipeline))
+val_dataloader = test_dataloader = dict(dataset=dict(skeletons, pipeline=test_pipeline))

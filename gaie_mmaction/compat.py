@@ -202,8 +202,11 @@ def count_fused_attention() -> None:
     ``aten::scaled_dot_product_attention`` is in mmengine's own table.
     """
     from mmengine.analysis import complexity_analysis
-    complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(
-        'aten::scaled_dot_product_attention', _sdpa_macs)
+    # the public function, and the operators behind it, which ops/fused_attention.py calls
+    for name in ('scaled_dot_product_attention', '_scaled_dot_product_flash_attention_for_cpu',
+                 '_scaled_dot_product_flash_attention', '_scaled_dot_product_efficient_attention',
+                 '_scaled_dot_product_cudnn_attention'):
+        complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(f'aten::{name}', _sdpa_macs)
 
 
 def accept_bfloat16_scores() -> None:

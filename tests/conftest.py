@@ -3,6 +3,7 @@ import gc
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -15,6 +16,7 @@ import gaie_mmaction  # noqa: E402,F401
 init_default_scope('mmaction')  # as a Runner does it
 # the inputs are small: more threads cost more than they bring, above all on a busy machine
 torch.set_num_threads(1)
+cv2.setNumThreads(1)  # and processes that tests fork would wait for threads that they lack
 
 
 def pytest_collection_finish():

@@ -93,7 +93,8 @@ def test_killed_masked_pretraining_continues(data):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (data / 'killed' / 'epoch_4.pth').exists()
-    launch(train_command('masked.py', '--work-dir', 'killed', '--resume'), data)
+    output = launch(train_command('masked.py', '--work-dir', 'killed', '--resume'), data)
+    assert 'resumed epoch: 2' in output  # a new start would give the same losses
     resumed = losses(data / 'killed')
     assert sorted(resumed) == sorted(unbroken)
     assert resumed == pytest.approx(unbroken, rel=2e-4)

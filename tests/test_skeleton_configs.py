@@ -152,7 +152,7 @@ def test_pretraining_is_of_the_finetuned_network(root, joints):
     assert after.model.backbone.pop('drop_path_rate') == .3
     after.model.backbone.pop('with_cp', None)
     assert before.model.backbone == after.model.backbone
-    assert before.train_dataloader == after.train_dataloader
+    assert before.train_dataloader == dict(after.train_dataloader, persistent_workers=False)
     sizes = MODELS.build(dict(after.model.backbone))
     assert {f'backbone.blocks.{k}' for k in range(len(sizes.blocks))} <= set(
         after.optim_wrapper.paramwise_cfg.custom_keys)

@@ -15,9 +15,7 @@ train_pipeline[3].clip_len = test_pipeline[2].clip_len = 32
 train_dataloader = dict(
     batch_size=16, num_workers=1,
     dataset=dict(data_root=data_root, split='train', pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
-test_dataloader = dict(
+val_dataloader = test_dataloader = dict(
     num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 
 train_cfg = dict(max_epochs=30, val_interval=30)

@@ -10,5 +10,4 @@ test_pipeline = [step for step in _base_.test_pipeline if step['type'] != 'Subtr
 train_pipeline.insert(1, taylor)
 test_pipeline.insert(1, taylor)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

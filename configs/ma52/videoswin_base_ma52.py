@@ -1,11 +1,7 @@
-# VideoSwin-B on Micro-Action-52; data of tools/data/prepare_ma52.py.
-_base_ = '../videoswin_base_imigue.py'
-
-ma52 = dict(data_root='data/ma52', metainfo=dict(dataset='ma52'))
+# VideoSwin-B on Micro-Action-52.
+_base_ = ['../videoswin_base_imigue.py', '../_base_/datasets/ma52.py']
 
 model = dict(cls_head=dict(num_classes=52))
-train_dataloader = dict(dataset=dict(ann_file='train.txt', **ma52))
-val_dataloader = dict(dataset=dict(ann_file='val.txt', **ma52))
-test_dataloader = dict(dataset=dict(ann_file='val.txt', **ma52))  # the test part has no labels
-val_evaluator = dict(_delete_=True, type='MicroActionF1')
-test_evaluator = dict(_delete_=True, type='MicroActionF1')
+train_dataloader = _base_.ma52_train
+val_dataloader = test_dataloader = _base_.ma52_val  # the test part has no labels
+val_evaluator = test_evaluator = dict(_delete_=True, type='MicroActionF1')

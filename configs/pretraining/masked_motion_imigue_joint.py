@@ -16,6 +16,8 @@ model = dict(
 val_dataloader = val_evaluator = val_cfg = None
 test_dataloader = test_evaluator = test_cfg = None
 
+train_dataloader = dict(persistent_workers=False)  # StepSeedHook
+
 train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=400)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3 * 64 / 128, betas=(0.9, 0.95)),

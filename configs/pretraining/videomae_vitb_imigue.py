@@ -33,6 +33,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=8,
+    persistent_workers=False,  # StepSeedHook
     collate_fn=dict(type='repeat_pseudo_collate'),
     dataset=dict(ann_file='windows.csv', pipeline=train_pipeline))
 # nothing to validate or test: a pretrained model has no classes
@@ -50,5 +51,4 @@ param_scheduler = [
          convert_to_iter_based=True)
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=8)  # windows, as the loader counts
-# the same masks with any number of loader workers and after a resume
 custom_hooks = [dict(type='StepSeedHook')]

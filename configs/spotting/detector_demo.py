@@ -16,11 +16,9 @@ val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = dict(dataset=dict(data_root=data_root))
 
 train_cfg = dict(max_epochs=10, val_interval=10)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=1, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=1, T_max=9, end=10, eta_min=1e-5, by_epoch=True,
-         convert_to_iter_based=True)
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = param_scheduler[1].begin = 1
+param_scheduler[1].T_max, param_scheduler[1].end = 9, 10
 default_hooks = dict(checkpoint=dict(interval=5, max_keep_ckpts=1))
 auto_scale_lr = dict(base_batch_size=8)
 randomness = dict(seed=0)

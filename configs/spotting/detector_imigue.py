@@ -32,16 +32,6 @@ val_dataloader = dict(
         data_root=data_root,
         test_mode=True,
         pipeline=[pack]))
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='FeatureSequenceDataset',
-        features='test.npz',
-        ann_file='test_segments.csv',
-        data_root=data_root,
-        test_mode=True,
-        pipeline=[pack]))
-val_evaluator = dict(type='SpottingF1')
-test_evaluator = dict(type='SpottingF1')
+test_dataloader = dict(val_dataloader, dataset=dict(
+    val_dataloader['dataset'], features='test.npz', ann_file='test_segments.csv'))
+val_evaluator = test_evaluator = dict(type='SpottingF1')

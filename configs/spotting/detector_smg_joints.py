@@ -18,8 +18,6 @@ val_dataloader = dict(dataset=test)
 test_dataloader = dict(dataset=test)
 # there is no validation part: the test part is evaluated after the last epoch alone
 train_cfg = dict(max_epochs=100, val_interval=100)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=10, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=10, T_max=90, end=100, eta_min=1e-5, by_epoch=True,
-         convert_to_iter_based=True)
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = param_scheduler[1].begin = 10
+param_scheduler[1].T_max, param_scheduler[1].end = 90, 100

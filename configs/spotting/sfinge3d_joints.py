@@ -1,57 +1,30 @@
 # Detector on hand joints, trained on untrimmed sequences that are joined from cut clips: SFINGE 3D,
 # as tools/analysis/spotting_study.py lays it out.
-_base_ = [
-    '../_base_/models/temporal_detector.py', '../_base_/schedules/adamw_detector_30e.py',
-    '../_base_/default_runtime.py'
-]
+_base_ = 'detector_imigue.py'
 
-data_root = 'data/sfinge3d'
-metainfo = dict(classes=[f'gesture {number}' for number in range(1, 14)])
-pack = dict(type='PackLocalizationInputs', keys=('segments', 'labels'),
-            meta_keys=('video_name', 'first_frame', 'frame_stride', 'num_frames'))
+sfinge3d = dict(data_root='data/sfinge3d',
+                metainfo=dict(classes=[f'gesture {number}' for number in range(1, 14)]))
 
 model = dict(
-    num_classes=13,
-    backbone=dict(in_channels=120, embed_dims=64, num_levels=4, radius=8))
-
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='JoinedSequenceDataset',
-        length=400,
-        dataset=dict(type='FeatureSequenceDataset', features='clips.npz', ann_file='clips.csv',
-                     data_root=data_root, metainfo=metainfo),
-        pipeline=[
-            dict(type='RandomTimeScale'),
-            dict(type='RandomJointTransform'),
-            dict(type='JointMotion', stride=2),
-            pack
-        ]))
-val_dataloader = test_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='FeatureSequenceDataset',
-        features='streams.npz',
-        ann_file='streams.csv',
-        data_root=data_root,
-        metainfo=metainfo,
-        test_mode=True,
-        pipeline=[dict(type='JointMotion', stride=2), pack]))
-val_evaluator = dict(type='SpottingF1')
-test_evaluator = dict(type='SpottingF1')
+    num_classes=13, backbone=dict(in_channels=120, embed_dims=64, num_levels=4, radius=8))
+train_dataloader = dict(batch_size=8, dataset=dict(
+    _delete_=True, type='JoinedSequenceDataset', length=400,
+    dataset=dict(type='FeatureSequenceDataset', features='clips.npz', ann_file='clips.csv',
+                 **sfinge3d),
+    pipeline=[
+        dict(type='RandomTimeScale'),
+        dict(type='RandomJointTransform'),
+        dict(type='JointMotion', stride=2), _base_.pack
+    ]))
+val_dataloader = test_dataloader = dict(batch_size=8, dataset=dict(
+    features='streams.npz', ann_file='streams.csv',
+    pipeline=[dict(type='JointMotion', stride=2), _base_.pack], **sfinge3d))
 
 # the streams are the test: nothing is chosen by them in training
 train_cfg = dict(max_epochs=8, val_interval=8)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=1, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=1, T_max=7, end=8, eta_min=1e-5, by_epoch=True,
-         convert_to_iter_based=True)
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = param_scheduler[1].begin = 1
+param_scheduler[1].T_max, param_scheduler[1].end = 7, 8
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=1))
 auto_scale_lr = dict(base_batch_size=8)
 randomness = dict(seed=0)

@@ -7,5 +7,4 @@ test_pipeline = _base_.test_pipeline
 train_pipeline.insert(1, dict(type='TaylorFrames', pad=True))
 test_pipeline.insert(1, dict(type='TaylorFrames', pad=True))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,5 +1,5 @@
-# What masked pretraining adds: the plain ViT and GAIE from scratch, and from weights pretrained on
-# the training clips without their labels, with all labels or a part. Run it by
+# Whether masked pretraining helps: the plain ViT and GAIE from scratch, and from weights pretrained
+# on the training clips without their labels, with all labels or a part. Run it by
 # tools/analysis/study.py --data pretraining.
 _base_ = 'embedded.py'
 

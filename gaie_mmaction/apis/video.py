@@ -1,8 +1,7 @@
 """Gestures of a whole video: windows, scores per frame and segments.
 
-Shapes: F frames, W windows, C classes. Frame ranges include both ends.
+Shapes: F frames, C classes. Frame ranges include both ends.
 """
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from ..evaluation.window_spotting import SegmentRule, spot
+from ..evaluation.window_spotting import SegmentRule, frame_scores, spot
 from .footage import Footage
 from .recognition import ClipRecognizer, Window
 
@@ -98,17 +97,6 @@ def window_ranges(num_frames: int, window: int, stride: int) -> list[tuple[int, 
     last = max(num_frames - window, 0)
     starts = [*range(0, last, stride), last]
     return [(start, min(start + window, num_frames) - 1) for start in starts]
-
-
-def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.ndarray:
-    """Mean over the windows that a frame lies in, ``(W, C) -> (F, C)``; they cover all frames."""
-    num_frames = max(end for _, end in ranges) + 1
-    total = np.zeros((num_frames, scores.shape[1]))
-    count = np.zeros((num_frames, 1))
-    for (start, end), score in zip(ranges, scores):
-        total[start:end + 1] += score
-        count[start:end + 1] += 1
-    return total / count
 
 
 def merge_segments(scores: np.ndarray, threshold: float, max_gap: int = 0) -> list[Segment]:

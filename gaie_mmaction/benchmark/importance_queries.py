@@ -20,15 +20,18 @@ def measure_queries(cfg: Config, checkpoint: str, queries: Sequence[int],
 
     Returns:
         pd.DataFrame: One row per number, all queries first, as text: for each merge the share of
-        the tokens kept by the exact importance that are kept here too, and the accuracy.
+        the tokens kept by the exact importance that are kept here too, and the accuracy of the
+        labelled clips, if there are any.
 
     Raises:
-        ValueError: If the model has no ``GAIENeck``, or the checkpoint does not fit.
+        ValueError: If the model has no ``GAIENeck`` that ranks by attention, or the checkpoint does
+            not fit.
     """
     model, _ = load_recognizer(cfg, checkpoint, device)
     neck = getattr(model.backbone, 'neck', None)
-    if not isinstance(neck, GAIENeck):
-        raise ValueError(f'{cfg.filename} has no GAIENeck, whose importance_queries is measured')
+    if not isinstance(neck, GAIENeck) or neck.importance != 'attention':
+        raise ValueError(f"{cfg.filename} has no GAIENeck with importance='attention', whose "
+                         'importance_queries is measured')
     shares: dict[tuple, list[Tensor]] = defaultdict(list)  # (queries, merge) -> one per clip
     right: dict[int | None, list[bool]] = defaultdict(list)
     for batch in Runner.build_dataloader(cfg.test_dataloader):
@@ -37,7 +40,8 @@ def measure_queries(cfg: Config, checkpoint: str, queries: Sequence[int],
             neck.importance_queries = number
             with record_tokens(model) as history:
                 samples = model.test_step(batch)
-            right[number] += [bool(s.pred_score.argmax() == s.gt_label) for s in samples]
+            right[number] += [bool(s.pred_score.argmax() == s.gt_label) for s in samples
+                              if s.gt_label >= 0]
             kept = [after.position for after in history[1::2]]  # (B, K) of each merge
             exact = exact or kept
             for merge, (own, reference) in enumerate(zip(kept, exact), 1):
@@ -48,5 +52,6 @@ def measure_queries(cfg: Config, checkpoint: str, queries: Sequence[int],
         'queries': 'all' if number is None else str(number),
         **{f'same kept tokens %, merge {merge}':
            f'{100 * torch.cat(shares[number, merge]).mean():.1f}' for merge in merges},
-        'Top-1 %': f'{100 * sum(right[number]) / len(right[number]):.2f}'}
+        **({'Top-1 %': f'{100 * sum(right[number]) / len(right[number]):.2f}'}
+           if right[number] else {})}
         for number in (None, *queries)])

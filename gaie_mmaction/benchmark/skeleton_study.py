@@ -6,6 +6,7 @@ import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,13 +35,12 @@ class SkeletonStudy:
         work_dir (Path): Folder of the pretraining.
         held_out (int): A training subject to test instead of the test subjects, for choices; 0
             for none.
-        device (str): Always ``'cpu'``: the networks are too small for anything else.
     """
     config: Path
     skeletons: Path
     work_dir: Path
     held_out: int = 0
-    device: str = 'cpu'
+    device: ClassVar[str] = 'cpu'  # the networks are too small for anything else
 
 
 def convert_utd_mhad(data: Path, path: Path, cfg: Config) -> None:

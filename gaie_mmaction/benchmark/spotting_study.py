@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..apis.training import test, train
+from ..datasets.feature_sequences import write_feature_file
 from ..datasets.segment_file import read_segments, write_segments
 from ..evaluation.spotting import best_threshold, spotting_f1
 from ..utils.files import atomic_file
@@ -22,22 +23,27 @@ OVERLAPS = (.3, .5)
 def lay_out(source: str | Path, folder: str | Path) -> list[str]:
     """Write clips and streams of ``sfinge3d.npz`` as feature files and ``segments.csv`` files.
 
+    The npz holds ``clip_joints`` and ``stream_joints`` ``(frames, 20, 3)``, one after the other;
+    ``clip_length`` and ``stream_length`` in frames; ``clip_class`` (1 to 13); ``stream_id``; and
+    ``segments`` ``(n, 4)``: stream, class, first and last frame.
+
     Returns:
         list[str]: A line per segment that is cut because it ends outside its stream.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     with np.load(source, allow_pickle=False) as file:
         data = dict(file)
     lengths = data['clip_length'].astype(int)
     clips = [f'clip{k:03d}' for k in range(len(lengths))]
-    _write_sequences(folder / 'clips.npz', data['clip_joints'], lengths, clips)
     write_segments(folder / 'clips.csv', [
         (clip, 0, length - 1, label - 1)
         for clip, length, label in zip(clips, lengths.tolist(), data['clip_class'].tolist())])
     streams = [f'{stream:02d}' for stream in data['stream_id']]
     num_frames = dict(zip(streams, data['stream_length'].tolist()))
-    _write_sequences(folder / 'streams.npz', data['stream_joints'], data['stream_length'], streams)
+    for kind, names in (('clip', clips), ('stream', streams)):
+        joints = data[f'{kind}_joints']
+        parts = np.split(joints.reshape(len(joints), -1), np.cumsum(data[f'{kind}_length'])[:-1])
+        write_feature_file(folder / f'{kind}s.npz', dict(zip(names, parts)))
     lines, segments = [], []
     for stream, label, start, end in data['segments'].tolist():
         last = num_frames[f'{stream:02d}'] - 1
@@ -47,14 +53,6 @@ def lay_out(source: str | Path, folder: str | Path) -> list[str]:
         segments.append((f'{stream:02d}', start, min(end, last), label - 1))
     write_segments(folder / 'streams.csv', segments)
     return lines
-
-
-def _write_sequences(path: Path, joints: np.ndarray, lengths: np.ndarray,
-                     names: Sequence[str]) -> None:
-    frames = np.concatenate([np.arange(length) for length in lengths])
-    with atomic_file(path) as partial, open(partial, 'wb') as file:
-        np.savez(file, videos=np.repeat(names, lengths), start_frames=frames, end_frames=frames,
-                 features=joints.reshape(len(joints), -1))
 
 
 def cross_fit(predicted: list[tuple], true: list[tuple], videos: Sequence[str]) -> pd.DataFrame:

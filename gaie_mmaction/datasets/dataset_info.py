@@ -1,7 +1,6 @@
-"""What a data set is, in one place: ``metainfo=dict(dataset='ma52')`` of a dataset looks it up.
+"""Classes and groups of each data set, which ``metainfo=dict(dataset='ma52')`` looks up.
 
-Another one needs a file that calls :func:`register_dataset_info`, named in the config's
-``custom_imports``.
+To add one, call :func:`register_dataset_info` in a file that the config's ``custom_imports`` names.
 """
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ def register_dataset_info(name: str, *, classes: Sequence[str], codes: Sequence[
     """Register a data set.
 
     Args:
-        name (str): What configs call it.
+        name (str): Its name in configs.
         classes (Sequence[str]): Names, in the order of the labels.
         codes (Sequence[int], optional): Class of each label in the label files. Defaults to None,
             the labels themselves.

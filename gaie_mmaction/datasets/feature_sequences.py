@@ -1,6 +1,6 @@
 """Untrimmed videos as sequences of features, with their segments."""
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from mmaction.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from ..utils.files import atomic_file
 from .imigue_classes import HasIMiGUEClasses
 from .segment_file import check_segments, read_segments
 
@@ -22,6 +23,15 @@ class FeatureSequence:
     first_frame: float  # the middle of the frames that step 0 describes
     frame_stride: float  # frames between two steps
     num_frames: int
+
+
+def write_feature_file(path: str | Path, sequences: Mapping[str, np.ndarray]) -> None:
+    """Write sequences ``(F, C)`` with a row per frame, by video id."""
+    frames = np.concatenate([np.arange(len(features)) for features in sequences.values()])
+    with atomic_file(path) as partial, open(partial, 'wb') as file:
+        np.savez(file, videos=np.repeat(list(sequences), list(map(len, sequences.values()))),
+                 start_frames=frames, end_frames=frames,
+                 features=np.concatenate(list(sequences.values())))
 
 
 def read_feature_file(path: str | Path) -> dict[str, FeatureSequence]:
@@ -83,7 +93,7 @@ class FeatureSequenceDataset(HasIMiGUEClasses, BaseDataset):
         ann_file (str): ``segments.csv`` (``video_id,start_frame,end_frame,class``) of these and
             perhaps of other videos. Defaults to '', no segments.
         pipeline (list[dict or Callable]): Data transforms. Defaults to ().
-        videos (list[str] or str, optional): Ids of the videos to use, or a file with one a line.
+        videos (list[str] or str, optional): Ids of the videos to use, or a file with one per line.
             Defaults to None, all of the npz.
         data_root (str): Folder that the paths start from. Defaults to ''.
         metainfo (dict, optional): ``classes`` of your own data. Defaults to None, iMiGUE's 32.
@@ -107,13 +117,15 @@ class FeatureSequenceDataset(HasIMiGUEClasses, BaseDataset):
 
         Raises:
             ValueError: Errors of :func:`read_feature_file`, :func:`read_segments` and
-                :func:`check_segments`, or a chosen video without features.
+                :func:`check_segments`, no chosen video, or one without features.
         """
         path = Path(self.data_root, self.features)
         sequences = read_feature_file(path)
         segments = (read_segments(self.ann_file, len(self.metainfo['classes']))
                     if self.ann_file else [])
-        chosen = self._chosen_videos() or list(sequences)
+        chosen = list(sequences) if self.videos is None else self._chosen_videos(self.videos)
+        if not chosen:
+            raise ValueError(f'videos={self.videos!r} names no video: leave it out to use all')
         if missing := [video_id for video_id in chosen if video_id not in sequences]:
             raise ValueError(f'{path} has no features of {len(missing)} of {len(chosen)} videos, '
                              f'e.g. {missing[0]}')
@@ -125,11 +137,11 @@ class FeatureSequenceDataset(HasIMiGUEClasses, BaseDataset):
                              [segment for segment in own if segment[0] == video_id])
                 for video_id in chosen]
 
-    def _chosen_videos(self) -> list[str]:
-        if isinstance(self.videos, str):
-            lines = Path(self.data_root, self.videos).read_text(encoding='utf-8').splitlines()
+    def _chosen_videos(self, videos: Sequence[str] | str) -> list[str]:
+        if isinstance(videos, str):
+            lines = Path(self.data_root, videos).read_text(encoding='utf-8').splitlines()
             return [line.strip() for line in lines if line.strip()]
-        return list(self.videos or [])
+        return list(videos)
 
     @staticmethod
     def _sample(video_id: str, sequence: FeatureSequence, segments: list[tuple]) -> dict:

@@ -19,8 +19,8 @@ class DataGroupSampler(DefaultSampler):
     Args:
         dataset (BaseDataset): With ``get_cat_ids``, such as iMiGUE's datasets; all clips labelled.
         max_clips (int): Clips per class and epoch, at least 1.
-        seed (int, optional): Of groups and order, the same in all processes. Defaults to None, a
-            random one.
+        seed (int, optional): Seed of groups and order, the same in all processes. Defaults to None,
+            a random one.
     """
 
     def __init__(self, dataset: BaseDataset, max_clips: int, seed: int | None = None) -> None:
@@ -62,14 +62,14 @@ class ClassBalancedSampler(DataGroupSampler):
     """Equally many clips of each class per epoch, those of small classes repeatedly.
 
     The class-balanced sampling of "Decoupling Representation and Classifier for Long-Tailed
-    Recognition", arXiv 1910.09217, without its chance: over the epochs, clips of a class come
+    Recognition", arXiv 1910.09217, but not at random: over the epochs, all clips of a class come
     equally often, give or take one. Augmentation draws each repetition anew.
 
     Args:
         dataset (BaseDataset): With ``get_cat_ids``, such as iMiGUE's datasets; all clips labelled.
         clips_per_class (int): Clips per class and epoch, at least 1.
-        seed (int, optional): Of the order, the same in all processes. Defaults to None, a random
-            one.
+        seed (int, optional): Seed of the order, the same in all processes. Defaults to None, a
+            random one.
     """
 
     def __init__(self, dataset: BaseDataset, clips_per_class: int,

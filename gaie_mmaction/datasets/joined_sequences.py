@@ -10,9 +10,10 @@ from mmengine.dataset import BaseDataset
 class JoinedSequenceDataset(BaseDataset):
     """Random untrimmed sequences of joints, joined from a dataset of cut clips.
 
-    For data sets whose training part has no untrimmed videos. Before, between and after the clips
-    the joints move smoothly through frames of random clips, the first and last through the
-    neighbouring clips' own; these gaps are background. Each access draws anew.
+    For data sets whose training part has no untrimmed videos. The gaps before, between and after
+    the clips are background: there the joints move smoothly from the last frame of a clip to the
+    first one of the next, in longer gaps through frames of other clips. Each access draws a new
+    sequence.
 
     Args:
         dataset (dict): Config of a :class:`FeatureSequenceDataset` whose sequences are cut clips
@@ -24,7 +25,7 @@ class JoinedSequenceDataset(BaseDataset):
         path_steps (tuple[int]): Steps from one frame that a gap passes through to the next.
             Defaults to (10, 40).
         part_prob (float): Probability that a gap also holds a piece of a clip, at most a third of
-            it, in either direction of time: movement that is no gesture. Defaults to 0.3.
+            it, played forwards or backwards: movement that is not a gesture. Defaults to 0.3.
         lazy_init (bool): Same as mmengine's ``BaseDataset``. Defaults to False.
     """
 
@@ -73,7 +74,11 @@ class JoinedSequenceDataset(BaseDataset):
             labels=np.array([clip['labels'][0] for clip in clips], np.int64))
 
     def _draw(self) -> dict:
-        return self.source.get_data_info(np.random.randint(len(self.source)))
+        clip = self.source.get_data_info(np.random.randint(len(self.source)))
+        if len(clip['labels']) != 1:
+            raise ValueError(f'clip {clip["video_name"]} must have one segment, but has '
+                             f'{len(clip["labels"])}')
+        return clip
 
     def _random_frame(self) -> np.ndarray:
         frames = self._draw()['raw_feature']

@@ -12,18 +12,17 @@ BACKGROUND = 'Background'
 
 @dataclass(frozen=True)
 class WindowRule:
-    """How windows are laid and labelled.
+    """How windows are placed and labelled.
 
-    A window has the class of the segment that it covers most, in frames relative to the shorter of
-    window and segment, if that is at least ``min_overlap``. It is background if it covers
-    none.
+    A window has the class of the segment that it overlaps most, in frames relative to the shorter
+    of the two, if that is at least ``min_overlap``. It is background if it overlaps none.
 
     Args:
-        length (int): Frames of a window.
-        stride (int): Frames between two windows.
-        min_overlap (float): In (0, 1].
+        length (int): Length of a window in frames.
+        stride (int): Frames from the start of a window to that of the next, in [1, length].
+        min_overlap (float): Smallest overlap with a segment, in (0, 1].
         background_share (float): Share of background among the training windows, in [0, 1).
-        hardness (float): Share of the background windows, in [0, 1], that are the nearest to a
+        hardness (float): Share of the background windows, in [0, 1], that are those nearest to a
             segment; the others are drawn at random.
 
     Raises:
@@ -54,11 +53,11 @@ def dense_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], ru
                   background: int) -> list[Segment]:
     """All windows of all videos, for testing and features.
 
-    Those that touch segments without covering one enough count as background here. The
-    last window of a video ends with it.
+    Those that overlap segments by less than ``min_overlap`` count as background here. The last
+    window of a video ends with it.
 
     Args:
-        segments (Sequence[Segment]): Of ``prepare_imigue.py``'s annotation files.
+        segments (Sequence[Segment]): Labelled segments of whole videos.
         num_frames (Mapping[str, int]): Frames of each video, by path as in the segments.
         rule (WindowRule): How to lay and label the windows.
         background (int): Label of the background.
@@ -72,13 +71,14 @@ def dense_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], ru
 
 def training_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], rule: WindowRule,
                      background: int, seed: int = 0) -> list[Segment]:
-    """Windows that cover a segment, and a share of background; arguments as above.
+    """Windows of segments, and a share of background; arguments of :func:`dense_windows`.
 
-    Windows that only touch segments are ignored.
+    Windows that overlap segments by less than ``min_overlap`` are left out. If there are too few
+    background windows for ``background_share``, all of them are taken.
 
     Raises:
-        ValueError: If no window is background although ``background_share`` is above 0; else as
-            above.
+        ValueError: If ``background_share`` is above 0 and no window is background, and as
+            :func:`dense_windows`.
     """
     labelled = _label_windows(segments, num_frames, rule, background)
     gestures = [window for window, _ in labelled if 0 <= window.label != background]
@@ -101,7 +101,7 @@ def training_windows(segments: Sequence[Segment], num_frames: Mapping[str, int],
 
 def _label_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], rule: WindowRule,
                    background: int) -> list[tuple[Segment, float]]:
-    """Windows, -1 if they only touch segments, and frames from background to the next segment."""
+    """Windows, -1 where the overlap is too small, and their distance to a segment in frames."""
     windows = []
     for video, frames in sorted(num_frames.items()):
         if rule.length > frames:

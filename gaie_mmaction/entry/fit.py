@@ -88,15 +88,15 @@ def fit_weights(streams: Streams, members: Sequence[int], weights: Sequence[floa
 
 @dataclass(frozen=True)
 class Confidence:
-    """What the bootstrap says; intervals are of 95 %.
+    """Results of the bootstrap; intervals are 95 %.
 
     Attributes:
         units (int): Subjects, videos or clips that were drawn.
         weights (np.ndarray): ``(2, S)``, intervals of the weights.
         fused, gain (tuple[float, float]): Intervals of the fused Top-1 on the hold-out, and of its
             difference to the best single stream.
-        unseen_fused, unseen_best (float): Mean Top-1 on the units that a sample lacks, with the
-            weights, or the single stream, chosen on the sample.
+        unseen_fused, unseen_best (float): Mean out-of-bag Top-1: on the units that a sample lacks,
+            with the weights, or the single stream, chosen on the sample. NaN with one unit.
     """
     units: int
     weights: np.ndarray
@@ -134,9 +134,8 @@ def bootstrap(streams: Streams, units: Sequence[str], weights: np.ndarray, fitte
     leader = single[single.mean(axis=1).argmax()]
     fused, lead = (own @ counts.T) / sizes, (leader @ counts.T) / sizes
     some = unseen.any(axis=1)
-    shares = [float((outcome & unseen)[some].sum(axis=1).astype(float)
-                    @ (1 / unseen[some].sum(axis=1)) / max(some.sum(), 1))
-              for outcome in (hits[best].astype(bool), single[alone])]
+    shares = [float(((outcome & unseen).sum(axis=1)[some] / unseen.sum(axis=1)[some]).mean())
+              if some.any() else np.nan for outcome in (hits[best].astype(bool), single[alone])]
     return Confidence(len(names), np.quantile(grid[best], QUANTILES, axis=0), _interval(fused),
                       _interval(fused - lead), *shares)
 

@@ -44,14 +44,15 @@ class Network:
 def make_network(entry: Entry, stream: Stream, part: str, cfg: Config) -> Network:
     """Complete the config of a stream, which is changed, for a part, and name its files."""
     cfg.merge_from_dict(stream.options)
-    for key, name in (('train', entry.trained_on[part]), ('test', entry.parts[part])):
-        _select(inner_dataset(cfg, key), name, entry.data_root)
-        if cfg.get('val_dataloader'):
-            _select(inner_dataset(cfg, 'val'), entry.parts['holdout'], entry.data_root)
-    cfg.train_dataloader.persistent_workers = False  # EpochSeedHook
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='EpochSeedHook')]
-    if (cfg.get('randomness') or {}).get('seed') is None:
-        cfg.randomness = dict(seed=0)
+    for key, name in (('train', entry.trained_on[part]), ('val', entry.parts['holdout']),
+                      ('test', entry.parts[part])):
+        if cfg.get(f'{key}_dataloader'):
+            _select(inner_dataset(cfg, key), name, entry.data_root)
+    cfg.train_dataloader.persistent_workers = False  # StepSeedHook
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='StepSeedHook')]
+    randomness = cfg.get('randomness') or {}
+    if randomness.get('seed') is None:
+        cfg.randomness = dict(randomness, seed=0)
     cfg.test_evaluator = dict(type='MiGASubmission')
     if stream.tta:
         cfg.test_dataloader = with_views(cfg.test_dataloader, stream.tta)
@@ -107,12 +108,12 @@ def _read_skeletons(path: str, modified: int) -> tuple[dict[str, int], dict[str,
 
 
 def find_problems(networks: list[Network]) -> list[str]:
-    """What keeps an entry from running: other classes, missing files, streams that lack clips."""
+    """What keeps an entry from running: unlike classes, missing files, streams that lack clips."""
     problems: list[str] = []
     first_of: dict[str, tuple[str, dict[str, int]]] = {}
     classes = {network.stream.name: network.cfg.model.cls_head.num_classes for network in networks}
     if len(set(classes.values())) > 1:
-        problems.append('the streams have other classes: ' + ', '.join(
+        problems.append('the streams have different numbers of classes: ' + ', '.join(
             f'{name} {number}' for name, number in classes.items()))
     for network in networks:
         name = f'stream {network.stream.name}'
@@ -156,7 +157,7 @@ class Cost:
 def measure_cost(network: Network) -> Cost:
     """Count what a network costs, on no device."""
     cfg, macs, parameters = network.cfg, None, None
-    sampler = next(step for step in cfg.test_dataloader.dataset.pipeline if 'clip_len' in step)
+    sampler = next(step for step in inner_dataset(cfg, 'test')['pipeline'] if 'clip_len' in step)
     if not isinstance(sampler['clip_len'], dict):
         cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
         macs, parameters = cost.true_macs, cost.parameters

@@ -83,7 +83,7 @@ def _confidence(streams: Streams, weights: np.ndarray, found: Confidence) -> pd.
              f'{found.weights[1, k]:.3f}') for k, name in enumerate(streams.names)]
     rows += [(name, '', f'{100 * low:.2f}', f'{100 * high:.2f}') for name, (low, high) in (
         ('holdout Top-1, fused', found.fused), ('fused minus best stream', found.gain))]
-    rows += [(f'Top-1 on what a sample lacks, {name}', f'{100 * value:.2f}', '', '')
+    rows += [(f'out-of-bag Top-1, {name}', f'{100 * value:.2f}', '', '')
              for name, value in (('fused', found.unseen_fused), ('best stream', found.unseen_best))]
     return pd.DataFrame(rows, columns=['', 'value', '2.5 %', '97.5 %'])
 

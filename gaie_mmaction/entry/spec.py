@@ -2,6 +2,7 @@
 import difflib
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -128,6 +129,10 @@ def _check_keys(where: str, content: object, known: Iterable[str],
 
 def _read_stream(where: str, content: dict[str, Any]) -> Stream:
     _check_keys(where, content, STREAM_KEYS, ('name', 'config'))
+    # folders and columns are named after it
+    if not re.fullmatch(r'\w[\w+-]*', str(content['name'])):
+        raise ValueError(f'{where}: name must be of letters, digits, _, + and -, but got '
+                         f'{content["name"]!r}')
     where, weight = f'{where} ({content["name"]})', content.get('weight', 'fit')
     if weight == 'fit':
         weight = None

@@ -28,7 +28,7 @@ def micro_action_f1(predicted: Sequence[int] | np.ndarray, true: Sequence[int] |
         or ``true``.
 
     Raises:
-        ValueError: If the lengths differ, there is no clip, or a label is not of any group.
+        ValueError: If the lengths differ, there is no clip, or a label is in no group.
     """
     from sklearn.metrics import f1_score  # slow to import
     predicted, true = np.asarray(predicted), np.asarray(true)
@@ -53,18 +53,12 @@ def _group_of(groups: Groups) -> np.ndarray:
 class MicroActionF1(BaseMetric):
     """F1_mean of Micro-Action-52, its four parts, and Top-1 and Top-5 of actions and body parts.
 
-    A body part's F1 is that of the best action's part; its Top-k ranks the summed scores of its
-    actions. Data sets with other ``groups`` in their metainfo are evaluated by those.
-
-    Args:
-        collect_device (str): See ``BaseMetric``. Defaults to ``'cpu'``.
-        prefix (str, optional): Replaces ``ma52`` in the names. Defaults to None.
+    F1 of body parts takes the part of the best action, Top-k ranks parts by the sum of their
+    actions' scores. ``groups`` in the metainfo of a data set replace the body parts.
+    Arguments are those of ``BaseMetric``.
     """
 
     default_prefix = 'ma52'
-
-    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the ``pred_score`` ``(classes,)`` and ``gt_label`` of each clip."""

@@ -57,15 +57,17 @@ class SpottingF1(BaseMetric):
             self.results.append((found, true))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Compute all figures, and write the files; without truth there are no figures."""
+        """Compute all figures, and write the files; there are none without a true segment."""
         found = [segment for segments, _ in results for segment in segments]
         if self.out_file is not None:
             write_segments(self.out_file, found)
             print_log(f'{len(found)} segments are written to {os.path.abspath(self.out_file)}',
                       logger='current')
-        if any(true is None for _, true in results):
+        truths = [true for _, true in results]
+        if None in truths or not any(truths):
+            print_log('the videos have no true segments: no F1', logger='current')
             return {}
-        true = [segment for _, segments in results for segment in segments]
+        true = [segment for segments in truths for segment in segments]
         threshold, best = spotting.best_threshold(found, true, self.min_overlap)
         if self.threshold is not None:
             threshold = self.threshold

@@ -27,10 +27,10 @@ class SegmentRule:
 
     Attributes:
         thresholds: Frames of class c have a score of at least ``thresholds[c]``.
-        max_gap: Stretches of a class are merged across at most so many frames.
-        min_length: Shorter segments are dropped, frames.
-        sigma: Of soft-NMS over all classes; large values suppress nothing.
-        min_score: Segments with a lower score, the mean of their frames', are dropped.
+        max_gap: Runs of a class are merged across gaps of at most this many frames.
+        min_length: Shortest segment kept, in frames.
+        sigma: Parameter of soft-NMS over all classes; large values suppress nothing.
+        min_score: Lowest score of a segment kept; its score is the mean of its frames'.
     """
     thresholds: tuple[float, ...]
     max_gap: int
@@ -47,7 +47,7 @@ def read_frame_scores(windows: str | Path, dump: str | Path) -> dict[str, np.nda
         dump (str or Path): Its scores, by ``mim test --dump``.
 
     Raises:
-        ValueError: If a window has no score.
+        ValueError: If a window has no score, or a frame no window.
     """
     scores = read_dump(str(dump))
     row_of = {clip_id: row for row, clip_id in enumerate(scores.ids)}
@@ -58,16 +58,30 @@ def read_frame_scores(windows: str | Path, dump: str | Path) -> dict[str, np.nda
                          f'{windows}, e.g. {missing[0]}: test with this annotation file')
     for clip in clips:
         by_video.setdefault(get_video_id(clip['video']), []).append(clip)
-    found = {}
-    for video_id, own in by_video.items():
-        total = np.zeros((max(clip['end_frame'] for clip in own) + 1, scores.scores.shape[1]))
-        count = np.zeros((len(total), 1))
-        for clip in own:
-            frames = slice(clip['start_frame'], clip['end_frame'] + 1)
-            total[frames] += scores.scores[row_of[clip['clip_id']]]
-            count[frames] += 1
-        found[video_id] = (total / np.maximum(count, 1))[:, :-1]
-    return found
+    try:
+        return {video_id: frame_scores(
+            [(clip['start_frame'], clip['end_frame']) for clip in own],
+            scores.scores[[row_of[clip['clip_id']] for clip in own]])[:, :-1]
+            for video_id, own in by_video.items()}
+    except ValueError as error:
+        raise ValueError(f'{windows}: {error}; give PART_dense.csv, all windows') from error
+
+
+def frame_scores(ranges: Sequence[tuple[int, int]], scores: np.ndarray) -> np.ndarray:
+    """Mean over the windows, of first and last frame ``ranges``, that a frame lies in.
+
+    ``scores`` are ``(windows, n)``, the result is ``(F, n)``. A frame that lies in no window is a
+    ``ValueError``.
+    """
+    num_frames = max(0, *(end for _, end in ranges)) + 1
+    total = np.zeros((num_frames, scores.shape[1]))
+    count = np.zeros((num_frames, 1))
+    for (start, end), score in zip(ranges, scores):
+        total[start:end + 1] += score
+        count[start:end + 1] += 1
+    if not count.all():
+        raise ValueError(f'no window covers frame {count.argmin()}')
+    return total / count
 
 
 def spot(frame_scores: Mapping[str, np.ndarray], rule: SegmentRule) -> list[tuple]:
@@ -88,7 +102,7 @@ def spot(frame_scores: Mapping[str, np.ndarray], rule: SegmentRule) -> list[tupl
 
 
 def _stretches(mask: np.ndarray, max_gap: int) -> list[tuple[int, int]]:
-    """Start and stop (exclusive) of where a mask is true, merged across short gaps."""
+    """Start and stop (exclusive) of the runs of True, merged across short gaps."""
     borders = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
     merged: list[tuple[int, int]] = []
     for start, stop in borders.reshape(-1, 2).tolist():
@@ -102,9 +116,9 @@ def fit_rule(frame_scores: Mapping[str, np.ndarray], true: Sequence[tuple],
              min_overlap: float = .3) -> SegmentRule:
     """The rule with the best F1 on a hold-out part.
 
-    First one threshold for all classes, merging, length and suppression by grid; then, one after
-    the other, each class with at least five true segments gets a threshold of its own if F1 of
-    all classes rises by it; ``min_score`` last.
+    One threshold for all classes, merging, length and suppression are found by grid search. Then,
+    in turn, each class with at least five true segments gets its own threshold if that raises F1
+    over all classes. ``min_score`` comes last.
 
     Raises:
         ValueError: If there is no true segment.

@@ -4,7 +4,6 @@ from .checkpoint import SafeCheckpointHook
 from .checks import CheckpointFitHook, NumClassCheckHook, SubmissionHook, TokenReducerCheckHook
 from .classifier_retraining import ClassifierRetraining
 from .compile_backbone import CompileBackboneHook
-from .epoch_seed import EpochSeedHook
 from .preemption import PreemptionHook
 from .reducer_schedules import DiffRateHook, TokenKeepRatioWarmupHook
 from .step_seed import StepSeedHook
@@ -12,7 +11,6 @@ from .token_map_hook import TokenMapHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointFitHook', 'ClassifierRetraining', 'CompileBackboneHook',
-    'DiffRateHook', 'EpochSeedHook', 'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook',
-    'StepSeedHook', 'SubmissionHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook',
-    'TokenReducerCheckHook'
+    'DiffRateHook', 'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'StepSeedHook',
+    'SubmissionHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
 ]

@@ -1,4 +1,4 @@
-"""Attention to the neighbours in time, in linear memory.
+"""Local attention in time, in linear memory.
 
 Shapes: B batch, h heads, T steps, d channels per head, R radius.
 """
@@ -12,7 +12,7 @@ def local_attention(q: Tensor, k: Tensor, v: Tensor, valid: Tensor, radius: int)
 
     Args:
         q, k, v (Tensor): ``(B, h, T, d)``.
-        valid (Tensor): ``(B, T)`` bool; other steps are padding.
+        valid (Tensor): ``(B, T)`` bool, False for padding.
         radius (int): R, at least 1.
 
     Returns:

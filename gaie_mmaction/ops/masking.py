@@ -25,10 +25,7 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
     """
     frames, height, width = grid
     places = height * width
-    num_hidden = int(ratio * places)
-    if not 0 < num_hidden < places:
-        raise ValueError(f'the mask ratio must hide at least one and not all of the {places} '
-                         f'places of a frame, but {ratio} hides {num_hidden}')
+    num_hidden = _num_hidden(ratio, places, 'places of a frame')
     # drawn on the CPU: the same masks on every device
     device = 'cpu' if generator is None else generator.device
     order = torch.rand(batch, places, generator=generator, device=device).argsort(dim=1)
@@ -58,11 +55,7 @@ def motion_mask(motion: Tensor, ratio: float, temperature: float,
     Raises:
         ValueError: If the ratio hides no token or all of them, or the temperature is not positive.
     """
-    num_tokens = motion.shape[1]
-    num_hidden = int(ratio * num_tokens)
-    if not 0 < num_hidden < num_tokens:
-        raise ValueError(f'the mask ratio must hide at least one and not all of the {num_tokens} '
-                         f'tokens, but {ratio} hides {num_hidden}')
+    num_hidden = _num_hidden(ratio, motion.shape[1], 'tokens')
     if not temperature > 0:
         raise ValueError(f'the temperature must be above 0, but got {temperature}')
     device = 'cpu' if generator is None else generator.device
@@ -72,3 +65,11 @@ def motion_mask(motion: Tensor, ratio: float, temperature: float,
     noise = torch.empty_like(logits).exponential_(generator=generator).log()
     hidden = (logits - noise).topk(num_hidden, dim=1).indices
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, hidden, True)
+
+
+def _num_hidden(ratio: float, number: int, unit: str) -> int:
+    num_hidden = int(ratio * number)
+    if not 0 < num_hidden < number:
+        raise ValueError(f'the mask ratio must hide at least one and not all of the {number} '
+                         f'{unit}, but {ratio} hides {num_hidden}')
+    return num_hidden

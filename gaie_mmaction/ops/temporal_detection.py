@@ -1,4 +1,4 @@
-"""Targets, loss and suppression of temporal detection.
+"""Targets, losses and suppression of temporal detection.
 
 "ActionFormer: Localizing Moments of Actions with Transformers", ECCV 2022, sections 3.3 and 3.4;
 "Soft-NMS", ICCV 2017. Segments are (start, end) in any unit of time, start < end.
@@ -12,18 +12,18 @@ from torch import Tensor
 
 def assign_targets(points: Tensor, strides: Tensor, ranges: Tensor, segments: Tensor,
                    radius: float = 1.5) -> tuple[Tensor, Tensor]:
-    """Segment that each point of a pyramid is to find, and how far away its ends are.
+    """Assign each point of a pyramid the segment that it is to find, and the distances to its ends.
 
     A point is positive for a segment if it lies inside, at most ``radius`` strides from the
-    centre, and if the farther end is in the range of distances of the point's level. Of several
-    segments the shortest is taken, then the earlier one.
+    centre, and the distance to the farther end is in the range of the point's level. Of several
+    segments it takes the shortest, then the earlier one.
 
     Args:
         points (Tensor): ``(P,)``, times.
-        strides (Tensor): ``(P,)``, distance of neighbouring points of the level.
-        ranges (Tensor): ``(P, 2)``; a level finds distances in [low, high).
+        strides (Tensor): ``(P,)``, distance between neighbouring points of the level.
+        ranges (Tensor): ``(P, 2)``, [low, high) of the distances that the point's level finds.
         segments (Tensor): ``(S, 2)``.
-        radius (float): Of centre sampling, strides. Defaults to 1.5.
+        radius (float): Radius of centre sampling, in strides. Defaults to 1.5.
 
     Returns:
         tuple[Tensor, Tensor]: Index of the segment, ``(P,)``, -1 for background; distances to its
@@ -78,7 +78,7 @@ def soft_nms(segments: Tensor, scores: Tensor, sigma: float = .5, min_score: flo
         scores (Tensor): ``(S,)``, in [0, 1].
         sigma (float): The smaller, the stronger the suppression. Defaults to 0.5.
         min_score (float): Segments whose score falls below it are dropped. Defaults to 0.001.
-        max_num (int): At most so many are kept. Defaults to 200.
+        max_num (int): Largest number of segments kept. Defaults to 200.
 
     Returns:
         tuple[Tensor, Tensor]: Index of the segments kept, best first, and their new scores.

@@ -14,7 +14,7 @@ from ..datasets.video_file import VideoFile, to_rgb
 from .cutting import clip_size, write_clips
 from .report import ReleaseError
 
-BOUND = 20  # pixels a frame; larger motion is clipped
+BOUND = 20  # pixels per frame; larger motion is clipped
 ZERO, LEVELS = 128, 127  # level of no motion, and levels on either side of it
 KIND = f'flow by DIS, preset medium, bound {BOUND}, format 1'
 # lossless, and 4:4:4, as the planes are not colours
@@ -24,7 +24,7 @@ ENCODER = dict(qp='0', g='8', threads='1', **{'x264-params': 'mbtree=0:scenecut=
 def to_levels(flow: np.ndarray) -> np.ndarray:
     """Quantise a flow ``(..., 2)`` of pixels, x and y, to ``(..., 3)`` uint8.
 
-    Red is ``128 + x * 127 / BOUND`` and green the same of y, both within 1..255; blue is 128.
+    Red is ``128 + x * 127 / BOUND`` and green the same for y, both within 1..255; blue is 128.
     """
     levels = np.full((*flow.shape[:-1], 3), ZERO, np.uint8)
     levels[..., :2] = np.rint(ZERO + np.clip(flow / BOUND, -1, 1) * LEVELS)
@@ -96,12 +96,6 @@ def make_flow(ann_files: Sequence[str], videos: Path, out: Path, workers: int
                                  'another annotation file; ids must be unique')
     if out.resolve() == videos.resolve():
         raise ReleaseError(f'{out} is the folder of the videos: give another one to --out')
-    # the clips are in parallel already, and a forked worker would wait for threads that it lacks
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        written, failures = write_clips(list(clips.values()), videos, out, workers, 'flow',
-                                        encode_flow, KIND)
-    finally:
-        cv2.setNumThreads(threads)
+    written, failures = write_clips(list(clips.values()), videos, out, workers, 'flow',
+                                    encode_flow, KIND)
     return len(clips), written, [f'{video}: {error}' for video, error in failures]

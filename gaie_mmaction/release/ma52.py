@@ -26,7 +26,7 @@ Clips = dict[str, int]  # label by path relative to the release
 
 
 def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -> Report:
-    """Write the clip lists of a release, and what deviates.
+    """Write the clip lists of a release, and a report of every deviation.
 
     ``root`` holds ``train_list_videos.txt``, ``val_list_videos.txt`` and ``test_list_videos.txt``
     and the videos, in zips (unpacked first) or folders. ``out`` gets ``train.txt``, ``val.txt``,
@@ -68,9 +68,7 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
         with atomic_file(out / f'{name}.txt') as partial:
             partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
                                encoding='utf-8', newline='')
-    for name, text in (('report.txt', report.text()), ('report.json', report.json())):
-        with atomic_file(out / name) as partial:
-            partial.write_text(text, encoding='utf-8')
+    report.write(out, chart=False)
     link_videos(out, root)
     return report
 
@@ -118,8 +116,8 @@ def _read_list(root: Path, part: str, out: Path, report: Report) -> Clips:
 def grouped_holdout(clips: Clips, report: Report) -> dict[str, Clips]:
     """Training and validation lists without a common first field of the names.
 
-    The official parts have all 186 first fields in common. Nobody says what the field means; if
-    it is the person, accuracy on the official validation part is optimistic.
+    The official parts have all 186 first fields in common. The meaning of the field is not
+    documented; if it is the person, accuracy on the official validation part is optimistic.
     """
     names, labels = list(clips), list(clips.values())
     groups = [Path(name).name.split('_')[0] for name in names]
@@ -166,7 +164,7 @@ def write_ma52_submission(path: str | Path, scores: Mapping[str, Sequence[float]
 
 
 def check_ma52_submission(path: str | Path, names: Sequence[str]) -> list[str]:
-    """What is wrong with a submission of either form, for the clips of the test list.
+    """Check a submission of either form against the names of the test list.
 
     Returns:
         list[str]: A line per kind of fault; empty if it can be handed in.

@@ -63,9 +63,10 @@ class Report:
         """The report for people."""
         lines = ['part    videos   clips   published']
         for part, number in self.clips.items():
-            published = self.published_clips[part]
+            published = self.published_clips.get(part, number)
             mark = '' if number == published else f'   differs by {number - published:+d}'
-            lines.append(f'{part:<6} {self.videos[part]:>7} {number:>7} {published:>11}{mark}')
+            lines.append(f'{part:<6} {self.videos[part]:>7} {number:>7} '
+                         f'{self.published_clips.get(part, "unknown"):>11}{mark}')
         for part, counts in self.clips_per_class.items():
             lines.append(f'\nclips per class, {part}:')
             lines += [f'  {number:>6}  {name}' for name, number in counts.items()]
@@ -89,13 +90,14 @@ class Report:
         content['deviations'] = [deviation._asdict() for deviation in sorted(self.deviations)]
         return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
 
-    def write(self, out: Path) -> None:
-        """Write ``report.txt``, ``report.json`` and ``classes.png``."""
+    def write(self, out: Path, chart: bool = True) -> None:
+        """Write ``report.txt``, ``report.json`` and, of iMiGUE's classes, ``classes.png``."""
         for name, text in (('report.txt', self.text()), ('report.json', self.json())):
             with atomic_file(out / name) as partial:
                 partial.write_text(text, encoding='utf-8')
-        with atomic_file(out / 'classes.png') as partial:
-            self.plot_classes(partial)
+        if chart:
+            with atomic_file(out / 'classes.png') as partial:
+                self.plot_classes(partial)
 
     def plot_classes(self, out_file: Path) -> None:
         """Draw the labelled clips per class as a PNG, on a logarithmic axis."""

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from ..datasets.annotations import Segment, write_annotations
+from ..datasets.feature_sequences import write_feature_file
 from ..datasets.frame_table import VideoReadError
 from ..datasets.segment_file import check_segments, write_segments
 from ..datasets.smg_classes import SMG_CODES
 from ..datasets.video_file import VideoFile
-from ..utils.files import atomic_file
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
@@ -23,29 +23,29 @@ VALUES = NUM_JOINTS * NUM_VALUES
 
 @dataclass
 class Sample:
-    """Files of a sample, its length, and rows (class code, start, end) as its label file has them.
-    """
+    """Files of a sample."""
     name: str
     video: Path
     num_frames: int
-    rows: list[tuple[int, int, int]]
+    rows: list[tuple[int, int, int]]  # class code, start and end, as in the label file
     joints: np.ndarray | None  # (F, 75) float32
 
 
 def prepare_smg(root: Path, out: Path) -> Report:
-    """Write annotation files, joints, and what deviates.
+    """Write annotation files, joints, and a report of every deviation.
 
     ``root`` holds the folders ``Sample0001`` to ``Sample0040`` with ``*_finelabels.csv``,
     ``*_skeleton.csv`` and a video. ``out`` gets ``train`` and ``test`` as ``.csv`` (segments of
     whole videos) and ``.txt`` (cut clips), ``spotting/PART_segments.csv``, ``PART_joints.npz``
-    (feature files with x, y, z of the joints), ``report.txt`` and ``videos``, a link to ``root``.
-    The organisers' scripts do not agree whether frames count from 0 or 1: it is decided by
-    the labels, and reported.
+    (feature files with x, y, z of the joints), ``report.txt``, ``report.json``, and ``videos``, a
+    link to ``root``.
+    The organisers' scripts disagree on whether frames count from 0 or 1: the labels decide, and
+    the report says how.
 
     Raises:
         ReleaseError: If no sample can be used.
     """
-    report = Report(published_clips=dict(train=0, test=0))
+    report = Report(published_clips=dict(test=610))
     (out / 'spotting').mkdir(parents=True, exist_ok=True)
     folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]') if path.is_dir())
     samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
@@ -58,20 +58,19 @@ def prepare_smg(root: Path, out: Path) -> Report:
                if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
         _write_part(root, out, part, own, first, report)
     link_videos(out, root)
-    with atomic_file(out / 'report.txt') as partial:
-        partial.write_text(report.text(), encoding='utf-8')
+    report.write(out, chart=False)
     return report
 
 
 def first_frame(samples: list[Sample], report: Report) -> int:
-    """Number of the first frame, 0 or 1: a label starts at 0, or one ends at the length."""
+    """Number of the first frame: 0 if a label starts there, else 1."""
     if any(start == 0 for sample in samples for _, start, _ in sample.rows):
         first, reason = 0, 'a label starts at 0'
     elif any(end == sample.num_frames for sample in samples for *_, end in sample.rows):
         first, reason = 1, 'no label starts at 0, and one ends at the number of frames'
     else:
-        first, reason = 1, ('taken, as the labels do not tell: none starts at 0, and none ends at '
-                            'the number of frames')
+        first, reason = 1, ('assumed, as no label starts at 0, and none ends at the number of '
+                            'frames')
     report.add('first frame', 'all label files', f'frames count from {first}: {reason}')
     return first
 
@@ -80,7 +79,10 @@ def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
     """A sample with labels and a video; what is missing or wrong is reported."""
     name = folder.relative_to(root)
     labels = next(folder.glob('*_finelabels.csv'), None)
-    video = next(find_files(folder, VIDEOS, folder / 'none'), None)
+    videos = list(find_files(folder, VIDEOS, folder / 'none'))
+    video = videos[0] if videos else None
+    if len(videos) > 1:
+        report.add('samples with several videos', name, f'{videos[0].name} is used')
     for path, what in ((labels, '_finelabels.csv'), (video, 'video')):
         if path is None:
             report.add('incomplete samples', name, f'has no {what}; left out')
@@ -94,19 +96,14 @@ def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
         return None
     rows = []
     for number, line in enumerate(labels.read_text(encoding='utf-8-sig').splitlines(), 1):
-        fields = [value.strip() for value in line.split(',')]
         try:
-            code, start, end = map(int, fields)
-        except ValueError:
+            code, start, end = map(int, line.split(','))
+            if code not in SMG_CODES or not 0 <= start <= end:
+                raise ValueError('needs a class in 1..17, and 0 <= start <= end')
+            rows.append((code, start, end))
+        except ValueError as error:
             report.add('label rows that cannot be read', labels.relative_to(root),
-                       f'line {number}: {line!r}')
-            continue
-        if code not in SMG_CODES or not 0 <= start <= end:
-            report.add('label rows that cannot be read', labels.relative_to(root),
-                       f'line {number}: class {code} must be in 1..17, and 0 <= start <= end, but '
-                       f'got {start} and {end}; left out')
-            continue
-        rows.append((code, start, end))
+                       f'line {number}, {line!r}: {error}; left out')
     joints = _read_joints(next(folder.glob('*_skeleton.csv'), None), name, num_frames, report)
     return Sample(folder.name, video, num_frames, rows, joints)
 
@@ -127,9 +124,13 @@ def _read_joints(path: Path | None, name: Path, num_frames: int,
                    f'({NUM_JOINTS} joints x {NUM_VALUES}); left out')
         return None
     if len(values) != num_frames:
-        report.add('skeletons', name, f'has {len(values)} frames, the video {num_frames}')
-    return np.nan_to_num(values.reshape(len(values), NUM_JOINTS, NUM_VALUES)[..., :3]).reshape(
-        len(values), -1)
+        report.add('skeletons', name, f'has {len(values)} frames, the video {num_frames}: cut, or '
+                   'the last frame repeated')
+    values = values[np.arange(num_frames).clip(max=len(values) - 1)]
+    joints = values.reshape(num_frames, NUM_JOINTS, NUM_VALUES)[..., :3].reshape(num_frames, -1)
+    if missing := int((~np.isfinite(joints)).sum()):
+        report.add('skeletons', name, f'{missing} coordinates are not finite; 0 is used')
+    return np.where(np.isfinite(joints), joints, np.float32(0))
 
 
 def _write_part(root: Path, out: Path, part: str, samples: list[Sample], first: int,
@@ -154,14 +155,6 @@ def _write_part(root: Path, out: Path, part: str, samples: list[Sample], first: 
     write_annotations(out / part, segments)
     write_segments(out / 'spotting' / f'{part}_segments.csv', rows)
     report.videos[part], report.clips[part] = len(samples), len(segments)
-    report.published_clips[part] = 610 if part == 'test' else len(segments)
-    with_joints = [sample for sample in samples if sample.joints is not None]
-    if with_joints:
-        joints = [sample.joints[:sample.num_frames] for sample in with_joints
-                  if sample.joints is not None]
-        frames = np.concatenate([np.arange(len(values)) for values in joints])
-        path = out / 'spotting' / f'{part}_joints.npz'
-        with atomic_file(path) as partial, open(partial, 'wb') as file:
-            np.savez(file, videos=np.repeat([sample.video.stem for sample in with_joints],
-                                            [len(values) for values in joints]),
-                     start_frames=frames, end_frames=frames, features=np.concatenate(joints))
+    joints = {sample.video.stem: sample.joints for sample in samples if sample.joints is not None}
+    if joints:
+        write_feature_file(out / 'spotting' / f'{part}_joints.npz', joints)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 
 from ..datasets.imigue_classes import IMIGUE_CODES
@@ -117,7 +116,6 @@ def make_video(video_id: str, video_path: Path, skeleton_dir: Path, is_test: boo
                clips_per_class: int, difficulty: Difficulty = DIFFICULTIES['normal'],
                gap_frames: tuple[int, int] = GAP_FRAMES) -> list[tuple[str, int, list[int]]]:
     """Write one subject's video, labels and skeletons; id, class code and region of each clip."""
-    cv2.setNumThreads(1)
     recording = Recording(video_id, seed, clips_per_class, difficulty, gap_frames)
     rows: list[list] = [['frame'] + [f'{axis}{joint}' for joint in range(35) for axis in 'xys']]
     video_path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +13,16 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Key = TypeVar('Key')
 Result = TypeVar('Result')
+
+
+# Windows waits for 64 handles at once; ProcessPoolExecutor refuses more
+MAX_WORKERS = 61 if sys.platform == 'win32' else 1_000
 
 
 class WorkerError(RuntimeError):
@@ -31,7 +37,7 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
     Args:
         function (Callable): Called with the arguments of each job; picklable.
         jobs (Mapping): Arguments by key.
-        workers (int): Number of processes.
+        workers (int): Number of processes; on Windows 61 at most are started.
         title (str): Shown before the bar.
         unit (str): What the bar counts, in the singular.
         weight (Callable): How many units a key stands for.
@@ -44,8 +50,8 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
         TextColumn(f'{unit}s'), TimeRemainingColumn(), console=Console(stderr=True),
         auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-    with (_deferred_interrupt() as interrupts, progress,
-          ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool):
+    with (_deferred_interrupt() as interrupts, progress, _one_opencv_thread(),
+          ProcessPoolExecutor(min(workers, MAX_WORKERS), initializer=_start_worker) as pool):
         bar = progress.add_task(title, total=sum(map(weight, jobs)))
         try:
             keys = {pool.submit(function, *job): key for key, job in jobs.items()}
@@ -67,8 +73,20 @@ def in_parallel(function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, .
             pool.shutdown(cancel_futures=True)  # after an error, start no further jobs
 
 
-def _end_with_parent() -> None:
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """End OpenCV's threads while workers are forked: these would wait for threads they lack."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _start_worker() -> None:
     """Make a worker exit with the main process, even a killed one, and silently on Ctrl-C."""
+    cv2.setNumThreads(1)  # the jobs are parallel already
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     parent = multiprocessing.parent_process()
     assert parent is not None  # this is a worker

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from small_model import CONFIG
 from torch import nn
 
-from gaie_mmaction.benchmark import Conditions, Point, build_model, gpu_report
+from gaie_mmaction.benchmark import Conditions, Point, Timing, build_model, gpu_report
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device('cpu')
@@ -32,7 +32,12 @@ def built(tmp_path_factory):
 
 def test_every_case_is_measured_and_written(built, tmp_path, monkeypatch):
     compiled, precisions = [], []
-    monkeypatch.setattr(nn.Module, 'compile', lambda self, mode: compiled.append(mode))
+
+    def compile_module(self, mode):
+        compiled.append(mode)
+        self._compiled_call_impl = self._call_impl
+
+    monkeypatch.setattr(nn.Module, 'compile', compile_module)
 
     def spy(make):
         return lambda *args: precisions.append(
@@ -49,7 +54,9 @@ def test_every_case_is_measured_and_written(built, tmp_path, monkeypatch):
         *[('highest', torch.bfloat16)] * 2, *[('highest', torch.float32)] * 2,
         *[('high', torch.float32)] * 2]
     assert torch.get_float32_matmul_precision() == 'highest'
+    assert all(model.backbone._compiled_call_impl is None for _, model, _ in built.values())
     assert [row['model'] for row in report.kernels] == list(built)
+    assert {row['kernels'] for row in report.kernels} == {'0'}  # what runs on the CPU is none
     for row in report.speeds:
         assert float(row['speed']) > 0 and (row['model'] != 'plain ViT' or row['speed'] == '1.000')
         assert float(row['clips/s']) == pytest.approx(
@@ -78,11 +85,15 @@ def test_what_the_time_does_not_allow_is_named(built, monkeypatch):
                                    'training eager tf32 1'))]
 
 
-def test_attention_on_any_device():
+def test_attention_on_any_device(monkeypatch):
+    """Twenty calls take 20 ms, with importance 40 ms."""
+    monkeypatch.setattr(gpu_report, 'time_interleaved', lambda calls, *_: {
+        name: Timing((.02 * (1 + k), )) for k, name in enumerate(calls)})
     rows = gpu_report.time_attention((1, ), CPU, 3, shape=(2, 20, 8))
     assert [row['what'] for row in rows[:2]] == ['fused attention', 'with importance']
     assert [row['dtype'] for row in rows] == ['bfloat16'] * 2 + ['float32'] * 2
-    assert rows[0]['of fused'] == '1.000' and float(rows[1]['ms']) > 0
+    assert [row['ms'] for row in rows] == ['1.0000', '2.0000'] * 2
+    assert [row['of fused'] for row in rows] == ['1.000', '2.000'] * 2
 
 
 def test_cases():

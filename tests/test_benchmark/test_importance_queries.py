@@ -39,8 +39,20 @@ def test_agreement_and_accuracy(monkeypatch):
     assert table['Top-1 %'][0] == table['Top-1 %'][1]
 
 
-def test_without_the_option(monkeypatch):
-    model = small_recognizer(dict(type='ToMeNeck', token_keep_ratio=.7))
+def test_unlabelled_clips_have_no_accuracy(monkeypatch):
+    model = small_recognizer(dict(type='GAIENeck'))
+    batch = dict(inputs=[torch.randint(256, (1, 3, 8, 32, 32))],
+                 data_samples=[ActionDataSample().set_gt_label(-1)])
+    monkeypatch.setattr(importance_queries, 'load_recognizer', lambda *_: (model, {}))
+    monkeypatch.setattr(Runner, 'build_dataloader', lambda _: [batch])
+    table = importance_queries.measure_queries(Config(dict(test_dataloader={})), '', [2])
+    assert len(table) == 2 and 'Top-1 %' not in table
+
+
+@pytest.mark.parametrize('neck', [
+    dict(type='ToMeNeck', token_keep_ratio=.7), dict(type='GAIENeck', importance='sharpness')])
+def test_without_the_option(monkeypatch, neck):
+    model = small_recognizer(neck)
     monkeypatch.setattr(importance_queries, 'load_recognizer', lambda *_: (model, {}))
     with pytest.raises(ValueError, match='has no GAIENeck'):
         importance_queries.measure_queries(Config({}), '', [2])

@@ -334,12 +334,17 @@ def test_a_whole_study_runs_once(footage, tmp_path):
     study.run_study(own, table, workers=2)
     rows = study.read_rows(table)
     assert len(rows) == 3 * 4  # in each fold two arms, put in and finetuned
-    files = [table, *own.work_dir.glob('*/*.pth'), *own.work_dir.glob('*/test/*/*.log')]
-    assert len(files) == 1 + 9 + 12
-    before = [file.stat().st_mtime_ns for file in files]
+    assert len(list(own.work_dir.glob('*/*.pth'))) == 9
+
+    def files():
+        # not counted: logs of two tests in the same second have the same name
+        return {file: file.stat().st_mtime_ns for file in (table, *own.work_dir.rglob('*'))
+                if file.is_file()}
+
+    before = files()
+    assert any('test' in file.parts and file.suffix == '.log' for file in before)
     study.run_study(own, table, workers=2)
-    assert [file.stat().st_mtime_ns for file in files] == before
-    assert len(list(own.work_dir.glob('*/test/*/*.log'))) == 12
+    assert files() == before
     assert set(rows.fold) == {0, 1, 2} and set(rows.training) == {'start', 'finetuned'}
     for log in own.work_dir.glob('0.7-GAIE-*/train.log'):
         assert f'Load checkpoint from {own.work_dir}/start-fold' in log.read_text()

@@ -70,6 +70,8 @@ def test_dataset(tmp_path):
     assert second['segments'].shape == (0, 2) and second['video_name'] == 'b'
     (tmp_path / 'part.txt').write_text('b\n')
     assert len(build(tmp_path, [('a', 3, 9, 1)], videos='part.txt')) == 1
+    with pytest.raises(ValueError, match=r'videos=\[\] names no video'):
+        build(tmp_path, [], videos=[])
 
 
 def test_segments_that_do_not_fit(tmp_path, monkeypatch):
@@ -106,6 +108,17 @@ def test_joined_sequences(tmp_path):
             assert np.array_equal(feature[start:last + 1], clips[label]) and start - end - 1 >= 5
             assert np.abs(np.diff(feature[end + 1:start], axis=0)).max() <= spread / 2
             end = last
+    # every gap has room for a piece of a clip
+    sample = DATASETS.build(dict(
+        type='JoinedSequenceDataset', dataset=source, length=1, gap_steps=(60, 60),
+        path_steps=(10, 10), part_prob=1.)).get_data_info(0)
+    frames = {frame.tobytes() for clip in clips for frame in clip}
+    for start, _ in sample['segments'].astype(int):
+        known = [frame.tobytes() in frames for frame in sample['raw_feature'][start - 60:start]]
+        assert any(a and b for a, b in zip(known, known[1:]))
+    write_segments(tmp_path / 's.csv', [(name, k, k, 0) for name in 'abc' for k in (0, 5)])
+    with pytest.raises(ValueError, match='clip [abc] must have one segment, but has 2'):
+        DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source)).get_data_info(0)
     with pytest.raises(ValueError, match='gap_steps must be'):
         DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source, gap_steps=(5, 4)))
 
@@ -127,14 +140,16 @@ def test_time_scale_keeps_segments_on_their_content():
 
 def test_crop():
     crop = TRANSFORMS.build(dict(type='SequenceCrop', max_steps=30))
+    segments = ((10, 19), (22, 22), (25, 26), (40, 49))
     for _ in range(20):
-        found = crop(sample_of(np.arange(60.)[:, None]))
+        found = crop(sample_of(np.arange(60.)[:, None], segments))
         first = int(found['raw_feature'][0, 0])
         assert found['first_frame'] == first and len(found['raw_feature']) == 30
-        for start, end in ((10, 19), (40, 49)):
-            inside = [frame for frame in range(start, end + 1) if first <= frame < first + 30]
-            assert ([inside[0], inside[-1]] in found['segments'].tolist() if len(inside) >= 5
-                    else [start, end] not in found['segments'].tolist())
+        inside = [[frame for frame in range(start, end + 1) if first <= frame < first + 30]
+                  for start, end in segments]
+        assert list(zip(found['labels'].tolist(), found['segments'].tolist())) == [
+            (k, [frames[0], frames[-1]]) for k, (frames, (start, end)) in enumerate(
+                zip(inside, segments)) if 2 * len(frames) >= end - start + 1]
 
 
 def test_joints():

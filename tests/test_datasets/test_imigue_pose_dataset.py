@@ -37,7 +37,9 @@ def test_clips_in_the_order_of_the_split(tmp_path, clips):
     assert dataset[0]['keypoint'].any()
     assert dataset.metainfo['classes'] == IMIGUE_CLASSES and 'ann_file' not in dataset.metainfo
     assert [load(path, indices=[1])[0]['clip_id']] == [IDS[1]]
-    for theirs in PoseDataset(path, [], split='train'):  # upstream reads the same
+    upstream = PoseDataset(path, [], split='train')
+    assert len(upstream) == 3
+    for theirs in upstream:  # which reads the same
         ours = next(one for one in load(path) if one['clip_id'] == theirs['frame_dir'])
         np.testing.assert_array_equal(theirs['keypoint'], ours['keypoint'])
 

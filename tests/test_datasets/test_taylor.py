@@ -33,7 +33,7 @@ def test_frames_without_motion_are_black():
 
 
 def test_unusable_windows():
-    with pytest.raises(ValueError, match='a window of 6 frames needs as many, but got 5'):
+    with pytest.raises(ValueError, match='a window needs at least 6 frames, but got 5'):
         taylor_frames(np.zeros((5, 4, 4)))
     with pytest.raises(ValueError, match='3 terms need a window of at least 6 frames'):
         taylor_frames(np.zeros((9, 4, 4)), window=5)

@@ -50,12 +50,17 @@ def test_killed_at_random_moments_it_ends_alike(tmp_path, start):
     assert start('unbroken').wait() == 0, (tmp_path / 'unbroken.log').read_text()[-3000:]
     whole = time.monotonic() - started
     assert_report(tmp_path / 'unbroken', ('rgb', 'taylor', 'flow', 'joint'), 'probabilities')
-    rng = random.Random(0)
-    for _ in range(5):
+    rng, kills = random.Random(0), 0
+    while kills < 5:
         process = start('killed')
-        time.sleep(rng.uniform(.02, .2) * whole)  # in all less than an unbroken run
-        os.killpg(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        try:
+            process.wait(rng.uniform(.02, .2) * whole)
+            break  # the machine is less busy than it was
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+            kills += 1
+    assert kills >= 3
     assert start('killed').wait() == 0, (tmp_path / 'killed.log').read_text()[-3000:]
     expected, found = ((tmp_path / name / 'prediction.csv').read_bytes()
                        for name in ('unbroken', 'killed'))

@@ -231,6 +231,8 @@ def test_bootstrap_against_loops():
     assert found.gain == pytest.approx(tuple(np.quantile(gains, (.025, .975))), abs=1e-6)
     assert (found.unseen_fused, found.unseen_best) == pytest.approx(
         tuple(np.mean(unseen, axis=0)), abs=.005)
+    # one unit is in every sample
+    assert np.isnan(fit.bootstrap(streams, ['a'] * 30, weights, True, 'probabilities').unseen_fused)
 
 
 @pytest.mark.parametrize('changes, more, said', [
@@ -243,6 +245,8 @@ def test_bootstrap_against_loops():
     (dict(flow=dict(config='none.py')), {}, 'config none.py does not exist'),
     (dict(flow=dict(tta='5')), {}, r'stream 3 \(flow\): tta must be CLIPSxCROPS'),
     (dict(flow=dict(name='rgb')), {}, 'several streams are named rgb'),
+    (dict(flow=dict(name='../flow')), {}, "stream 3: name must be of letters.*got '../flow'"),
+    (dict(flow=dict(name='a:b')), {}, "name must be of letters.*got 'a:b'"),
     ({}, dict(sum='votes'), 'sum must be one of'),
     ({}, dict(streams=[]), 'streams must be a list of at least one'),
     ({}, dict(out='a.txt'), 'must end in .csv or .zip'),
@@ -260,7 +264,7 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
     path = write_entry(folder, dict(taylor=dict(options={})))
     with pytest.raises(ValueError) as error:
         make(path)
-    for said in ('other classes: rgb 5, taylor 32, flow 5',
+    for said in ('different numbers of classes: rgb 5, taylor 32, flow 5',
                  'stream flow lacks 2 clips of holdout, e.g. 0005_0, 0005_1'):
         assert said in str(error.value)
     assert stand_ins.calls == [] and not (folder / 'work').exists()

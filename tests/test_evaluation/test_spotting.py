@@ -151,4 +151,4 @@ def test_metric(tmp_path):
     per_class = {row['class']: int(row['hits'])
                  for row in csv.DictReader(open(tmp_path / 'f1_per_class.csv'))}
     assert sum(per_class.values()) == spotting_f1(kept, true)['hits'] and 'a' in per_class
-    assert evaluate(predicted, None) == {}
+    assert evaluate(predicted, None) == evaluate(predicted, []) == {}

@@ -87,6 +87,10 @@ def test_tool(tmp_path):
         own = [sample['pred_score'][:2].numpy() for window, sample in zip(windows, samples)
                if window.start_frame <= frame <= window.end_frame]
         assert frame_scores[frame] == pytest.approx(np.mean(own, axis=0))
+    write_annotations(tmp_path / 'gap', [*windows[:3], *windows[5:]])
+    for name, frame in (('gap.csv', 16), ('gap.txt', 0)):  # a clip list has no frame numbers
+        with pytest.raises(ValueError, match=f'{name}: no window covers frame {frame}; give PART'):
+            read_frame_scores(tmp_path / name, tmp_path / 'one.pkl')
     code, output = run_tool(
         'spot_windows.py', tmp_path / 'two.csv', tmp_path / 'two.pkl', '--fit',
         *(tmp_path / f'one{ending}' for ending in ('.csv', '.pkl', '_true.csv')),
@@ -101,7 +105,11 @@ def test_tool(tmp_path):
 
 
 def test_timeline(tmp_path):
-    draw_timeline(tmp_path / 'line.png', dict(true=[('a', 0, 49, 1)], found=[('a', 50, 99, 1, 1.)]),
-                  100, ['x', 'y'])
-    image = cv2.imread(str(tmp_path / 'line.png'))
-    assert (np.abs(image.astype(int) - image[0, 0]) > 60).any()
+    """Twice as long a segment covers twice as many pixels, but for those of the legend."""
+    areas = []
+    for length in (40, 80):
+        draw_timeline(tmp_path / 'line.png', dict(true=[('a', 0, 9, 1)], found=[
+            ('a', 10, 9 + length, 0, 1.)]), 100, ['x', 'y'])
+        image = cv2.imread(str(tmp_path / 'line.png'))
+        areas.append((image == (180, 119, 31)).all(axis=2).sum())  # the first color of tab20
+    assert areas[0] > 5000 and areas[1] / areas[0] == pytest.approx(2, rel=.05)

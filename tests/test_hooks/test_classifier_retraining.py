@@ -1,6 +1,9 @@
 """Classifier retraining: a new head, and nothing else changes."""
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmaction.registry import MODELS
 from tiny_training import assert_same_weights, make_runner, write_config
 
 from gaie_mmaction.hooks import ClassifierRetraining
@@ -47,6 +50,16 @@ def test_the_head_starts_anew(tmp_path, trained):
         heads.append(load_checkpoint_safely(str(tmp_path / f'crt{scale}/work/epoch_1.pth'))
                      ['state_dict']['cls_head.fc_cls.weight'])
     assert torch.equal(*heads) and 0 < heads[0].std() < .1
+
+
+def test_heads_whose_config_initializes_start_anew():
+    model = torch.nn.Module()
+    model.cls_head = MODELS.build(dict(type='GCNHead', num_classes=3, in_channels=64))
+    model.cls_head.init_weights()
+    model.cls_head.fc.weight.data.fill_(100.)
+    ClassifierRetraining().before_train(
+        SimpleNamespace(iter=0, cfg=dict(load_from='a.pth'), model=model))
+    assert 0 < model.cls_head.fc.weight.std() < .03  # of init_cfg .01, of a new layer .07
 
 
 def test_an_interrupted_run_goes_on_with_its_head(tmp_path, trained):

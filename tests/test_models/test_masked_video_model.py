@@ -210,5 +210,5 @@ def test_modes():
     assert values.shape == (4, 24, 96) and mask.shape == (4, 32)
     with pytest.raises(ValueError, match="got 'predict'"):
         model(inputs, mode='predict')
-    with pytest.raises(ValueError, match='as many hidden tokens'):
+    with pytest.raises(ValueError, match='same number of hidden tokens'):
         model.forward_loss(inputs[0], torch.eye(2, 32).bool().cumsum(1).bool())

@@ -19,6 +19,9 @@ SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}  # most of a 
 MAX_SPILLED = 16  # bytes of stack per thread
 CUOBJDUMP = Path(triton.__file__).parent / 'backends/nvidia/bin/cuobjdump'
 TYPES = {torch.float16: 'fp16', torch.bfloat16: 'bf16', torch.float32: 'fp32'}
+# the others compile in `make test-triton` alone: they take minutes of a processor
+ARCHITECTURES = [arch if arch == 90 else pytest.param(arch, marks=pytest.mark.slow)
+                 for arch in SHARED_KIB]
 TENSOR_CORES = re.compile(r'\b(mma\.sync|wgmma\.mma_async|tcgen05\.mma)\b')
 
 
@@ -65,9 +68,11 @@ def compiled_well(tmp_path, monkeypatch):
     return check
 
 
-@pytest.mark.parametrize('dims', [32, 64, 80, 128])
+@pytest.mark.parametrize('dims', [
+    dims if dims == 64 else pytest.param(dims, marks=pytest.mark.slow)
+    for dims in (32, 64, 80, 128)])
 @pytest.mark.parametrize('dtype', TYPES)
-@pytest.mark.parametrize('arch', SHARED_KIB)
+@pytest.mark.parametrize('arch', ARCHITECTURES)
 def test_attention(arch, dtype, dims, compiled_well):
     sums, means = triton_attention.launch_options(dtype, dims)
     for with_bias in (False, True):
@@ -78,7 +83,7 @@ def test_attention(arch, dtype, dims, compiled_well):
                       dict(means, with_bias=with_bias), arch)
 
 
-@pytest.mark.parametrize('arch', SHARED_KIB)
+@pytest.mark.parametrize('arch', ARCHITECTURES)
 def test_merge(arch, compiled_well):
     for dtype, with_weight in product(TYPES, (False, True)):
         pointers = dict(x=TYPES[dtype], out=TYPES[dtype], keep_idx='i64', merge_idx='i64',

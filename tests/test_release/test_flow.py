@@ -16,7 +16,7 @@ from running import run_tool
 from gaie_mmaction.datasets import VideoFile
 from gaie_mmaction.release import flow
 
-SHIFT = (3, -2)  # pixels a frame, x and y
+SHIFT = (3, -2)  # pixels per frame, x and y
 
 
 def draw_shifted(number, noise):
@@ -94,7 +94,6 @@ def test_second_run_does_what_is_missing(data):
 def test_killed_runs_leave_whole_files_only(data):
     rows = ''.join(f'0002_{k},v.mp4,{k % 6},{k % 6 + 5},0\n' for k in range(40))
     (data / 'many.csv').write_text('clip_id,video,start_frame,end_frame,label\n' + rows)
-    found = 0
     for goal in (3, 12, 25):
         process = multiprocessing.get_context('fork').Process(target=make, args=(data, 'many.csv'))
         process.start()
@@ -104,9 +103,8 @@ def test_killed_runs_leave_whole_files_only(data):
         process.join()
         files = list((data / 'flow').glob('0002_*.mp4'))
         assert len(files) >= goal and all(len(read(path)) == 5 for path in files)
-        found = len(files)
     code, output = make(data, 'many.csv')
-    assert code is None and f'{40 - found} written' in output or found < 40
+    assert code is None and '40 clips in' in output
     assert len(list((data / 'flow').glob('0002_*.mp4'))) == 40
     assert not list((data / 'flow').glob('.*.partial'))
 

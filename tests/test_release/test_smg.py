@@ -8,8 +8,8 @@ from running import run_tool
 
 from gaie_mmaction.datasets import FeatureSequenceDataset, IMiGUEDataset, read_feature_file
 from gaie_mmaction.datasets.segment_file import read_segments
-from gaie_mmaction.release.report import ReleaseError
-from gaie_mmaction.release.smg import prepare_smg
+from gaie_mmaction.release.report import ReleaseError, Report
+from gaie_mmaction.release.smg import Sample, first_frame, prepare_smg
 
 
 def write_sample(root, number, labels, frames=40, joints=25):
@@ -29,7 +29,9 @@ def test_release(root, tmp_path):
     write_sample(tmp_path / 'root', 36, [(16, 5, 9)])
     code, output = run_tool('data/prepare_smg.py', tmp_path / 'root', '--out', tmp_path / 'out')
     assert code is None and 'frames count from 1: no label starts at 0, and one ends' in output
+    assert 'train        1       2     unknown\n' in output
     out = tmp_path / 'out'
+    assert (out / 'report.txt').read_text() in output and (out / 'report.json').exists()
     assert read_segments(out / 'spotting/train_segments.csv') == [
         ('Sample0003_color', 0, 11, 0), ('Sample0003_color', 19, 39, 16)]
     clips = IMiGUEDataset(ann_file=str(out / 'test.csv'), pipeline=[], test_mode=True,
@@ -50,22 +52,39 @@ def test_release(root, tmp_path):
     assert packed['inputs'].shape == (20, 150) and packed['data_samples'].frame_stride == 2
 
 
+def test_first_frame_is_assumed_aloud():
+    report = Report()
+    assert first_frame([Sample('Sample0001', None, 40, [(1, 3, 39)], None)], report) == 1
+    assert 'count from 1: assumed, as no label starts at 0' in report.deviations[0].detail
+
+
 def test_defects(tmp_path):
     source = tmp_path / 'root'
     write_sample(source, 1, [(18, 0, 4), (2, 0, 9), (2, 8, 15), ('x', 1, 2), (3, 30, 45),
                              (3, 50, 55)], joints=24)
     write_sample(source, 2, [(1, 2, 3)])
     (source / 'Sample0002/Sample0002_finelabels.csv').unlink()
+    values = write_sample(source, 36, [(1, 2, 3)])
+    write_video(source / 'Sample0036/Sample0036_depth.mp4', 40)
+    values[1] = np.nan
+    np.savetxt(source / 'Sample0036/Sample0036_skeleton.csv', values[:39], delimiter=',')
     report = prepare_smg(source, tmp_path / 'out')
-    found = {deviation.kind: deviation.detail for deviation in report.deviations}
+    found = {deviation.kind: deviation.detail for deviation in report.deviations
+             if deviation.file != 'Sample0036'}
     assert 'has no _finelabels.csv' in found['incomplete samples']
     assert 'has 264 values per frame instead of 275' in found['skeletons']
     assert 'frames count from 0: a label starts at 0' in found['first frame']
     assert 'overlap in video' in found['overlapping segments of a class']
     details = ' '.join(deviation.detail for deviation in report.deviations)
-    assert 'class 18 must be in 1..17' in details and "'x,1,2'" in details
+    assert "'18,0,4': needs a class in 1..17" in details and "'x,1,2'" in details
     assert 'ends at 45, the last frame is 39; cut there' in details
     assert 'starts at 50, the last frame is 39; left out' in details
-    assert report.clips == dict(train=3, test=0)
+    assert 'Sample0036_color.mp4 is used' in details
+    assert 'has 39 frames, the video 40: cut, or the last frame repeated' in details
+    assert '75 coordinates are not finite; 0 is used' in details
+    joints = read_feature_file(tmp_path / 'out/spotting/test_joints.npz')['Sample0036_color']
+    expected = np.nan_to_num(values[[*range(39), 38]].reshape(40, 25, 11)[..., :3])
+    np.testing.assert_allclose(joints.features.reshape(40, 25, 3), expected, atol=1e-5)
+    assert report.clips == dict(train=3, test=1)
     with pytest.raises(ReleaseError, match='no folder Sample0001'):
         prepare_smg(tmp_path / 'out/spotting', tmp_path / 'other')

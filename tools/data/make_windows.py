@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from gaie_mmaction.apis.unlabelled import write_windows
+from gaie_mmaction.utils.parallel import WorkerError
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +35,7 @@ def main() -> None:
     args = parse_args()
     try:
         num_windows, left_out = write_windows(**vars(args))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError, WorkerError) as error:
         sys.exit(str(error))
     for video, reason in left_out.items():
         print(f'left out: {video}: {reason}')

@@ -2,7 +2,7 @@
 
 ROOT holds the folders Sample0001 to Sample0040. OUT gets train (1-35) and test (36-40) as .csv
 (segments of whole videos) and .txt (cut clips); spotting/PART_segments.csv and
-spotting/PART_joints.npz for the temporal detector; report.txt; and videos, a link to ROOT.
+spotting/PART_joints.npz for the temporal detector; report.txt and .json; videos, a link to ROOT.
 """
 import argparse
 import sys

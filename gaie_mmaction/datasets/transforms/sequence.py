@@ -36,11 +36,12 @@ class RandomTimeScale(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SequenceCrop(BaseTransform):
-    """Cut a random stretch out of a longer sequence; segments cut to less than half are dropped.
+    """Randomly crop a longer sequence, and drop segments that lie mostly outside.
 
     Args:
         max_steps (int): Largest number of steps.
-        min_share (float): Segments of which less is left are background. Defaults to 0.5.
+        min_share (float): Segments of which a smaller share is left become background, in (0, 1].
+            Defaults to 0.5.
     """
 
     def __init__(self, max_steps: int, min_share: float = .5) -> None:
@@ -52,20 +53,21 @@ class SequenceCrop(BaseTransform):
         feature, stride = results['raw_feature'], results['frame_stride']
         if len(feature) <= self.max_steps:
             return results
-        start = np.random.randint(len(feature) - self.max_steps + 1)
-        results['raw_feature'] = feature[start:start + self.max_steps]
-        first = results['first_frame'] + start * stride
+        begin = np.random.randint(len(feature) - self.max_steps + 1)
+        results['raw_feature'] = feature[begin:begin + self.max_steps]
+        first = results['first_frame'] + begin * stride
         last = first + (self.max_steps - 1) * stride
-        cut = results['segments'].clip(first, last)
-        left = (cut[:, 1] - cut[:, 0] + 1) / (results['segments'] @ [-1, 1] + 1)
-        keep = left >= self.min_share
+        start, end = results['segments'].T
+        # not by clip(), which leaves a frame of a segment that lies outside
+        cut = np.stack([start.clip(min=first), end.clip(max=last)], axis=1)
+        keep = cut @ [-1, 1] + 1 >= self.min_share * (end - start + 1)
         results.update(first_frame=first, segments=cut[keep], labels=results['labels'][keep])
         return results
 
 
 @TRANSFORMS.register_module()
 class RandomJointTransform(BaseTransform):
-    """Rotate, scale and disturb a sequence of joints, alike in all steps but for the noise.
+    """Rotate and scale a sequence of joints, all steps alike, and add noise.
 
     Args:
         degrees (float): Largest angle of rotation around each axis. Defaults to 15.

@@ -39,7 +39,7 @@ def taylor_frames(frames: np.ndarray, window: int = 6, terms: int = 3) -> np.nda
     """
     _check_window(window, terms)
     if len(frames) < window:
-        raise ValueError(f'a window of {window} frames needs as many, but got {len(frames)}')
+        raise ValueError(f'a window needs at least {window} frames, but got {len(frames)}')
     height, width = frames.shape[1:]
     # truncation shows every rounding error of the high differences: float64
     pixels = np.asarray(frames, np.float64).reshape(len(frames), -1)
@@ -79,7 +79,6 @@ def _expand(window: np.ndarray, terms: int, out: np.ndarray) -> None:
         if k > 1:
             total = np.einsum('jp,jp->p', offsets**(k - 1), offsets) / factorial(k)
         out += total * differences[k:k + CHANNELS]
-
 
 
 class TaylorReader:

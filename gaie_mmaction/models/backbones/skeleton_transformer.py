@@ -73,7 +73,7 @@ class SkeletonTransformer(BaseModule):
         self.num_heads = num_heads
         self.pretrained = pretrained
         self.patch_embed = TubeletEmbed(in_channels, embed_dims, (temporal_patch, 1, 1))
-        # what a joint is and when it is are learned apart, so that each is seen in every clip
+        # one table for time and one for joints: every clip trains all entries of both
         self.temporal_embed = nn.Parameter(
             torch.zeros(1, num_frames // temporal_patch, embed_dims))
         self.joint_embed = nn.Parameter(torch.zeros(1, num_joints, embed_dims))

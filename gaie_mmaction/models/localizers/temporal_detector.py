@@ -17,24 +17,22 @@ from torch.nn.utils.rnn import pad_sequence
 from ...ops.temporal_detection import assign_targets, diou_loss, focal_loss, soft_nms
 from .temporal_pyramid import TemporalConv, TemporalPyramid, level_strides
 
-PRIOR = .01  # of a class at a point: most points are background
+PRIOR = .01  # initial score of a class at a point: most points are background
 
 
 class DetectionHead(nn.Module):
-    """Convolutions shared by all levels.
+    """Three convolutions, shared by all levels.
 
     Args:
         embed_dims (int): C.
         num_outputs (int): Outputs per point.
-        num_convs (int): Layers before the last one. Defaults to 2.
         bias (float): Initial bias of the outputs. Defaults to 0.
     """
 
-    def __init__(self, embed_dims: int, num_outputs: int, *, num_convs: int = 2,
-                 bias: float = 0.) -> None:
+    def __init__(self, embed_dims: int, num_outputs: int, *, bias: float = 0.) -> None:
         super().__init__()
-        self.convs = ModuleList(TemporalConv(embed_dims, embed_dims) for _ in range(num_convs))
-        self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(num_convs))
+        self.convs = ModuleList(TemporalConv(embed_dims, embed_dims) for _ in range(2))
+        self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
         self.out = TemporalConv(embed_dims, num_outputs)
         nn.init.constant_(self.out.conv.bias, bias)  # type: ignore[arg-type]  # it has a bias
 
@@ -47,23 +45,24 @@ class DetectionHead(nn.Module):
 
 @MODELS.register_module()
 class TemporalDetector(BaseModel):
-    """Classes and both ends of a gesture at each point of a temporal pyramid.
+    """Predict classes and both ends of a gesture at each point of a temporal pyramid.
 
     A data sample carries ``frame_stride``, ``first_frame`` (the frame at step 0) and
-    ``num_frames``, in training ``gt_instances`` with ``segments`` ``(n, 2)`` in frames, both ends
-    included, and ``labels``. It gets ``pred_segments``: ``segments``, ``labels``, ``scores``.
+    ``num_frames``, in training also ``gt_instances`` with ``segments`` ``(n, 2)`` in frames, both
+    ends included, and ``labels``. It gets ``pred_segments``: ``segments``, ``labels``, ``scores``.
 
     Args:
         num_classes (int): K, without background.
         backbone (dict): Arguments of :class:`TemporalPyramid`.
-        center_radius (float): Strides from a segment's centre in which points are positive.
-            Defaults to 1.5.
-        base_range (float): Steps; level l finds gestures whose farther end is 2^l times [1/2, 1)
-            of it away, the lowest level all shorter ones, the highest all longer ones. Defaults
-            to 8.
-        loss_weight (float): Weight of the boundaries' loss. Defaults to 1.
-        test_cfg (dict, optional): ``sigma``, ``min_score`` and ``max_num`` of :func:`soft_nms`,
-            ``pre_nms``, the number of candidates per video and class. Defaults to None.
+        center_radius (float): Only points within this many strides of a segment's centre are
+            positive. Defaults to 1.5.
+        base_range (float): Level l finds gestures whose farther end is [1/2, 1) times ``base_range
+            * 2^l`` steps away; the lowest level also all shorter ones, the highest all longer
+            ones. Defaults to 8.
+        loss_weight (float): Weight of the regression loss. Defaults to 1.
+        test_cfg (dict, optional): ``sigma``, ``min_score`` and ``max_num`` of :func:`soft_nms`;
+            ``pre_nms``, the number of candidates per video and class. Defaults to None: 0.5, 0.01,
+            1000 and 1000.
         data_preprocessor (dict, optional): Defaults to None, mmengine's.
         init_cfg (dict, optional): Weight initialization. Defaults to None.
     """
@@ -92,7 +91,7 @@ class TemporalDetector(BaseModel):
         """Losses (``'loss'``), data samples (``'predict'``), or logits and segments (``'tensor'``).
 
         Args:
-            inputs (list[Tensor]): A sequence ``(T, C)`` each.
+            inputs (list[Tensor]): One sequence ``(T, C)`` per video.
             data_samples (list[ActionDataSample], optional): One per sequence. Defaults to None.
             mode (str): Defaults to ``'tensor'``.
         """
@@ -163,7 +162,7 @@ class TemporalDetector(BaseModel):
 
 
 def to_steps(sample: Any) -> Tensor:
-    """True segments of a data sample, ``(n, 2)``, from frames, both included, to steps."""
+    """True segments of a data sample, ``(n, 2)``, in steps."""
     segments = sample.gt_instances.segments.float()
     # a frame reaches half a frame to either side of its time
     borders = segments + segments.new_tensor([-.5, .5])
@@ -171,6 +170,6 @@ def to_steps(sample: Any) -> Tensor:
 
 
 def to_frames(segments: Tensor, sample: Any) -> Tensor:
-    """From steps to [first frame, last frame + 1), inside the video."""
+    """Convert segments in steps to [first frame, last frame + 1), clipped to the video."""
     times = segments * sample.frame_stride + sample.first_frame + .5
     return times.clamp(0, sample.num_frames)

@@ -11,28 +11,25 @@ from ...ops.local_attention import local_attention
 
 
 class TemporalConv(nn.Module):
-    """Convolution along time of ``(B, T, C)``, which keeps padding at zero.
+    """Convolution of three steps of ``(B, T, C)``, which keeps padding at zero.
 
     Args:
         in_channels (int): Number of input channels.
         out_channels (int): Number of output channels.
-        kernel_size (int): Odd; 1 is a linear layer. Defaults to 3.
         groups (int): Groups of channels. Defaults to 1.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int = 3,
-                 groups: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(
-            in_channels, out_channels, kernel_size, padding=kernel_size // 2, groups=groups)
+        self.conv = nn.Conv1d(in_channels, out_channels, 3, padding=1, groups=groups)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """``(B, T, C)`` and which steps are no padding, ``(B, T)``."""
+        """``(B, T, C) -> (B, T, out_channels)``; ``valid`` ``(B, T)`` is False for padding."""
         return self.conv(x.transpose(1, 2)).transpose(1, 2) * valid[..., None]
 
 
 class TemporalBlock(nn.Module):
-    """Transformer block with attention to the neighbours.
+    """Transformer block with local attention.
 
     Args:
         embed_dims (int): C.
@@ -68,7 +65,7 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalPyramid(BaseModule):
-    """Features of a sequence at L scales, each with half of the steps of the one before.
+    """Features of a sequence at L scales, each with half the steps of the previous one.
 
     Args:
         in_channels (int): Channels of the sequence.
@@ -116,7 +113,7 @@ class TemporalPyramid(BaseModule):
 
 
 def level_strides(levels: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Time and stride, in steps of the sequence, of all points of a pyramid, ``(P,)`` each."""
+    """Times and strides of all P points of a pyramid, in steps of the sequence, ``(P,)`` each."""
     device = levels[0][0].device
     points = [2**level * torch.arange(x.shape[1], device=device)
               for level, (x, _) in enumerate(levels)]

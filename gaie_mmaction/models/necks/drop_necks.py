@@ -12,7 +12,7 @@ class DropNeck(TokenReducer):
     """Keep ``K = ceil(token_keep_ratio * N)`` tokens, of all by default 70 %, and drop the rest."""
 
     drops_tokens = True
-    shown = ('token_keep_ratio', )
+    shown: tuple[str, ...] = ('token_keep_ratio', )
 
     def __init__(self, token_keep_ratio: float = 0.7) -> None:
         super().__init__(token_keep_ratio)

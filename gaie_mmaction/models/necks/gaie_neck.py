@@ -35,7 +35,8 @@ class GAIENeck(TokenReducer):
             integer or without ``'attention'``.
     """
 
-    shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'size_weighted')
+    shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'importance_queries',
+             'size_weighted')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,

@@ -42,6 +42,7 @@ class STANeck(DropNeck):
     """
 
     needs_keys = True
+    shown = ('token_keep_ratio', 'num_groups')
 
     def __init__(self, token_keep_ratio: float = 0.7,
                  num_groups: Sequence[int] = (8, 4, 2)) -> None:

@@ -1,4 +1,4 @@
-"""What masked pretraining of videos and of skeletons share: an asymmetric autoencoder.
+"""Asymmetric autoencoder, shared by masked pretraining of videos and of skeletons.
 
 Shapes: B batch, N tokens, M hidden ones, C channels of the encoder, D of the decoder, P values of
 a token's target.
@@ -52,7 +52,7 @@ class MaskedModel(BaseModel):
 
     Args:
         backbone (dict): Config of the encoder, with ``blocks``, ``pos_drop`` and a last norm.
-        kind (type): Class that it must have.
+        kind (type): Required class of the backbone.
         data_preprocessor (dict, optional): Preprocessor. Defaults to None, MMAction2's without
             normalization.
         init_cfg (dict, optional): Weight initialization. Defaults to None.
@@ -132,7 +132,7 @@ class MaskedModel(BaseModel):
             Tensor: ``(B, M, P)``, in the order of the tokens.
 
         Raises:
-            ValueError: If samples have different numbers of hidden tokens.
+            ValueError: If the samples have different numbers of hidden tokens.
         """
         hidden_count, batch, backbone = num_hidden(mask), len(mask), self.backbone
         tokens, positions = self.embed(inputs)
@@ -154,7 +154,7 @@ class MaskedModel(BaseModel):
 
         Args:
             inputs (Tensor): Normalized frames ``(B, 3, T, H, W)``, or skeletons.
-            mask (Tensor): ``(B, N)`` bool, True = hidden, as many in each sample.
+            mask (Tensor): ``(B, N)`` bool, True = hidden, M in each sample.
 
         Returns:
             Tensor: Scalar.
@@ -169,5 +169,6 @@ def num_hidden(mask: Tensor) -> int:
     """M, the same in each sample of ``(B, N)``."""
     counts = mask.sum(dim=1).tolist()
     if len(set(counts)) != 1:
-        raise ValueError(f'each clip must have as many hidden tokens, but got {counts}')
+        raise ValueError('all samples must have the same number of hidden tokens, but got '
+                         f'{counts}')
     return int(counts[0])
