@@ -62,15 +62,16 @@ def open_page(browser):
     assert complaints == []
 
 
-def count(page):
-    return int(page.locator('#count').inner_text().split()[0])
+def check_count(page, number, of=60):
+    """Waits for it: the page hears of a changed address only later."""
+    playwright.expect(page.locator('#count')).to_have_text(f'{number} of {of} clips')
 
 
 def test_matrix_and_cells(open_page, report):
     """Counts are scikit-learn's; a click filters, and the address shows the same elsewhere."""
     path, _, (scores, _), labels = report
     page, predicted = open_page(path), scores.argmax(axis=1)
-    assert count(page) == 60
+    check_count(page, 60)
     expected = confusion_matrix(labels, predicted, labels=range(CLASSES))
     rows = page.locator('#matrix tbody tr').all()
     found = [[int(text or 0) for text in row.locator('td').all_inner_texts()] for row in rows]
@@ -78,12 +79,12 @@ def test_matrix_and_cells(open_page, report):
     true, pred = (int(k) for k in np.argwhere(np.triu(expected, 1) > 0)[0])
     rows[true].locator('td').nth(pred).locator('a').click()
     assert page.url.endswith(f'#true={true}&pred={pred}')
-    assert count(page) == expected[true, pred]
+    check_count(page, expected[true, pred])
     shared = open_page(path, f'#pred={pred}&true={true}')
-    assert count(shared) == expected[true, pred]
+    check_count(shared, expected[true, pred])
     assert shared.locator('[name=true]').input_value() == str(true)
     page.get_by_role('link', name='Reset').click()
-    assert count(page) == 60
+    check_count(page, 60)
 
 
 def test_filters(open_page, report):
@@ -92,15 +93,15 @@ def test_filters(open_page, report):
     one, two = ((scores.argmax(axis=1) == labels) for scores in both)
     for choice, expected in (('r0', one), ('w1', ~two), ('r0w1', one & ~two), ('r1w0', two & ~one)):
         page.select_option('[name=outcome]', choice)
-        assert count(page) == expected.sum(), choice
+        check_count(page, expected.sum())
     page.select_option('[name=outcome]', '')
     page.fill('[name=min]', '.5')
-    assert count(page) == (both[0].max(axis=1) >= .5).sum()
+    check_count(page, (both[0].max(axis=1) >= .5).sum())
     page.select_option('[name=network]', '1')
-    assert count(page) == (both[1].max(axis=1) >= .5).sum()
+    check_count(page, (both[1].max(axis=1) >= .5).sum())
     page.fill('[name=min]', '')
     page.fill('[name=q]', '0003_')
-    assert count(page) == sum('0003_' in clip_id for clip_id in ids)
+    check_count(page, sum('0003_' in clip_id for clip_id in ids))
     page.fill('[name=q]', '')
     page.select_option('[name=sort]', 'loss')
     losses = -np.log(both[1][np.arange(60), labels])
@@ -149,8 +150,8 @@ def test_keyboard(open_page, report):
     assert page.evaluate(where)[0] > row and page.evaluate(where)[1] == column
     label = page.evaluate('document.activeElement.getAttribute("aria-label")')
     page.keyboard.press('Enter')
-    assert count(page) == int(label.split()[0])
-    assert page.evaluate('document.activeElement.id') == 'clips'
+    check_count(page, int(label.split()[0]))
+    page.wait_for_function('document.activeElement.id === "clips"')
     # every control has a name
     assert page.evaluate('''[...document.querySelectorAll("select, input")].every(
         field => field.closest("label")?.textContent.trim())''')
@@ -188,7 +189,7 @@ def test_speed(open_page, tmp_path):
                        tmp_path / 'a.pkl', '--out', tmp_path / 'out')
     assert code is None
     page = open_page(tmp_path / 'out' / 'index.html')
-    assert count(page) == 4562
+    check_count(page, 4562, of=4562)
     load = page.evaluate('performance.getEntriesByType("navigation")[0].loadEventEnd')
     # changes of the form until the cards are laid out; the median, as the machine may be busy
     times = page.evaluate('''() => [...Array(15).keys()].map(k => {

@@ -1,25 +1,15 @@
-"""The report as one HTML file that opens from disk, and previews beside it."""
-import base64
-import hashlib
+"""The page of results."""
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
-from ..utils.files import atomic_file
+from .html import write_html
 from .results import NUM_BEST, Network, Results
-
-ASSETS = 'assets'
 
 
 def write_page(results: Results, folder: str | Path, previews: Sequence[str | None] = ()) -> Path:
     """Write ``folder/index.html``; returns its path.
-
-    The page needs no server and no network. Its content security policy admits one script and one
-    style sheet, both by their hash; texts from the data are escaped.
 
     Args:
         results (Results): What to show.
@@ -27,16 +17,8 @@ def write_page(results: Results, folder: str | Path, previews: Sequence[str | No
         previews (Sequence[str or None]): Names of files in ``folder/previews``, one per clip.
             Defaults to (), no previews.
     """
-    style, script = _asset('report.css'), _asset('report.js')
-    environment = Environment(loader=PackageLoader(__package__, ASSETS), autoescape=True,
-                              extensions=['jinja2.ext.do'], trim_blocks=True, lstrip_blocks=True)
-    html = environment.get_template('report.html').render(
-        results=results, style=Markup(style), script=Markup(script),  # our own, not the data's
-        style_hash=_csp_hash(style), script_hash=_csp_hash(script),
-        data=to_json(results, previews))
     path = Path(folder, 'index.html')
-    with atomic_file(path) as partial:
-        partial.write_text(html, encoding='utf-8', newline='')
+    write_html(path, 'results', results=results, data=to_json(results, previews))
     return path
 
 
@@ -53,11 +35,3 @@ def _columns(network: Network) -> dict:
     return dict(name=network.name, losses=losses,
                 best=network.ranked[:, :NUM_BEST].tolist(),
                 scores=network.scores[:, :NUM_BEST].round(4).tolist())
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / ASSETS / name).read_text(encoding='utf-8')
-
-
-def _csp_hash(text: str) -> str:
-    return 'sha256-' + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
