@@ -1,4 +1,4 @@
-"""One page for the results of score dumps."""
+"""Pages that open from disk: of score dumps, and of a prepared release."""
 from .previews import make_previews
 from .results import Results, read_results
 from .results_page import write_page

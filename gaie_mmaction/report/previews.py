@@ -58,7 +58,7 @@ def write_preview(clip: ClipInfo, path: Path) -> str:
             number = min(length, MAX_FRAMES)
             frames = footage.read(np.linspace(clip.start, end, number).round().astype(int))
             rate = (footage.fps or 25) * number / length
-        height = round(WIDTH * frames[0].shape[0] / frames[0].shape[1])
+        height = max(2, round(WIDTH * frames[0].shape[0] / frames[0].shape[1]))
         with atomic_file(path) as partial:
             for quality in QUALITIES:
                 with VideoWriter(partial, rate, quality) as writer:
