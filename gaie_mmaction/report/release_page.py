@@ -3,7 +3,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +19,6 @@ CLIPS_PER_CLASS = 3
 FOLDER = 'previews'  # beside the page
 
 Parts = Mapping[str, Sequence[Segment]]
-
-
-class Bar(NamedTuple):
-    """Clips of one part; the longest bar of a distribution has the width 1."""
-    clips: int
-    share: float  # of the part
-    width: float
 
 
 @dataclass
@@ -105,13 +98,13 @@ def _class_name(label: int) -> str:
 
 
 def _distribution(counts: Mapping[str, Mapping], names: Mapping[Any, str]
-                  ) -> tuple[list[str], list[tuple[str, list[Bar]]]]:
-    """Heads and rows of a table with a row per name and a column per part."""
+                  ) -> tuple[list[str], list[tuple[str, list[tuple[int, float, float]]]]]:
+    """Parts, and for each name the clips of each part, their share, and the length of its bar."""
     totals = {part: sum(own.values()) for part, own in counts.items()}
     shares = {key: [own.get(key, 0) / totals[part] for part, own in counts.items()]
               for key in names}
     top = max(map(max, shares.values())) if counts else 1
     return list(counts), [
-        (name, [Bar(own.get(key, 0), share, share / top)
+        (name, [(own.get(key, 0), share, share / top)
                 for own, share in zip(counts.values(), shares[key])])
         for key, name in names.items()]
