@@ -52,7 +52,7 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
             with atomic_file(out / f'{name}.txt') as partial:
                 partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
                                    encoding='utf-8', newline='')
-        report.write(out, chart=False)
+        report.write(out)
         link_videos(out, root)
     return report
 
