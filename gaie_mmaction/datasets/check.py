@@ -50,9 +50,8 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
 def check_clips(clips: ClipSet, workers: int = 1) -> tuple[Counter[int], list[Problem]]:
     """Open and decode every clip, with a progress bar.
 
-    Returns:
-        tuple[Counter[int], list[Problem]]: Number of clips by label (-1: unlabelled), and problems
-        in the order of the annotation file. Its own errors are those of `read_annotations`.
+    Returns the number of clips by label (-1: unlabelled), and problems in the order of the
+    annotation file, whose own errors are those of `read_annotations`.
     """
     rows = read_annotations(clips.ann_file, 2**31)
     problems = _check_rows(rows, clips.num_classes)

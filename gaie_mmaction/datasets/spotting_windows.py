@@ -53,14 +53,9 @@ def dense_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], ru
                   background: int) -> list[Segment]:
     """All windows of all videos, for testing and features.
 
-    Those that overlap segments by less than ``min_overlap`` count as background here. The last
-    window of a video ends with it.
-
-    Args:
-        segments (Sequence[Segment]): Labelled segments of whole videos.
-        num_frames (Mapping[str, int]): Frames of each video, by path as in the segments.
-        rule (WindowRule): How to lay and label the windows.
-        background (int): Label of the background.
+    Those that overlap labelled segments by less than ``min_overlap`` count as background here. The
+    last window of a video ends with it. ``num_frames`` is that of each video, by path as in the
+    segments; ``background`` is the label of the background.
 
     Raises:
         ValueError: If a window is longer than a video, or a segment ends outside its video.
@@ -74,11 +69,7 @@ def training_windows(segments: Sequence[Segment], num_frames: Mapping[str, int],
     """Windows of segments, and a share of background; arguments of :func:`dense_windows`.
 
     Windows that overlap segments by less than ``min_overlap`` are left out. If there are too few
-    background windows for ``background_share``, all of them are taken.
-
-    Raises:
-        ValueError: If ``background_share`` is above 0 and no window is background, and as
-            :func:`dense_windows`.
+    background windows for ``background_share``, all of them are taken; none is a ``ValueError``.
     """
     labelled = _label_windows(segments, num_frames, rule, background)
     gestures = [window for window, _ in labelled if 0 <= window.label != background]
