@@ -17,7 +17,7 @@ from ..apis.model import build_recognizer, view_shape
 from ..apis.training import last_checkpoint
 from ..utils.files import atomic_file
 from .complexity import measure_complexity
-from .study import COLUMNS, FINETUNED, RUN, Row, read_rows, run_jobs
+from .study import COLUMNS, FINETUNED, Row, done_runs, read_rows, run_jobs
 from .study_report import by_unit, mean_interval, paired_difference, scores_of, with_interval
 
 PRETRAINED = 'pretrained'  # the arm that starts from the pretraining
@@ -27,35 +27,20 @@ HIP, NECK = 3, 1
 
 @dataclass(frozen=True)
 class SkeletonStudy:
-    """Where the parts of a study are.
-
-    Attributes:
-        config (Path): Config with ``study``.
-        skeletons (Path): File of :func:`convert_utd_mhad`.
-        work_dir (Path): Folder of the pretraining.
-        held_out (int): A training subject to test instead of the test subjects, for choices; 0
-            for none.
-    """
+    """Where the parts of a study are."""
     config: Path
-    skeletons: Path
+    skeletons: Path  # file of convert_utd_mhad()
     work_dir: Path
-    held_out: int = 0
+    held_out: int = 0  # a training subject to test, for choices, instead of the test subjects
     device: ClassVar[str] = 'cpu'  # the networks are too small for anything else
 
 
 def convert_utd_mhad(data: Path, path: Path, cfg: Config) -> None:
     """Write UTD-MHAD's skeletons, with all splits of the study, as ``PoseDataset`` reads them.
 
-    The hip of the first frame becomes the origin, the spine (hip to neck) of that frame the unit.
-
-    Args:
-        data (Path): ``.npz`` with ``joints`` (all frames, 20, 3), and ``length``, ``action`` from
-            1, ``subject`` and ``trial`` of each sequence.
-        path (Path): Pickle to write.
-        cfg (Config): Config with ``study``.
-
-    Raises:
-        ValueError: If arrays are missing or their lengths differ.
+    ``data`` is an npz with ``joints`` (all frames, 20, 3), and ``length``, ``action`` from 1,
+    ``subject`` and ``trial`` of each sequence; another one is a ``ValueError``. The hip of the
+    first frame becomes the origin, the spine (hip to neck) of that frame the unit.
     """
     content = dict(np.load(data))
     missing = {'joints', 'length', 'action', 'subject', 'trial'} - set(content)
@@ -147,7 +132,7 @@ def run_study(study: SkeletonStudy, table: Path | None, workers: int,
     if not _pretrained(study):
         run_jobs(pretrain, [()], study, workers)
     rows = read_rows(table) if table else pd.DataFrame(columns=COLUMNS)
-    done = set(rows[RUN].itertuples(index=False, name=None))
+    done = done_runs(rows)
     jobs = [(budget, arm, seed) for seed in range(seeds) for budget in plan.budgets
             for arm in plan.arms if (budget, arm, FINETUNED, seed, study.held_out) not in done]
     new = run_jobs(train_arm, jobs, study, workers, table)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, write_text
 from .study import FINETUNED, FULL, START
 
 OURS, CONFIDENCE = 'GAIE', .95
@@ -128,24 +128,23 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
     budgets are if they are no costs; if the recipe was chosen on some folds, ``chosen_on``, the
     others are reported alone, too.
     """
-    text, budgets = document.read_text(encoding='utf-8'), study['budgets']
-    seen, heading = study.get('chosen_on'), study.get('heading', HEADING)
+    seen, budgets, heading = study.get('chosen_on'), study['budgets'], study.get('heading', HEADING)
     unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if (rows.training == training).any():
-            text = put_table(text, mark, make_table(rows, budgets, training, unseen, heading))
+            put_table(document, mark, make_table(rows, budgets, training, unseen, heading))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
-    with atomic_file(document) as partial:
-        partial.write_text(text, encoding='utf-8')
 
 
-def put_table(text: str, mark: str, lines: list[str]) -> str:
-    """Replace what stands between the marks of a table, or add both with a heading."""
+def put_table(document: Path, mark: str, lines: list[str]) -> None:
+    """Replace what stands between the marks of a document's table, or add both with a heading."""
+    text = document.read_text(encoding='utf-8')
     begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
     if begin not in text or end not in text:
         text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
     head, rest = text.split(begin)
-    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+    text = head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+    write_text(document, text)
 
 
 def print_choice(rows: list[dict[str, Any]]) -> None:
