@@ -9,6 +9,7 @@ from ..utils.parallel import in_parallel
 from .annotations import read_annotations
 from .imigue_classes import IMIGUE_CLASSES
 from .video_file import VideoFile, VideoReadError
+from .views import inner_dataset
 
 
 class ClipSet(NamedTuple):
@@ -33,9 +34,7 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
     """
     found = []
     for part in ('train', 'val', 'test'):
-        dataset = cfg[f'{part}_dataloader'].dataset
-        while 'dataset' in dataset:  # of a wrapper
-            dataset = dataset.dataset
+        dataset = inner_dataset(cfg[f'{part}_dataloader'])
         if 'data_prefix' not in dataset:
             raise ValueError(f'{dataset.type} of {part}_dataloader reads no videos')
         root = dataset.get('data_root', '') if data_root is None else data_root
