@@ -16,9 +16,9 @@ from mmengine.runner import Runner
 from ..apis.model import build_recognizer, view_shape
 from ..apis.training import last_checkpoint
 from ..utils.files import atomic_file
+from . import study_report
 from .complexity import measure_complexity
 from .study import COLUMNS, FINETUNED, Row, done_runs, read_rows, run_jobs
-from .study_report import by_unit, mean_interval, paired_difference, scores_of, with_interval
 
 PRETRAINED = 'pretrained'  # the arm that starts from the pretraining
 TRAINING_SUBJECTS = (1, 3, 5, 7)  # UTD-MHAD's protocol; the even ones are tested
@@ -141,18 +141,8 @@ def run_study(study: SkeletonStudy, table: Path | None, workers: int,
 
 def make_table(rows: pd.DataFrame, plan: Config) -> list[str]:
     """Markdown lines: arms by share of the labels."""
-    lines = ['| labels | clips | arm | GMACs | Top-1 %, mean and 95 % interval | pretrained minus '
-             'this one, paired | seeds |', '|--:|--:|---|--:|--:|--:|--:|']
-    for budget in plan.budgets:
-        ours = scores_of(rows, budget, PRETRAINED, FINETUNED)
-        for arm in plan.arms:
-            own = rows[(rows.budget == budget) & (rows.arm == arm)]
-            scores = scores_of(rows, budget, arm, FINETUNED)
-            if len(scores):
-                difference = '' if arm == PRETRAINED else with_interval(
-                    paired_difference(ours, scores), '+')
-                lines.append(f'| {float(budget):.0%} | {own.clips.iloc[0]} | {arm} | '
-                             f'{own.gmacs.iloc[0]:.4f} | '
-                             f'{with_interval(mean_interval(by_unit(scores)))} | {difference} | '
-                             f'{len(scores)} |')
-    return lines
+    shares = {budget: f'{float(budget):.0%}, {clips} clips'
+              for budget, clips in rows.groupby('budget').clips.first().items()}
+    return study_report.make_table(
+        rows.assign(budget=rows.budget.map(shares)), dict.fromkeys(shares.values(), plan.arms),
+        FINETUNED, heading='labels', ours=PRETRAINED)

@@ -45,14 +45,14 @@ def paired_difference(ours: pd.Series, other: pd.Series) -> tuple[float, float] 
 
 
 def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
-               unseen: Sequence[int] = (), heading: str = HEADING) -> list[str]:
+               unseen: Sequence[int] = (), heading: str = HEADING, ours: str = OURS) -> list[str]:
     """Markdown lines: arms by budget, each budget's arms from the best to the worst.
 
     With ``unseen`` folds there is a column of the mean over these alone; ``heading`` says what the
-    budgets are.
+    budgets are, ``ours`` is the arm that all others are compared with.
     """
     names = [heading, 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
-             'GAIE minus this one, paired',
+             f'{ours} minus this one, paired',
              *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
              'seeds']
     lines = [f'| {" | ".join(names)} |', f'|--:|---|{"--:|" * (len(names) - 2)}']
@@ -62,11 +62,11 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
         for arm, scores in sorted(found.items(), key=lambda item: -by_unit(item[1]).mean()):
             costs = rows[(rows.budget == budget) & (rows.arm == arm)
                          & (rows.training == training)].gmacs
-            cells = [budget, f'**{arm}**' if arm == OURS else arm,
+            cells = [budget, f'**{arm}**' if arm == ours else arm,
                      ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
                      with_interval(mean_interval(by_unit(scores))),
-                     '' if arm == OURS or OURS not in found else with_interval(
-                         paired_difference(found[OURS], scores), '+')]
+                     '' if arm == ours or ours not in found else with_interval(
+                         paired_difference(found[ours], scores), '+')]
             if unseen:
                 alone = scores[scores.index.isin(unseen, level='fold')]
                 cells.append(f'{by_unit(alone).mean():.1f}')
