@@ -36,11 +36,11 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
     for part in ('train', 'val', 'test'):
         dataset = inner_dataset(cfg[f'{part}_dataloader'])
         if 'data_prefix' not in dataset:
-            raise ValueError(f'{dataset.type} of {part}_dataloader reads no videos')
+            raise ValueError(f'{dataset["type"]} of {part}_dataloader reads no videos')
         root = dataset.get('data_root', '') if data_root is None else data_root
-        length = next((step['clip_len'] for step in dataset.pipeline if 'clip_len' in step), 1)
-        found.append(ClipSet(os.path.join(root, dataset.ann_file),
-                             os.path.join(root, dataset.data_prefix.get('video', '')),
+        length = next((step['clip_len'] for step in dataset['pipeline'] if 'clip_len' in step), 1)
+        found.append(ClipSet(os.path.join(root, dataset['ann_file']),
+                             os.path.join(root, dataset['data_prefix'].get('video', '')),
                              cfg.model.cls_head.num_classes,
                              length['RGB'] if isinstance(length, dict) else length))
     return list(dict.fromkeys(found))
