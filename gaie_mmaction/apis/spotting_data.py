@@ -38,9 +38,9 @@ def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequenc
         # an unlabelled part has windows, but no truth
         segments = [segment for segment in segments if segment.label >= 0]
         rows = [(get_video_id(segment.video), *segment[2:]) for segment in segments]
-        dense = dense_windows(segments, num_frames, rule, len(classes))
         report += check_segments(rows, {get_video_id(video): frames
                                         for video, frames in num_frames.items()}, path)
+        dense = dense_windows(segments, num_frames, rule, len(classes))
         write_segments(folder / f'{part}_segments.csv', rows)
         if not segments:
             dense = [window._replace(label=-1) for window in dense]
