@@ -14,7 +14,7 @@ from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.datasets.segment_file import read_segments
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.evaluation.window_spotting import load_rule
-from gaie_mmaction.utils.files import atomic_file
+from gaie_mmaction.utils.files import write_text
 from gaie_mmaction.visualization import write_annotated_video
 from gaie_mmaction.visualization.timeline import draw_timeline
 
@@ -102,8 +102,7 @@ def main() -> None:
                     recognizer, footage, args.window, args.stride, args.threshold, rule,
                     detector)
                 print_result(name, result)
-                with atomic_file(out) as partial:
-                    partial.write_text(json.dumps(result.to_dict(), indent=1), encoding='utf-8')
+                write_text(out, json.dumps(result.to_dict(), indent=1))
                 print(f'Written: {out}')
                 if args.rule or args.detector:
                     write_timeline(out.with_suffix('.png'), name, result, true)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..datasets.annotations import Segment, read_annotations, write_segments
 from ..datasets.imigue_pose_dataset import read_skeletons
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, write_text
 from .spec import PseudoLabels
 
 SPLIT = 'pseudo'
@@ -63,10 +63,8 @@ def _join_annotations(own: str, other: str, labels: dict[str, int], path: Path) 
                for clip in read_annotations(other, 2**31) if clip['clip_id'] in labels)]
     if path.suffix == '.csv':
         write_segments(path, (Segment(**clip) for clip in clips))
-        return
-    with atomic_file(path) as partial:
-        partial.write_text(''.join(f'{clip["video"]} {clip["label"]}\n' for clip in clips),
-                           encoding='utf-8', newline='')
+    else:
+        write_text(path, ''.join(f'{clip["video"]} {clip["label"]}\n' for clip in clips))
 
 
 def _join_skeletons(own: str, split: str, other: str, labels: dict[str, int], path: Path) -> None:

@@ -102,12 +102,7 @@ PARTS = dict(train='holdout_train', holdout='holdout_val', test='test')
 
 
 def load_entry(path: str) -> Entry:
-    """Read and check the file of an entry.
-
-    Raises:
-        OSError: If there is no such file.
-        ValueError: If it is not YAML, a key is missing or unknown, or a value makes no sense.
-    """
+    """Read and check the file of an entry; what is wrong with it is a ``ValueError``."""
     with open(path, encoding='utf-8') as file:
         try:
             content = yaml.safe_load(file)

@@ -11,7 +11,7 @@ from ..datasets.annotations import write_annotations
 from ..datasets.imigue_classes import IMIGUE_CLASSES
 from ..report.overlays import SkeletonSource
 from ..report.release_page import make_media, write_release_page
-from ..utils.files import atomic_file, locked_folder, remove_partial_files
+from ..utils.files import atomic_file, locked_folder, remove_partial_files, write_text
 from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .cutting import cut_all
 from .labels import LicensedTable, add_test_labels, read_licensed_csv
@@ -107,8 +107,7 @@ def write_outputs(out: Path, splits: Splits, skeletons: dict | None, name: str) 
         (out / name).unlink(missing_ok=True)
     for split, segments in splits.items():
         write_annotations(out / split, segments)
-    with atomic_file(out / 'label_map.txt') as partial:
-        partial.write_text('\n'.join(IMIGUE_CLASSES) + '\n', encoding='utf-8')
+    write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
     if skeletons is not None:
         with atomic_file(out / name) as partial:
             partial.write_bytes(pickle.dumps(skeletons, protocol=4))

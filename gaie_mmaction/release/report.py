@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..datasets.annotations import Segment
 from ..datasets.imigue_classes import IMIGUE_CLASSES
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 
 PUBLISHED_CLIPS = dict(train=12893, val=777, test=4562)
 # control characters, line separators and bytes that are not UTF-8: no line of text can hold them
@@ -91,5 +91,4 @@ class Report:
         """Write ``report.txt`` and ``report.json``."""
         content = json.dumps(self.content(), indent=2, ensure_ascii=False) + '\n'
         for name, text in (('report.txt', self.text()), ('report.json', content)):
-            with atomic_file(out / name) as partial:
-                partial.write_text(text, encoding='utf-8')
+            write_text(out / name, text)

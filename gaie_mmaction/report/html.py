@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 
 ASSETS = 'assets'
 
@@ -34,8 +34,7 @@ def write_html(path: Path, name: str, libraries: Sequence[str] = (), **values: A
     html = environment.get_template(f'{name}.html').render(
         style=Markup(style), script=Markup(script),  # our own, not the data's
         style_hash=_csp_hash(style), script_hash=_csp_hash(script), **values)
-    with atomic_file(path) as partial:
-        partial.write_text(html, encoding='utf-8', newline='')
+    write_text(path, html)
 
 
 def _asset(name: str) -> str:

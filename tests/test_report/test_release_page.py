@@ -100,13 +100,13 @@ def test_killed_while_writing(tmp_path):
     """The page stays as it was; the next run removes the rest."""
     path = tmp_path / 'report.html'
     path.write_text('old')
-    write = Path.write_text
+    write = Path.write_bytes
 
     def child():
-        def die(self, text, **options):
-            write(self, text[:len(text) // 2], **options)
+        def die(self, content):
+            write(self, content[:len(content) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
-        Path.write_text = die
+        Path.write_bytes = die
         write_release_page(path, Report().content(), {}, Media())
 
     process = multiprocessing.get_context('fork').Process(target=child)
