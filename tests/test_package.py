@@ -164,3 +164,5 @@ def test_wheel_holds_configs_and_tools(installed):
     for name in ('configs/gaie_vitb_imigue.py', 'configs/_base_/default_runtime.py',
                  'tools/analysis/get_flops.py', 'model-index.yml'):
         assert f'gaie_mmaction/.mim/{name}' in names
+    for ending in ('html', 'css', 'js'):
+        assert f'gaie_mmaction/report/assets/results.{ending}' in names

@@ -14,7 +14,7 @@ from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.datasets.segment_file import read_segments
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.evaluation.window_spotting import load_rule
-from gaie_mmaction.utils.files import atomic_file
+from gaie_mmaction.utils.files import write_text
 from gaie_mmaction.visualization import write_annotated_video
 from gaie_mmaction.visualization.timeline import draw_timeline
 
@@ -35,6 +35,9 @@ def parse_args() -> argparse.Namespace:
                         help='lowest score of a frame of a segment (default: %(default)s)')
     parser.add_argument('--rule', metavar='JSON', help='OUT.rule.json of tools/spot_windows.py for '
                         'a window classifier: segments by it, and their timeline, NAME.png')
+    parser.add_argument('--detector', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='temporal '
+                        'detector on the features of the windows: segments by it, and a timeline; '
+                        '--window and --stride as in its training')
     parser.add_argument('--true', metavar='CSV', help='segments.csv with the true segments of the '
                         'video NAME, for the timeline')
     parser.add_argument('--seconds', type=float, default=10,
@@ -46,6 +49,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not 1 <= args.stride <= args.window:
         parser.error(f'--stride must be in [1, --window = {args.window}], but got {args.stride}')
+    if args.rule and args.detector:
+        parser.error('--rule and --detector are two ways to find segments: give one')
     return args
 
 
@@ -78,6 +83,8 @@ def main() -> None:
         true = read_segments(args.true) if args.true else []
         recognizer = apis.ClipRecognizer(
             apis.load_config(args.config, args.cfg_options), args.checkpoint, args.device)
+        detector = apis.VideoDetector(apis.load_config(args.detector[0]), args.detector[1],
+                                      args.device) if args.detector else None
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     print(f'{len(recognizer.classes.names)} classes, named by {recognizer.classes.origin}')
@@ -92,12 +99,12 @@ def main() -> None:
         try:
             with apis.open_footage(source, args.seconds) as footage:
                 result = apis.recognize_video(
-                    recognizer, footage, args.window, args.stride, args.threshold, rule)
+                    recognizer, footage, args.window, args.stride, args.threshold, rule,
+                    detector)
                 print_result(name, result)
-                with atomic_file(out) as partial:
-                    partial.write_text(json.dumps(result.to_dict(), indent=1), encoding='utf-8')
+                write_text(out, json.dumps(result.to_dict(), indent=1))
                 print(f'Written: {out}')
-                if rule is not None:
+                if args.rule or args.detector:
                     write_timeline(out.with_suffix('.png'), name, result, true)
                 if not args.no_video:
                     out, title = out.with_name(f'{name}.mp4'), f'{name}   {Path(args.config).stem}'

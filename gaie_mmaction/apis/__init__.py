@@ -19,11 +19,12 @@ from .video import (
     recognize_video,
     window_ranges,
 )
+from .video_detector import VideoDetector
 
 __all__ = [
-    'ClassNames', 'Clip', 'ClipPipeline', 'ClipRecognizer', 'ImageFolder', 'Segment', 'VideoResult',
-    'Window', 'build_recognizer', 'clip_features', 'extract_features', 'find_class_names',
-    'find_clip', 'find_footage', 'frame_scores', 'load_config', 'load_recognizer', 'load_weights',
-    'merge_segments', 'open_footage', 'read_test_clips', 'recognize_video', 'record_webcam',
-    'view_shape', 'window_ranges'
+    'ClassNames', 'Clip', 'ClipPipeline', 'ClipRecognizer', 'ImageFolder', 'Segment',
+    'VideoDetector', 'VideoResult', 'Window', 'build_recognizer', 'clip_features',
+    'extract_features', 'find_class_names', 'find_clip', 'find_footage', 'frame_scores',
+    'load_config', 'load_recognizer', 'load_weights', 'merge_segments', 'open_footage',
+    'read_test_clips', 'recognize_video', 'record_webcam', 'view_shape', 'window_ranges'
 ]

@@ -1,4 +1,6 @@
 """Clip features for downstream work."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +22,26 @@ def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> to
     batch = model.data_preprocessor(batch)
     features, _ = model.extract_feat(
         batch['inputs'], stage='neck', data_samples=batch['data_samples'], test_mode=True)
-    clips = len(batch['data_samples'])
+    return _pool(features, len(batch['data_samples']), dense, type(model.backbone).__name__)
+
+
+@contextmanager
+def record_features(model: BaseRecognizer) -> Iterator[list[np.ndarray]]:
+    """Record the features ``(C,)`` of each clip that the model recognizes in the block, singly."""
+    found: list[np.ndarray] = []
+    name = type(model.backbone).__name__
+    handle = model.cls_head.register_forward_pre_hook(
+        lambda _, args: found.append(_pool(args[0], 1, False, name)[0].numpy()))
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+def _pool(features: torch.Tensor, clips: int, dense: bool, backbone: str) -> torch.Tensor:
     features = features.view(clips, -1, *features.shape[1:]).float().mean(dim=1).cpu()
     if dense and features.dim() != 5:
-        raise ValueError(f'the {type(model.backbone).__name__} gives features of shape '
+        raise ValueError(f'the {backbone} gives features of shape '
                          f"{tuple(features.shape[1:])}, not a map (C, T', H', W')")
     # backbones that give maps leave the mean to the head
     return features if dense or features.dim() == 2 else features.flatten(2).mean(dim=2)

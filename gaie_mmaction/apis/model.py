@@ -6,10 +6,10 @@ from mmaction.models import BaseRecognizer
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-MAX_REASONS, MAX_LETTERS = 4, 300  # of the reasons why a checkpoint does not fit
+from ..models.utils.weights import describe_misfits
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -34,20 +34,17 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
         FileNotFoundError: If there is no such checkpoint.
     """
     try:
-        loaded = load_checkpoint(
-            model, checkpoint, map_location='cpu', strict=True, logger='silent')
+        loaded = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', 'silent')
     except RuntimeError as error:
-        if 'do not match exactly' not in str(error):
-            raise ValueError(str(error)) from error
-        # mmengine's first line says that something did not match, each further one what
-        reasons = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
-        shown = [reason if len(reason) < MAX_LETTERS else reason[:MAX_LETTERS] + ' ...'
-                 for reason in reasons[:MAX_REASONS]]
-        if len(reasons) > MAX_REASONS:
-            shown.append(f'and {len(reasons) - MAX_REASONS} more')
-        listed = '\n  '.join(shown)
-        raise ValueError(f'checkpoint {checkpoint} does not fit {config}:\n  {listed}\n'
-                         'give the config that it was trained with') from error
+        raise ValueError(str(error)) from error
+    if not isinstance(loaded, dict):
+        raise ValueError(f'checkpoint {checkpoint} holds no weights, but a {type(loaded).__name__}')
+    weights = {key.removeprefix('module.'): value  # of distributed training
+               for key, value in loaded.get('state_dict', loaded).items()}
+    if misfits := describe_misfits(model.state_dict(), weights):
+        raise ValueError(f'checkpoint {checkpoint} does not fit {config}:{misfits}\n'
+                         'give the config that it was trained with')
+    model.load_state_dict(weights)
     return loaded.get('meta', {})
 
 

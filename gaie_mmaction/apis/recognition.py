@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from ..datasets.video_file import VideoReadError
 from ..visualization.overlay import Box, box_in_pixels
 from ..visualization.token_map import TokenMap, record_tokens
+from .features import record_features
 from .footage import Footage, open_footage
 from .model import find_class_names, load_recognizer
 
@@ -38,6 +39,7 @@ class Window:
     frame_inds: np.ndarray  # (T,), the frames that the model saw
     box: Box  # the part of the frame that it saw
     size: tuple[int, int]  # H and W of the model's input, pixels
+    features: np.ndarray  # (C,), what the head sees, mean over positions
 
 
 class ClipPipeline:
@@ -106,7 +108,7 @@ class ClipRecognizer:
         """Recognize frame ranges (first and last frame; -1 is the last one) in turn."""
         for start, end in ranges:
             packed, results = self.pipeline(footage, start, end)
-            with record_tokens(self.model) as history:
+            with record_tokens(self.model) as history, record_features(self.model) as features:
                 scores = self.model.test_step(pseudo_collate([packed]))[0].pred_score
             frames, height, width = packed['inputs'].shape[-3:]
             tokens = None
@@ -116,7 +118,8 @@ class ClipRecognizer:
                 tokens = TokenMap.from_history(history, grid)
             left, top, *extent = map(float, results.get('crop_quadruple', (0, 0, 1, 1)))
             yield Window(results['start_frame'], results['end_frame'], scores.float().cpu().numpy(),
-                         tokens, results['frame_inds'], (left, top, *extent), (height, width))
+                         tokens, results['frame_inds'], (left, top, *extent), (height, width),
+                         features[0])
 
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
         """Recognize a clip, and return also what the model saw, ``(T', H, W, 3)`` uint8, RGB.

@@ -12,7 +12,7 @@ from ..datasets.spotting_windows import (
     training_windows,
 )
 from ..datasets.video_file import VideoFile
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 
 
 def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequence[str],
@@ -24,14 +24,10 @@ def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequenc
     it ``<part>_windows.csv`` (gestures and a share of background); also ``classes.txt``, the
     classes with background as the last. Videos of a part without labelled segments are not in
     its annotation file, and thus are left out.
-
-    Errors are those of :func:`read_annotations`, :func:`dense_windows` and
-    :func:`training_windows`.
     """
     folder, report = Path(data, 'spotting'), []
     folder.mkdir(exist_ok=True)
-    with atomic_file(folder / 'classes.txt') as partial:
-        partial.write_text('\n'.join([*classes, BACKGROUND]) + '\n', encoding='utf-8')
+    write_text(folder / 'classes.txt', '\n'.join([*classes, BACKGROUND]) + '\n')
     for part in parts:
         path = Path(data, f'{part}.csv')
         segments = [Segment(**clip) for clip in read_annotations(str(path), len(classes))]
@@ -42,9 +38,9 @@ def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequenc
         # an unlabelled part has windows, but no truth
         segments = [segment for segment in segments if segment.label >= 0]
         rows = [(get_video_id(segment.video), *segment[2:]) for segment in segments]
-        dense = dense_windows(segments, num_frames, rule, len(classes))
         report += check_segments(rows, {get_video_id(video): frames
                                         for video, frames in num_frames.items()}, path)
+        dense = dense_windows(segments, num_frames, rule, len(classes))
         write_segments(folder / f'{part}_segments.csv', rows)
         if not segments:
             dense = [window._replace(label=-1) for window in dense]

@@ -31,8 +31,7 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', gpus
         threads (int, optional): CPU threads. Defaults to half of the cores.
         log (Path, optional): File for the output. Defaults to None, the terminal.
 
-    Raises:
-        ChildProcessError: If the training fails.
+    A training that fails is a ``ChildProcessError``.
     """
     arguments = ['--work-dir', str(work_dir)]
     # MMAction2 drops load_from on --resume, also where it finds no checkpoint to resume from

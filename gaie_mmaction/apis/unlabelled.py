@@ -31,9 +31,8 @@ def write_windows(root: Path, out: Path, *, per_video: int, window: int,
     Args:
         root (Path): Folder of the videos, ``data_prefix.video`` of the dataset.
         out (Path): Path of the csv.
-        per_video (int): Number of windows of each video, at least 1.
-        window (int): Frames of a window, at least 1: ``clip_len * frame_interval`` of the
-            pipeline's ``SampleFrames``.
+        per_video, window (int): Number of windows of each video, and frames of a window
+            (``clip_len * frame_interval`` of the pipeline's ``SampleFrames``), at least 1.
         ann_files (Sequence[Path]): Only the videos that these annotation files name. Defaults to
             (), all below ``root``.
         workers (int): Number of processes. Defaults to 1.

@@ -12,11 +12,12 @@ from rich.progress import track
 from ..evaluation.window_spotting import SegmentRule, frame_scores, spot
 from .footage import Footage
 from .recognition import ClipRecognizer, Window
+from .video_detector import VideoDetector
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames of one class; ``score`` is the mean of the class's frame scores, in [0, 1]."""
+    """Frames of one class; ``score`` in [0, 1]: mean of its frame scores, or the detector's."""
     start: int
     end: int
     label: int
@@ -57,26 +58,39 @@ class VideoResult:
 
 def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 64,
                     stride: int = 16, threshold: float = .5,
-                    rule: SegmentRule | None = None) -> VideoResult:
+                    rule: SegmentRule | None = None,
+                    detector: VideoDetector | None = None) -> VideoResult:
     """Recognize the gestures of a video in windows of ``window`` frames, ``stride`` apart.
 
     Neighbouring frames of one class with a score of at least ``threshold`` become a segment. With
     the ``rule`` of a window classifier, whose last class is background, segments are those of
-    :func:`spot`; a rule for another number of classes is a ``ValueError``.
+    :func:`spot`; with a ``detector``, those that it finds in the features of the windows with a
+    score of at least ``threshold``.
+
+    Raises:
+        ValueError: If the rule or the detector does not fit the classes, or the errors of
+            :meth:`VideoDetector.detect`.
     """
     classes = len(recognizer.classes.names)
     if rule is not None and len(rule.thresholds) != classes - 1:
         raise ValueError(f'the rule is for {len(rule.thresholds)} classes and background, but the '
                          f'model has {classes} classes')
+    if detector is not None and detector.model.num_classes > classes:
+        raise ValueError(f'the detector {detector.cfg.filename} has {detector.model.num_classes} '
+                         f'classes, but the recognizer only {classes}')
     ranges = window_ranges(len(footage), window, stride)
     windows = list(track(
         recognizer.recognize(footage, ranges), f'{Path(footage.filename).name}, windows',
         len(ranges), transient=True, disable=len(ranges) == 1))
     scores = frame_scores(ranges, np.stack([window.scores for window in windows]))
-    if rule is None:
+    if detector is not None:
+        found = detector.detect(np.stack([window.features for window in windows]), ranges)
+        segments = sorted((Segment(*row) for row in found if row[3] >= threshold),
+                          key=lambda segment: segment.start)
+    elif rule is None:
         segments = merge_segments(scores, threshold, max_gap=stride)
     else:
-        segments = sorted((Segment(*found[1:]) for found in spot({'': scores[:, :-1]}, rule)),
+        segments = sorted((Segment(*row[1:]) for row in spot({'': scores[:, :-1]}, rule)),
                           key=lambda segment: segment.start)
         threshold = rule.min_score
     return VideoResult(

@@ -143,13 +143,10 @@ def compare(models: Sequence[Model], points: Sequence[Point], conditions: Condit
             cfg_options: dict | None = None, out: Path = WORK_DIR) -> list[Result]:
     """Measure all models at all points; at each point they take turns.
 
-    All models are held at once. Accuracy is that of models with a checkpoint, in float32, on the
-    labelled clips of the config or of ``ann_file``, once per keep ratio; never at another view
-    than the data pipeline's. ``say`` gets a line about what comes next, ``out`` the test logs, and
-    ``cfg_options`` change every config.
-
-    Returns:
-        list[Result]: Point by point, in the order of the models.
+    All models are held at once; results come point by point, in their order. Accuracy is that of
+    models with a checkpoint, in float32, on the labelled clips of the config or of ``ann_file``,
+    once per keep ratio; never at another view than the data pipeline's. ``say`` gets a line about
+    what comes next, ``out`` the test logs, and ``cfg_options`` change every config.
 
     Raises:
         ValueError: If a model cannot be built, a checkpoint does not fit, or ``ann_file`` has no

@@ -16,10 +16,10 @@ from torch.profiler import profile
 
 from ..ops import attention_with_importance
 from ..ops.fused_attention import fused_attention
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 from .comparison import Conditions
 from .latency import time_interleaved
-from .plots import STYLES
+from .plots import STYLES, save
 from .steps import inference_step, training_step
 from .tables import to_markdown, write_csv
 
@@ -193,8 +193,7 @@ def write_report(report: Report, conditions: Conditions, folder: Path, notes: It
             lines += ['', f'## {name.capitalize()}', '', to_markdown(frame)]
     if report.left_out:
         lines += ['', '## Not measured', '', *(f'- {line}' for line in report.left_out)]
-    with atomic_file(folder / 'report.md') as partial:
-        partial.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    write_text(folder / 'report.md', '\n'.join(lines) + '\n')
     if report.speeds:
         _draw(pd.DataFrame(report.speeds), folder / 'speed.png', facts['device'])
 
@@ -213,7 +212,4 @@ def _draw(frame: pd.DataFrame, path: Path, title: str) -> None:
         axes.set(title=', '.join(key), xlabel='batch size', ylabel=f'speed, {names[0]} = 1',
                  xscale='log')
         axes.set_xticks(BATCHES, list(map(str, BATCHES)))
-    figure.axes[0].legend(fontsize=6)
-    figure.suptitle(title, fontsize=8)
-    with atomic_file(path) as partial:
-        figure.savefig(partial, format='png')
+    save(figure, path, title)

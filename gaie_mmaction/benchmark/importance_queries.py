@@ -18,14 +18,9 @@ def measure_queries(cfg: Config, checkpoint: str, queries: Sequence[int],
                     device: str = 'cpu') -> pd.DataFrame:
     """Run the test clips with all queries and with each number of them.
 
-    Returns:
-        pd.DataFrame: One row per number, all queries first, as text: for each merge the share of
-        the tokens kept by the exact importance that are kept here too, and the accuracy of the
-        labelled clips, if there are any.
-
-    Raises:
-        ValueError: If the model has no ``GAIENeck`` that ranks by attention, or the checkpoint does
-            not fit.
+    Returns one row per number, all queries first, as text: for each merge the share of the tokens
+    kept by the exact importance that are kept here too, and the accuracy of the labelled clips, if
+    there are any. A model without a ``GAIENeck`` that ranks by attention is a ``ValueError``.
     """
     model, _ = load_recognizer(cfg, checkpoint, device)
     neck = getattr(model.backbone, 'neck', None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import decord
 import numpy as np
 import pandas as pd
-from mmaction.registry import TRANSFORMS
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 CLIP_LEN = 16
@@ -20,42 +20,26 @@ TRANSFORMING = (
 def measure_loading(clips: list[dict], folder: Path, rounds: int) -> dict[str, float]:
     """Load every clip ``rounds`` times both ways, interleaved so that noise meets both.
 
-    Returns:
-        dict[str, float]: Medians over the clips, in seconds of processor time, which other
-        processes do not lengthen: ``first`` (scans the packets of a video once per process),
-        ``ours``, ``transforms`` (resizing to packing, after ours), and ``decord``; the ``ratio``
-        decord / ours; and the number of ``differing`` frames.
+    Returns medians over the clips, in seconds of processor time, which other processes do not
+    lengthen: ``first`` (scans the packets of a video once per process), ``ours``, ``transforms``
+    (resizing to packing, after ours), and ``decord``; the ``ratio`` decord / ours; and the number
+    of ``differing`` frames.
     """
     init_default_scope('mmaction')
-    loading, transforming = ([TRANSFORMS.build(dict(step)) for step in steps]
-                             for steps in (LOADING, TRANSFORMING))
-
-    def load(clip: dict) -> dict:
-        results = dict(clip, filename=str(folder / clip['video']), start_index=0)
-        for step in loading:
-            results = step(results)
-        return results
-
-    def transform(results: dict) -> None:
-        for step in transforming:
-            results = step(results)
-
-    def load_by_decord(path: str, frame_inds: np.ndarray) -> np.ndarray:
-        return decord.VideoReader(path, num_threads=1).get_batch(frame_inds).asnumpy()
-
+    load, transform = Compose(LOADING), Compose(TRANSFORMING)
     rows, differing = [], 0
     for clip in clips:
+        path = str(folder / clip['video'])
         times = [time.process_time()]
-        load(clip)
+        load(dict(clip, filename=path, start_index=0))
         times.append(time.process_time())
         for _ in range(rounds):
-            results = load(clip)
+            results = load(dict(clip, filename=path, start_index=0))
             times.append(time.process_time())
-            frames, path = results['imgs'], results['filename']
-            frame_inds = results['frame_inds']
+            frames, frame_inds = results['imgs'], results['frame_inds']
             transform(results)
             times.append(time.process_time())
-            images = load_by_decord(path, frame_inds)
+            images = decord.VideoReader(path, num_threads=1).get_batch(frame_inds).asnumpy()
             times.append(time.process_time())
         first, *seconds = np.diff(times)
         rows.append((first, *(np.median(seconds[k::3]) for k in range(3))))

@@ -26,7 +26,7 @@ def draw_tradeoff(path: Path, results: Sequence[Result], title: str) -> None:
             axes.plot(result.complexity.true_macs / 1e9, value, linestyle='none', **style,
                       label=result.name)
         axes.set(xlabel='GMACs per view (true)', ylabel=label)
-    _save(figure, path, title)
+    save(figure, path, title)
 
 
 def draw_sweep(path: Path, results: Sequence[Result], title: str) -> None:
@@ -47,10 +47,11 @@ def draw_sweep(path: Path, results: Sequence[Result], title: str) -> None:
                         fontsize=7)
         axes.set(title=f'{panel} (dotted: by multiply-adds)', ylabel=f'speed, {names[0]} = 1',
                  xlim=(-.5, len(points) - .5))
-    _save(figure, path, title)
+    save(figure, path, title)
 
 
-def _save(figure: Figure, path: Path, title: str) -> None:
+def save(figure: Figure, path: Path, title: str) -> None:
+    """Write a figure as PNG, with the legend of its first panel beside all of them."""
     figure.suptitle(title, fontsize=8, wrap=True)
     for axes in figure.axes:
         axes.grid(alpha=.3)

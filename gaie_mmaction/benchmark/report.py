@@ -7,7 +7,7 @@ import pandas as pd
 from rich.console import Console
 from scipy.stats import linregress
 
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 from .comparison import DTYPES, Conditions, Point, Result, arithmetic_speed, baselines
 from .plots import draw_sweep, draw_tradeoff
 from .published import published_tables
@@ -123,10 +123,8 @@ def write_comparison(results: Sequence[Result], conditions: Conditions, start: P
     for path, frame in zip(paths[1:], others):
         write_csv(frame, path)
     markdown, picture = Path(f'{stem}.md'), Path(f'{stem}.png')
-    with atomic_file(markdown) as partial:
-        partial.write_text('\n'.join([*(f'- {line}' for line in notes), '', *(
-            f'**{title}**\n\n{to_markdown(frame)}\n' for title, frame in tables.items())]),
-            encoding='utf-8')
+    write_text(markdown, '\n'.join([*(f'- {line}' for line in notes), '', *(
+        f'**{title}**\n\n{to_markdown(frame)}\n' for title, frame in tables.items())]))
     draw = draw_sweep if len(baselines(results)) > 1 else draw_tradeoff
     draw(picture, results, notes[0])
     console.print('\n'.join(notes), highlight=False, markup=False, soft_wrap=True)

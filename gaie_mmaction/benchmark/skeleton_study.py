@@ -16,9 +16,9 @@ from mmengine.runner import Runner
 from ..apis.model import build_recognizer, view_shape
 from ..apis.training import last_checkpoint
 from ..utils.files import atomic_file
+from . import study_report
 from .complexity import measure_complexity
-from .study import COLUMNS, FINETUNED, RUN, Row, read_rows, run_jobs
-from .study_report import by_unit, mean_interval, paired_difference, scores_of, with_interval
+from .study import COLUMNS, FINETUNED, Row, done_runs, read_rows, run_jobs
 
 PRETRAINED = 'pretrained'  # the arm that starts from the pretraining
 TRAINING_SUBJECTS = (1, 3, 5, 7)  # UTD-MHAD's protocol; the even ones are tested
@@ -27,35 +27,20 @@ HIP, NECK = 3, 1
 
 @dataclass(frozen=True)
 class SkeletonStudy:
-    """Where the parts of a study are.
-
-    Attributes:
-        config (Path): Config with ``study``.
-        skeletons (Path): File of :func:`convert_utd_mhad`.
-        work_dir (Path): Folder of the pretraining.
-        held_out (int): A training subject to test instead of the test subjects, for choices; 0
-            for none.
-    """
+    """Where the parts of a study are."""
     config: Path
-    skeletons: Path
+    skeletons: Path  # file of convert_utd_mhad()
     work_dir: Path
-    held_out: int = 0
+    held_out: int = 0  # a training subject to test, for choices, instead of the test subjects
     device: ClassVar[str] = 'cpu'  # the networks are too small for anything else
 
 
 def convert_utd_mhad(data: Path, path: Path, cfg: Config) -> None:
     """Write UTD-MHAD's skeletons, with all splits of the study, as ``PoseDataset`` reads them.
 
-    The hip of the first frame becomes the origin, the spine (hip to neck) of that frame the unit.
-
-    Args:
-        data (Path): ``.npz`` with ``joints`` (all frames, 20, 3), and ``length``, ``action`` from
-            1, ``subject`` and ``trial`` of each sequence.
-        path (Path): Pickle to write.
-        cfg (Config): Config with ``study``.
-
-    Raises:
-        ValueError: If arrays are missing or their lengths differ.
+    ``data`` is an npz with ``joints`` (all frames, 20, 3), and ``length``, ``action`` from 1,
+    ``subject`` and ``trial`` of each sequence; another one is a ``ValueError``. The hip of the
+    first frame becomes the origin, the spine (hip to neck) of that frame the unit.
     """
     content = dict(np.load(data))
     missing = {'joints', 'length', 'action', 'subject', 'trial'} - set(content)
@@ -147,7 +132,7 @@ def run_study(study: SkeletonStudy, table: Path | None, workers: int,
     if not _pretrained(study):
         run_jobs(pretrain, [()], study, workers)
     rows = read_rows(table) if table else pd.DataFrame(columns=COLUMNS)
-    done = set(rows[RUN].itertuples(index=False, name=None))
+    done = done_runs(rows)
     jobs = [(budget, arm, seed) for seed in range(seeds) for budget in plan.budgets
             for arm in plan.arms if (budget, arm, FINETUNED, seed, study.held_out) not in done]
     new = run_jobs(train_arm, jobs, study, workers, table)
@@ -156,18 +141,8 @@ def run_study(study: SkeletonStudy, table: Path | None, workers: int,
 
 def make_table(rows: pd.DataFrame, plan: Config) -> list[str]:
     """Markdown lines: arms by share of the labels."""
-    lines = ['| labels | clips | arm | GMACs | Top-1 %, mean and 95 % interval | pretrained minus '
-             'this one, paired | seeds |', '|--:|--:|---|--:|--:|--:|--:|']
-    for budget in plan.budgets:
-        ours = scores_of(rows, budget, PRETRAINED, FINETUNED)
-        for arm in plan.arms:
-            own = rows[(rows.budget == budget) & (rows.arm == arm)]
-            scores = scores_of(rows, budget, arm, FINETUNED)
-            if len(scores):
-                difference = '' if arm == PRETRAINED else with_interval(
-                    paired_difference(ours, scores), '+')
-                lines.append(f'| {float(budget):.0%} | {own.clips.iloc[0]} | {arm} | '
-                             f'{own.gmacs.iloc[0]:.4f} | '
-                             f'{with_interval(mean_interval(by_unit(scores)))} | {difference} | '
-                             f'{len(scores)} |')
-    return lines
+    shares = {budget: f'{float(budget):.0%}, {clips} clips'
+              for budget, clips in rows.groupby('budget').clips.first().items()}
+    return study_report.make_table(
+        rows.assign(budget=rows.budget.map(shares)), dict.fromkeys(shares.values(), plan.arms),
+        FINETUNED, heading='labels', ours=PRETRAINED)

@@ -25,10 +25,8 @@ def lay_out(source: str | Path, folder: str | Path) -> list[str]:
 
     The npz holds ``clip_joints`` and ``stream_joints`` ``(frames, 20, 3)``, one after the other;
     ``clip_length`` and ``stream_length`` in frames; ``clip_class`` (1 to 13); ``stream_id``; and
-    ``segments`` ``(n, 4)``: stream, class, first and last frame.
-
-    Returns:
-        list[str]: A line per segment that is cut because it ends outside its stream.
+    ``segments`` ``(n, 4)``: stream, class, first and last frame. Returns a line per segment that is
+    cut because it ends outside its stream.
     """
     folder = Path(folder)
     with np.load(source, allow_pickle=False) as file:

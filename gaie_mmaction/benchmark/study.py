@@ -22,7 +22,7 @@ from rich.progress import track
 from ..apis.model import build_recognizer, load_weights
 from ..apis.training import device_environment, last_checkpoint, train
 from ..synthetic.dataset import draw_dataset
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, write_text
 from .accuracy import measure_accuracy
 from .complexity import measure_complexity
 from .study_clips import NEVER_TESTED, DecodedClips, read_clips
@@ -77,17 +77,13 @@ def open_study(config: Path, work_dir: Path, device: str = 'cpu',
     return Study(config, clips.with_suffix('.npy'), clips, work_dir, device, pretrained)
 
 
-def arms_of(cfg: Config) -> list[tuple[str, str]]:
-    """(budget, arm) of the whole study."""
-    return [(budget, arm) for budget, arms in cfg.study.budgets.items() for arm in arms]
-
-
 def arms_put_in(cfg: Config) -> list[tuple[str, str]]:
     """(budget, arm) of the arms that need no finetuning: no hook changes them in training."""
     if _is_pretraining(cfg):
         return []
-    return [(budget, arm) for budget, arm in arms_of(cfg)
-            if (budget, arm) != FULL and 'custom_hooks' not in cfg.study.budgets[budget][arm]]
+    return [(budget, arm) for budget, arms in cfg.study.budgets.items()
+            for arm, changes in arms.items()
+            if (budget, arm) != FULL and 'custom_hooks' not in changes]
 
 
 def _is_pretraining(cfg: Config) -> bool:
@@ -130,8 +126,7 @@ def train_run(study: Study, cfg: Config, run_dir: Path) -> Path:
     if path.exists() and path.read_text(encoding='utf-8') != text:
         raise ValueError(f'{run_dir} was trained with another state of {study.config}: move the '
                          'folder away')
-    with atomic_file(path) as partial:
-        partial.write_text(text, encoding='utf-8')
+    write_text(path, text)
     # the number of threads changes the last digits; the worker sees its own GPU alone, as cuda:0
     return train(path, run_dir, device=study.device.split(':')[0], resume=True, threads=1,
                  log=run_dir / 'train.log')
@@ -207,7 +202,7 @@ def append_rows(path: Path, rows: list[Row]) -> None:
 
 def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(seed, fold) of the starting weights that lack their checkpoint or rows of the csv."""
-    cfg, done = Config.fromfile(study.config), _done(rows)
+    cfg, done = Config.fromfile(study.config), done_runs(rows)
     tested = [] if _is_pretraining(cfg) else [FULL, *arms_put_in(cfg)]
     return [(seed, fold) for seed in range(cfg.study.seeds) for fold in study.folds
             if study.start_checkpoint(seed, fold) is None
@@ -216,13 +211,14 @@ def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
 
 def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:
     """(budget, arm, seed, fold) of the finetuning runs that the csv lacks, budget by budget."""
-    cfg, done = Config.fromfile(study.config), _done(rows)
+    cfg, done = Config.fromfile(study.config), done_runs(rows)
     return [(budget, arm, seed, fold) for budget, arms in cfg.study.budgets.items()
             for seed in range(cfg.study.seeds) for fold in study.folds for arm in arms
             if (budget, arm, FINETUNED, seed, fold) not in done]
 
 
-def _done(rows: pd.DataFrame) -> set[tuple]:
+def done_runs(rows: pd.DataFrame) -> set[tuple]:
+    """What names a run, of all rows."""
     return set(rows[RUN].itertuples(index=False, name=None))
 
 

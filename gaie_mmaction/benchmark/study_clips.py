@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from ..datasets import IMiGUEDataset
 from ..utils.files import atomic_file
+from .tables import write_csv
 
 NEVER_TESTED = -1  # fold of such clips
 
@@ -89,8 +90,7 @@ def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
         frames = np.stack([np.stack(clip) for clip in track(samples, 'decoding', len(infos))])
         with atomic_file(path.with_suffix('.npy')) as partial, open(partial, 'wb') as file:
             np.save(file, frames)
-        with atomic_file(path) as partial:
-            rows.to_csv(partial, index=False)
+        write_csv(rows, path)
     return path
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, write_text
 from .study import FINETUNED, FULL, START
 
 OURS, CONFIDENCE = 'GAIE', .95
@@ -45,14 +45,14 @@ def paired_difference(ours: pd.Series, other: pd.Series) -> tuple[float, float] 
 
 
 def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
-               unseen: Sequence[int] = (), heading: str = HEADING) -> list[str]:
+               unseen: Sequence[int] = (), heading: str = HEADING, ours: str = OURS) -> list[str]:
     """Markdown lines: arms by budget, each budget's arms from the best to the worst.
 
     With ``unseen`` folds there is a column of the mean over these alone; ``heading`` says what the
-    budgets are.
+    budgets are, ``ours`` is the arm that all others are compared with.
     """
     names = [heading, 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
-             'GAIE minus this one, paired',
+             f'{ours} minus this one, paired',
              *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
              'seeds']
     lines = [f'| {" | ".join(names)} |', f'|--:|---|{"--:|" * (len(names) - 2)}']
@@ -62,11 +62,11 @@ def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
         for arm, scores in sorted(found.items(), key=lambda item: -by_unit(item[1]).mean()):
             costs = rows[(rows.budget == budget) & (rows.arm == arm)
                          & (rows.training == training)].gmacs
-            cells = [budget, f'**{arm}**' if arm == OURS else arm,
+            cells = [budget, f'**{arm}**' if arm == ours else arm,
                      ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
                      with_interval(mean_interval(by_unit(scores))),
-                     '' if arm == OURS or OURS not in found else with_interval(
-                         paired_difference(found[OURS], scores), '+')]
+                     '' if arm == ours or ours not in found else with_interval(
+                         paired_difference(found[ours], scores), '+')]
             if unseen:
                 alone = scores[scores.index.isin(unseen, level='fold')]
                 cells.append(f'{by_unit(alone).mean():.1f}')
@@ -128,24 +128,23 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
     budgets are if they are no costs; if the recipe was chosen on some folds, ``chosen_on``, the
     others are reported alone, too.
     """
-    text, budgets = document.read_text(encoding='utf-8'), study['budgets']
-    seen, heading = study.get('chosen_on'), study.get('heading', HEADING)
+    seen, budgets, heading = study.get('chosen_on'), study['budgets'], study.get('heading', HEADING)
     unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
     for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
         if (rows.training == training).any():
-            text = put_table(text, mark, make_table(rows, budgets, training, unseen, heading))
+            put_table(document, mark, make_table(rows, budgets, training, unseen, heading))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
-    with atomic_file(document) as partial:
-        partial.write_text(text, encoding='utf-8')
 
 
-def put_table(text: str, mark: str, lines: list[str]) -> str:
-    """Replace what stands between the marks of a table, or add both with a heading."""
+def put_table(document: Path, mark: str, lines: list[str]) -> None:
+    """Replace what stands between the marks of a document's table, or add both with a heading."""
+    text = document.read_text(encoding='utf-8')
     begin, end = f'<!-- begin {mark} -->\n', f'<!-- end {mark} -->'
     if begin not in text or end not in text:
         text = f'{text.rstrip()}\n\n## {mark.capitalize()}\n\n{begin}{end}\n'
     head, rest = text.split(begin)
-    return head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+    text = head + begin + '\n'.join(lines) + '\n' + end + rest.split(end)[1]
+    write_text(document, text)
 
 
 def print_choice(rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 
 
 class Segment(NamedTuple):
@@ -26,18 +26,15 @@ def write_annotations(path: Path, segments: Iterable[Segment]) -> None:
     """Write ``<path>.csv`` (segments) and ``<path>.txt`` (the clip list of the cut clips)."""
     segments = list(segments)
     write_segments(Path(f'{path}.csv'), segments)
-    with atomic_file(f'{path}.txt') as partial:
-        partial.write_text(
-            ''.join(f'{segment.clip_id}.mp4 {segment.label}\n' for segment in segments),
-            encoding='utf-8', newline='')
+    write_text(f'{path}.txt', ''.join(f'{segment.clip_id}.mp4 {segment.label}\n'
+                                      for segment in segments))
 
 
 def write_segments(path: Path, segments: Iterable[Segment]) -> None:
     """Write a segment csv."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator='\n').writerows([SEGMENT_HEADER, *segments])
-    with atomic_file(path) as partial:
-        partial.write_text(buffer.getvalue(), encoding='utf-8', newline='')
+    write_text(path, buffer.getvalue())
 
 
 def read_annotations(ann_file: str, num_classes: int) -> list[dict]:

@@ -9,6 +9,7 @@ from ..utils.parallel import in_parallel
 from .annotations import read_annotations
 from .imigue_classes import IMIGUE_CLASSES
 from .video_file import VideoFile, VideoReadError
+from .views import inner_dataset
 
 
 class ClipSet(NamedTuple):
@@ -33,15 +34,13 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
     """
     found = []
     for part in ('train', 'val', 'test'):
-        dataset = cfg[f'{part}_dataloader'].dataset
-        while 'dataset' in dataset:  # of a wrapper
-            dataset = dataset.dataset
+        dataset = inner_dataset(cfg[f'{part}_dataloader'])
         if 'data_prefix' not in dataset:
-            raise ValueError(f'{dataset.type} of {part}_dataloader reads no videos')
+            raise ValueError(f'{dataset["type"]} of {part}_dataloader reads no videos')
         root = dataset.get('data_root', '') if data_root is None else data_root
-        length = next((step['clip_len'] for step in dataset.pipeline if 'clip_len' in step), 1)
-        found.append(ClipSet(os.path.join(root, dataset.ann_file),
-                             os.path.join(root, dataset.data_prefix.get('video', '')),
+        length = next((step['clip_len'] for step in dataset['pipeline'] if 'clip_len' in step), 1)
+        found.append(ClipSet(os.path.join(root, dataset['ann_file']),
+                             os.path.join(root, dataset['data_prefix'].get('video', '')),
                              cfg.model.cls_head.num_classes,
                              length['RGB'] if isinstance(length, dict) else length))
     return list(dict.fromkeys(found))
@@ -50,9 +49,8 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
 def check_clips(clips: ClipSet, workers: int = 1) -> tuple[Counter[int], list[Problem]]:
     """Open and decode every clip, with a progress bar.
 
-    Returns:
-        tuple[Counter[int], list[Problem]]: Number of clips by label (-1: unlabelled), and problems
-        in the order of the annotation file. Its own errors are those of `read_annotations`.
+    Returns the number of clips by label (-1: unlabelled), and problems in the order of the
+    annotation file, whose own errors are those of `read_annotations`.
     """
     rows = read_annotations(clips.ann_file, 2**31)
     problems = _check_rows(rows, clips.num_classes)

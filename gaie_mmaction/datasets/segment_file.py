@@ -20,10 +20,8 @@ def write_segments(path: str | Path, segments: Iterable[tuple]) -> None:
 def read_segments(path: str | Path, num_classes: int | None = None) -> list[tuple]:
     """Read what :func:`write_segments` writes; frames count from 0, both ends are included.
 
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: With file and line, for a wrong header, a value that is not a number, an end
-            before its start, or a class that is not in 0..num_classes - 1.
+    A wrong header, a value that is not a number, an end before its start, or a class that is not in
+    0..num_classes - 1 is a ``ValueError`` with file and line.
     """
     with open(path, newline='', encoding='utf-8-sig') as file:
         rows = list(csv.reader(file))
@@ -54,11 +52,8 @@ def check_segments(segments: Iterable[tuple], num_frames: Mapping[str, int],
                    origin: str | Path) -> list[str]:
     """Compare segments with the lengths of their videos, in frames.
 
-    Returns:
-        list[str]: A line per pair of overlapping segments of one class, which are kept.
-
-    Raises:
-        ValueError: If a segment is of an unknown video or reaches beyond the last frame.
+    Returns a line per pair of overlapping segments of one class, which are kept. A segment of an
+    unknown video, or beyond the last frame, is a ``ValueError``.
     """
     lines: list[str] = []
     previous: dict[tuple[str, int], tuple[int, int]] = {}

@@ -53,17 +53,10 @@ def dense_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], ru
                   background: int) -> list[Segment]:
     """All windows of all videos, for testing and features.
 
-    Those that overlap segments by less than ``min_overlap`` count as background here. The last
-    window of a video ends with it.
-
-    Args:
-        segments (Sequence[Segment]): Labelled segments of whole videos.
-        num_frames (Mapping[str, int]): Frames of each video, by path as in the segments.
-        rule (WindowRule): How to lay and label the windows.
-        background (int): Label of the background.
-
-    Raises:
-        ValueError: If a window is longer than a video, or a segment ends outside its video.
+    Those that overlap labelled segments by less than ``min_overlap`` count as background here. The
+    last window of a video ends with it. ``num_frames`` is that of each video, by path as in the
+    segments; ``background`` is the label of the background. A window that is longer than a video is
+    a ``ValueError``.
     """
     return [window._replace(label=background) if window.label < 0 else window
             for window, _ in _label_windows(segments, num_frames, rule, background)]
@@ -74,11 +67,7 @@ def training_windows(segments: Sequence[Segment], num_frames: Mapping[str, int],
     """Windows of segments, and a share of background; arguments of :func:`dense_windows`.
 
     Windows that overlap segments by less than ``min_overlap`` are left out. If there are too few
-    background windows for ``background_share``, all of them are taken.
-
-    Raises:
-        ValueError: If ``background_share`` is above 0 and no window is background, and as
-            :func:`dense_windows`.
+    background windows for ``background_share``, all of them are taken; none is a ``ValueError``.
     """
     labelled = _label_windows(segments, num_frames, rule, background)
     gestures = [window for window, _ in labelled if 0 <= window.label != background]
@@ -108,11 +97,6 @@ def _label_windows(segments: Sequence[Segment], num_frames: Mapping[str, int], r
             raise ValueError(f'windows of {rule.length} frames are longer than the {frames} frames '
                              f'of {video}: choose a smaller length, or leave the video out')
         own = [segment for segment in segments if segment.video == video]
-        for segment in own:
-            if segment.end_frame >= frames:
-                raise ValueError(f'segment {segment.clip_id}, frames {segment.start_frame}-'
-                                 f'{segment.end_frame}, ends outside {video}, whose frames are '
-                                 f'0..{frames - 1}')
         for start in [*range(0, frames - rule.length, rule.stride), frames - rule.length]:
             label, distance = _label(own, start, start + rule.length - 1, rule, background)
             windows.append((Segment(f'{get_video_id(video)}_w{start}', video, start,

@@ -4,6 +4,14 @@ import re
 from typing import Any
 
 
+def inner_dataset(dataloader: dict[str, Any]) -> dict[str, Any]:
+    """Config of a dataloader's dataset, without wrappers."""
+    dataset = dataloader['dataset']
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
+
+
 def parse_views(views: str) -> tuple[int, int, bool]:
     """Clips, crops, and whether mirrored too, of ``'5x3'`` or ``'5x3+flip'``."""
     found = re.fullmatch(r'([1-9]\d?)x([1-9]\d?)(\+flip)?', str(views))
@@ -24,10 +32,7 @@ def with_views(dataloader: dict[str, Any], views: str) -> dict[str, Any]:
     """
     clips, crops, flip = parse_views(views)
     dataloader = copy.deepcopy(dataloader)
-    dataset = dataloader['dataset']
-    while 'dataset' in dataset:  # of a wrapper
-        dataset = dataset['dataset']
-    pipeline = dataset['pipeline']
+    pipeline = inner_dataset(dataloader)['pipeline']
     samplers = [step for step in pipeline if 'Sample' in step['type'] and 'clip_len' in step]
     centers = [k for k, step in enumerate(pipeline) if step['type'] == 'CenterCrop']
     if len(samplers) != 1 or (crops > 1 or flip) and len(centers) != 1:

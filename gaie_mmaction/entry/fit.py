@@ -106,24 +106,19 @@ class Confidence:
     unseen_best: float
 
 
-def bootstrap(streams: Streams, units: Sequence[str], weights: np.ndarray, fitted: bool, rule: str,
-              seed: int = 0) -> Confidence:
+def bootstrap(streams: Streams, units: Sequence[str], weights: np.ndarray, fitted: bool,
+              rule: str) -> Confidence:
     """Draw units of the hold-out with replacement, and fit anew each time.
 
-    Args:
-        streams (Streams): All streams.
-        units (Sequence[str]): Unit of each hold-out clip: a subject, a video or the clip itself.
-        weights (np.ndarray): Weights ``(S,)`` of the entry.
-        fitted (bool): Whether they were fitted; given ones stay.
-        rule (str): What is summed.
-        seed (int): Seed of the samples. Defaults to 0.
+    ``units`` are those of the hold-out's clips: a subject, a video or the clip itself. ``weights``
+    ``(S,)`` are the entry's, which stay unless they were ``fitted``; ``rule`` is what is summed.
     """
     scores, labels = streams.scores['holdout'], streams.labels['holdout']
     grid = np.array(weight_grid(len(scores))) if fitted else weights[None]
     hits, losses = _outcomes(scores, labels, grid, rule)
     single = scores.argmax(axis=2) == labels  # (S, N)
     names, unit = np.unique(np.asarray(units), return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(
+    draws = np.random.default_rng(0).multinomial(
         len(names), np.full(len(names), 1 / len(names)), NUM_SAMPLES)
     counts = draws[:, unit].astype(np.float32)  # (B, N)
     # Top-1 in whole hits; of equal ones the lowest loss

@@ -13,11 +13,12 @@ from ..evaluation.submission_file import write_submission
 from ..release.labels import read_licensed_csv
 from ..release.report import Report
 from ..utils.files import atomic_file, locked_folder, require_writable
-from .fit import NUM_SAMPLES, Confidence, Streams, bootstrap, fit_weights, read_streams
-from .network import Network, find_problems, make_network, measure_cost, read_labels
+from .fit import NUM_SAMPLES, Confidence, Streams, bootstrap, fit_weights, read_streams, top1
+from .network import Cost, Network, find_problems, make_network, measure_cost, read_labels
+from .pseudo import choose_pseudo_labels
 from .report import make_tables, write_report
 from .run import is_trained, run_network, seconds_of
-from .spec import Entry
+from .spec import Entry, PseudoLabels
 
 PARTS = ('holdout', 'test')
 FEW = 10  # subjects or videos of a hold-out
@@ -55,7 +56,13 @@ def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
                 '-', 'trained', 'as above') else
             f'{3e-15 * cost.macs * cost.clips * cost.epochs:.3f}',  # type: ignore[operator]
             'folder': str(network.folder)})
-    return pd.DataFrame(rows), find_problems(networks)
+    if entry.pseudo_labels:
+        rows += [{'stream': stream.name,
+                  'trained on': f'{entry.trained_on["test"]}, {entry.parts["test"]}',
+                  'training': f'{costs[stream.name].epochs} epochs',
+                  'scores of': entry.parts['test'], 'scores': 'second round'}
+                 for stream in entry.streams if stream.checkpoint is None]
+    return pd.DataFrame(rows).fillna('-'), find_problems(networks)
 
 
 def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
@@ -85,13 +92,16 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
     entry.work_dir.mkdir(parents=True, exist_ok=True)
     with locked_folder(entry.work_dir):
         costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
-        for network in networks:
-            run_network(network, costs[network.stream.name], device, gpus)
-        dumps = {part: {network.stream.name: network.dump for network in networks
-                        if network.part == part} for part in PARTS}
-        streams = read_streams(dumps, entry.calibrate)
-        given = None if entry.fitted else [stream.weight or 0. for stream in entry.streams]
-        weights = fit_weights(streams, range(len(streams.names)), given, entry.sum)
+        streams, weights = _run(entry, networks, costs, device, gpus)
+        more_notes = []
+        if entry.pseudo_labels:
+            chosen = choose_pseudo_labels(fuse(streams.scores['test'], weights, entry.sum),
+                                          streams.ids['test'], entry.pseudo_labels)
+            more_notes = _pseudo_notes(entry, entry.pseudo_labels, streams, weights, chosen)
+            # in place of the first round's: the later network of a stream and a part counts
+            networks += [make_network(entry, stream, 'test', Config.fromfile(stream.config), chosen)
+                         for stream in entry.streams if stream.checkpoint is None]
+            streams, weights = _run(entry, networks, costs, device, gpus)
         unit_of = dict(zip(ids, units))
         confidence = bootstrap(streams, [unit_of[clip_id] for clip_id in streams.ids['holdout']],
                                weights, entry.fitted, entry.sum)
@@ -101,8 +111,19 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
                    else [str(label) for label in range(num_classes)])
         seconds = {name: seconds_of(networks, name) for name in streams.names}
         tables = make_tables(entry, streams, weights, confidence, costs, seconds, classes)
-        notes = _notes(entry, streams, confidence, unit_name, shared)
+        notes = _notes(entry, streams, confidence, unit_name, shared) + more_notes
         return write_report(entry, tables, notes)
+
+
+def _run(entry: Entry, networks: list[Network], costs: dict[str, Cost], device: str, gpus: int
+         ) -> tuple[Streams, np.ndarray]:
+    """Run what is missing; the calibrated scores of all streams, and their weights."""
+    for network in networks:
+        run_network(network, costs[network.stream.name], device, gpus)
+    streams = read_streams({part: {network.stream.name: network.dump for network in networks
+                                   if network.part == part} for part in PARTS}, entry.calibrate)
+    given = None if entry.fitted else [stream.weight or 0. for stream in entry.streams]
+    return streams, fit_weights(streams, range(len(streams.names)), given, entry.sum)
 
 
 def _units(entry: Entry, ids: list[str]) -> tuple[list[str], str]:
@@ -130,6 +151,23 @@ def _write_submission(entry: Entry, streams: Streams, weights: np.ndarray,
     report = check_submission(entry.out, ids, num_classes)
     if report.faults:
         raise ValueError('\n'.join([f'{entry.out} is not valid:', *report.fault_lines()]))
+
+
+def _pseudo_notes(entry: Entry, rule: PseudoLabels, streams: Streams, weights: np.ndarray,
+                  chosen: dict[str, int]) -> list[str]:
+    ids, labels = streams.ids['test'], streams.labels['test']
+    counts = np.bincount(list(chosen.values()), minlength=streams.scores['test'].shape[2])
+    notes = [f'transductive: the networks of the test were trained anew with {len(chosen)} of its '
+             f'{len(ids)} clips, {counts.min()} to {counts.max()} a class, labelled by the fused '
+             f'scores of a first round (at least {rule.min_confidence}, at most '
+             f'{rule.max_per_class} a class)']
+    if chosen and (labels >= 0).all():
+        true = dict(zip(ids, labels))
+        right = np.mean([true[clip_id] == label for clip_id, label in chosen.items()])
+        first = top1(fuse(streams.scores['test'], weights, entry.sum), labels)
+        notes.append(f'{100 * right:.2f} % of these labels are right; Top-1 of the first round on '
+                     f'the test: {100 * first:.2f} %')
+    return notes
 
 
 def _notes(entry: Entry, streams: Streams, confidence: Confidence, unit_name: str,

@@ -14,8 +14,9 @@ from ..apis import build_recognizer, view_shape
 from ..benchmark.complexity import measure_complexity
 from ..datasets.annotations import read_annotations
 from ..datasets.imigue_pose_dataset import read_skeletons
-from ..datasets.views import parse_views, with_views
+from ..datasets.views import inner_dataset, parse_views, with_views
 from ..policy import pretrained_weights
+from .pseudo import add_pseudo_labels
 from .spec import Entry, Stream
 
 # what the weights do not depend on
@@ -41,13 +42,20 @@ class Network:
     dump: Path
 
 
-def make_network(entry: Entry, stream: Stream, part: str, cfg: Config) -> Network:
-    """Complete the config of a stream, which is changed, for a part, and name its files."""
+def make_network(entry: Entry, stream: Stream, part: str, cfg: Config,
+                 pseudo_labels: dict[str, int] | None = None) -> Network:
+    """Complete the config of a stream, which is changed, for a part, and name its files.
+
+    With ``pseudo_labels`` it is trained on these clips of the part, too.
+    """
     cfg.merge_from_dict(stream.options)
     for key, name in (('train', entry.trained_on[part]), ('val', entry.parts['holdout']),
                       ('test', entry.parts[part])):
         if cfg.get(f'{key}_dataloader'):
-            _select(inner_dataset(cfg, key), name, entry.data_root)
+            _select(inner_dataset(cfg[f'{key}_dataloader']), name, entry.data_root)
+    if pseudo_labels is not None:
+        add_pseudo_labels(inner_dataset(cfg.train_dataloader), inner_dataset(cfg.test_dataloader),
+                          pseudo_labels, entry.work_dir / stream.name)
     cfg.train_dataloader.persistent_workers = False  # StepSeedHook
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='StepSeedHook')]
     randomness = cfg.get('randomness') or {}
@@ -64,14 +72,6 @@ def make_network(entry: Entry, stream: Stream, part: str, cfg: Config) -> Networ
     folder = entry.work_dir / stream.name / key
     test = _hash([content['model'], content['test_dataloader'], _hash_clips(cfg, 'test')])
     return Network(stream, part, cfg, folder, folder / f'{entry.parts[part]}-{test}.pkl')
-
-
-def inner_dataset(cfg: Config, key: str) -> dict[str, Any]:
-    """Config of the dataset of ``train``, ``val`` or ``test``, without wrappers."""
-    dataset = cfg[f'{key}_dataloader'].dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    return dataset
 
 
 def _select(dataset: dict[str, Any], part: str, data_root: str | None) -> None:
@@ -91,7 +91,7 @@ def _ann_file(dataset: dict[str, Any]) -> str:
 
 def read_labels(cfg: Config, key: str) -> dict[str, int]:
     """Label of each clip id of ``train``, ``val`` or ``test``; -1 where there is none."""
-    dataset = inner_dataset(cfg, key)
+    dataset = inner_dataset(cfg[f'{key}_dataloader'])
     path = _ann_file(dataset)
     if not path.endswith('.pkl'):
         return {clip['clip_id']: clip['label'] for clip in read_annotations(path, 2**31)}
@@ -157,7 +157,8 @@ class Cost:
 def measure_cost(network: Network) -> Cost:
     """Count what a network costs, on no device."""
     cfg, macs, parameters = network.cfg, None, None
-    sampler = next(step for step in inner_dataset(cfg, 'test')['pipeline'] if 'clip_len' in step)
+    sampler = next(step for step in inner_dataset(cfg.test_dataloader)['pipeline']
+                   if 'clip_len' in step)
     if not isinstance(sampler['clip_len'], dict):
         cost = measure_complexity(build_recognizer(cfg, device='meta'), view_shape(cfg))
         macs, parameters = cost.true_macs, cost.parameters
@@ -176,7 +177,7 @@ def _hash(value: object) -> str:
 
 
 def _hash_clips(cfg: Config, key: str) -> str:
-    dataset = inner_dataset(cfg, key)
+    dataset = inner_dataset(cfg[f'{key}_dataloader'])
     return f'{dataset.get("split")} {_hash_file(_ann_file(dataset))}'
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import recall_score
 from ..benchmark.tables import to_markdown, write_csv
 from ..evaluation.class_report import accuracy
 from ..evaluation.fusion import fuse
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 from .fit import Confidence, Streams, fit_weights
 from .network import Cost
 from .spec import Entry
@@ -22,11 +22,17 @@ def make_tables(entry: Entry, streams: Streams, weights: np.ndarray, confidence:
                 costs: dict[str, Cost], seconds: dict[str, tuple[float, float]],
                 classes: Sequence[str]) -> Tables:
     """All tables, cells as text; accuracies in percent."""
-    recalls = _recalls(entry, streams, weights)
+    every = range(len(streams.names))
+    left_out = [[k for k in every if k != left] for left in every] if len(every) > 1 else []
+    scores, labels = streams.scores['holdout'], streams.labels['holdout']
+    # (S + 1, C), of each class on the hold-out, the last row fused
+    recalls = np.stack([recall_score(labels, one.argmax(axis=1), labels=range(scores.shape[2]),
+                                     average=None, zero_division=np.nan)
+                        for one in (*scores, fuse(scores, weights, entry.sum))])
     return dict(
         streams=_streams(entry, streams, weights, costs, seconds, recalls),
-        pairs=_fits(entry, streams, combinations(range(len(streams.names)), 2), 'pair', ' + '),
-        leave_one_out=_fits(entry, streams, _left_out(streams), 'without', None),
+        pairs=_fits(entry, streams, combinations(every, 2), 'pair', ' + '),
+        leave_one_out=_fits(entry, streams, left_out, 'without', None),
         confidence=_confidence(streams, weights, confidence),
         classes=_classes(streams, recalls, classes))
 
@@ -73,11 +79,6 @@ def _fits(entry: Entry, streams: Streams, groups: Iterable[Sequence[int]], title
     return pd.DataFrame(rows)
 
 
-def _left_out(streams: Streams) -> list[list[int]]:
-    every = range(len(streams.names))
-    return [[k for k in every if k != left] for left in every] if len(every) > 1 else []
-
-
 def _confidence(streams: Streams, weights: np.ndarray, found: Confidence) -> pd.DataFrame:
     rows = [(f'weight of {name}', f'{weights[k]:.3f}', f'{found.weights[0, k]:.3f}',
              f'{found.weights[1, k]:.3f}') for k, name in enumerate(streams.names)]
@@ -86,14 +87,6 @@ def _confidence(streams: Streams, weights: np.ndarray, found: Confidence) -> pd.
     rows += [(f'out-of-bag Top-1, {name}', f'{100 * value:.2f}', '', '')
              for name, value in (('fused', found.unseen_fused), ('best stream', found.unseen_best))]
     return pd.DataFrame(rows, columns=['', 'value', '2.5 %', '97.5 %'])
-
-
-def _recalls(entry: Entry, streams: Streams, weights: np.ndarray) -> np.ndarray:
-    """``(S + 1, C)``: recall of each class on the hold-out, the last row fused."""
-    scores, labels = streams.scores['holdout'], streams.labels['holdout']
-    fused = fuse(scores, weights, entry.sum)
-    return np.stack([recall_score(labels, one.argmax(axis=1), labels=range(scores.shape[2]),
-                                  average=None, zero_division=np.nan) for one in (*scores, fused)])
 
 
 def _wins(recalls: np.ndarray) -> np.ndarray:
@@ -127,6 +120,5 @@ def write_report(entry: Entry, tables: Tables, notes: Sequence[str]) -> Path:
             write_csv(table, entry.work_dir / f'{name}.csv')
             lines += ['', f'## {titles[name]}', '', to_markdown(table)]
     path = entry.work_dir / 'report.md'
-    with atomic_file(path) as partial:
-        partial.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    write_text(path, '\n'.join(lines) + '\n')
     return path

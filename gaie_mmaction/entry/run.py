@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ..apis.training import test, train
 from ..evaluation.score_dump import read_dump
-from ..utils.files import atomic_file, locked_folder, remove_partial_files
+from ..utils.files import locked_folder, remove_partial_files, write_text
 from .network import Cost, Network, read_labels
 
 WAIT = 10**9  # seconds: until a training that outlived its killed entry is over
@@ -29,15 +29,17 @@ def run_network(network: Network, cost: Cost, device: str, gpus: int) -> None:
     config = network.folder / 'config.py'
     if not network.dump.exists():
         remove_partial_files(network.folder)
-        with atomic_file(config) as partial:
-            # not by pretty_text, whose formatter takes seconds
-            partial.write_text('\n'.join(f'{key} = {value!r}' for key, value in
-                                         network.cfg.to_dict().items()) + '\n', encoding='utf-8')
+        # not by pretty_text, whose formatter takes seconds
+        write_text(config, ''.join(f'{key} = {value!r}\n'
+                                   for key, value in network.cfg.to_dict().items()))
     if not is_trained(network):
         _train(network, config, cost, device, gpus)
     if not network.dump.exists():
         _test(network, config, device)
-    _require_same_clips(network)
+    found, expected = set(read_dump(str(network.dump)).ids), set(read_labels(network.cfg, 'test'))
+    if found != expected:
+        raise ValueError(f'{network.dump} has the scores of {len(found)} clips, but the part has '
+                         f'{len(expected)}: delete it and run again')
 
 
 def _train(network: Network, config: Path, cost: Cost, device: str, gpus: int) -> None:
@@ -53,9 +55,9 @@ def _train(network: Network, config: Path, cost: Cost, device: str, gpus: int) -
         pass
     start = time.monotonic()
     checkpoint = train(config, work_dir, device=device, gpus=gpus, resume=True)
-    _write_json(network.folder / 'trained.json', dict(
+    write_text(network.folder / 'trained.json', json.dumps(dict(
         checkpoint=os.path.relpath(checkpoint, network.folder),
-        seconds=time.monotonic() - start))
+        seconds=time.monotonic() - start)), durable=True)
 
 
 def _test(network: Network, config: Path, device: str) -> None:
@@ -64,20 +66,9 @@ def _test(network: Network, config: Path, device: str) -> None:
     checkpoint = network.stream.checkpoint or network.folder / json.loads(
         (network.folder / 'trained.json').read_text(encoding='utf-8'))['checkpoint']
     test(config, checkpoint, network.folder / 'testing', device=device, dump=dump)
-    _write_json(network.dump.with_suffix('.json'), dict(seconds=time.monotonic() - start))
+    write_text(network.dump.with_suffix('.json'),
+               json.dumps(dict(seconds=time.monotonic() - start)), durable=True)
     os.replace(dump, network.dump)  # last: it stands for both files
-
-
-def _write_json(path: Path, content: dict) -> None:
-    with atomic_file(path, durable=True) as partial:
-        partial.write_text(json.dumps(content), encoding='utf-8')
-
-
-def _require_same_clips(network: Network) -> None:
-    found, expected = set(read_dump(str(network.dump)).ids), set(read_labels(network.cfg, 'test'))
-    if found != expected:
-        raise ValueError(f'{network.dump} has the scores of {len(found)} clips, but the part has '
-                         f'{len(expected)}: delete it and run again')
 
 
 def seconds_of(networks: Sequence[Network], name: str) -> tuple[float, float]:

@@ -38,6 +38,18 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class PseudoLabels:
+    """Which clips of the test enter a second round of training, with their predicted classes.
+
+    Attributes:
+        min_confidence (float): Lowest fused score of the predicted class, in [0, 1].
+        max_per_class (int): Most clips of a class, the surest ones; at least 1.
+    """
+    min_confidence: float
+    max_per_class: int
+
+
+@dataclass(frozen=True)
 class Entry:
     """An entry to the leaderboard, as its file describes it.
 
@@ -56,6 +68,8 @@ class Entry:
         calibrate (bool): Fit a temperature per stream. Defaults to True.
         subjects (str, optional): ``labels_20200831.csv`` of the licensed release, for intervals
             over subjects. Defaults to None, over videos.
+        pseudo_labels (PseudoLabels, optional): Train the networks of the test a second time, with
+            clips of the test. Defaults to None, no second round.
     """
     path: str
     streams: tuple[Stream, ...]
@@ -67,6 +81,7 @@ class Entry:
     sum: str = 'probabilities'
     calibrate: bool = True
     subjects: str | None = None
+    pseudo_labels: PseudoLabels | None = None
 
     @property
     def fitted(self) -> bool:
@@ -82,16 +97,12 @@ class Entry:
 
 ENTRY_KEYS = {one.name for one in fields(Entry)} - {'path'}
 STREAM_KEYS = {one.name for one in fields(Stream)}
+PSEUDO_KEYS = [one.name for one in fields(PseudoLabels)]
 PARTS = dict(train='holdout_train', holdout='holdout_val', test='test')
 
 
 def load_entry(path: str) -> Entry:
-    """Read and check the file of an entry.
-
-    Raises:
-        OSError: If there is no such file.
-        ValueError: If it is not YAML, a key is missing or unknown, or a value makes no sense.
-    """
+    """Read and check the file of an entry; what is wrong with it is a ``ValueError``."""
     with open(path, encoding='utf-8') as file:
         try:
             content = yaml.safe_load(file)
@@ -108,7 +119,8 @@ def load_entry(path: str) -> Entry:
     out = content.get('out') or os.path.join(work_dir, 'prediction.csv')
     entry = Entry(**{**content, 'path': path, 'streams': streams, 'work_dir': work_dir,
                      'parts': {**PARTS, **parts}, 'out': out,
-                     'format': str(content.get('format', '2025'))})
+                     'format': str(content.get('format', '2025')),
+                     'pseudo_labels': _read_pseudo_labels(path, content.get('pseudo_labels'))})
     _check(entry)
     return entry
 
@@ -153,6 +165,20 @@ def _read_stream(where: str, content: dict[str, Any]) -> Stream:
     return Stream(**{**content, 'name': str(content['name']), 'weight': weight, 'options': options})
 
 
+def _read_pseudo_labels(path: str, content: dict[str, Any] | None) -> PseudoLabels | None:
+    if content is None:
+        return None
+    _check_keys(f'{path}: pseudo_labels', content, PSEUDO_KEYS, PSEUDO_KEYS)
+    rule = PseudoLabels(**content)
+    if type(rule.min_confidence) not in (int, float) or not 0 <= rule.min_confidence <= 1:
+        raise ValueError(f'{path}: pseudo_labels: min_confidence must be from 0 to 1, but got '
+                         f'{rule.min_confidence!r}')
+    if type(rule.max_per_class) is not int or rule.max_per_class < 1:
+        raise ValueError(f'{path}: pseudo_labels: max_per_class must be an integer of at least 1, '
+                         f'but got {rule.max_per_class!r}')
+    return rule
+
+
 def _check(entry: Entry) -> None:
     names = [stream.name for stream in entry.streams]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -163,6 +189,9 @@ def _check(entry: Entry) -> None:
                          "give every stream a number, or each 'fit'")
     if not fitted and sum(stream.weight or 0 for stream in entry.streams) == 0:
         raise ValueError(f'{entry.path}: the weights sum to zero: at least one stream must count')
+    if entry.pseudo_labels and all(stream.checkpoint for stream in entry.streams):
+        raise ValueError(f'{entry.path}: pseudo_labels need a stream to train, but each has a '
+                         'checkpoint')
     if entry.sum not in RULES:
         raise ValueError(f'{entry.path}: sum must be one of {RULES}, but got {entry.sum!r}')
     try:

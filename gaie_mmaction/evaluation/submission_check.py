@@ -51,12 +51,9 @@ def check_submission(path: str, clip_ids: Collection[str], num_classes: int,
                      max_bytes: int = MAX_BYTES, max_ratio: int = MAX_RATIO) -> SubmissionReport:
     """Check a leaderboard file of any format, recognised by its content.
 
-    Args:
-        path (str): The file.
-        clip_ids (Collection[str]): Ids of all clips of the test part.
-        num_classes (int): Targets must be below it.
-        max_bytes (int): Largest csv that is read.
-        max_ratio (int): Largest size of a csv relative to its zip.
+    ``clip_ids`` are those of the whole test part, targets must be below ``num_classes``;
+    ``max_bytes`` is the largest csv that is read, ``max_ratio`` its largest size relative to its
+    zip.
 
     Raises:
         ValueError: If there are no rows to check: a damaged zip, a zip with other files, a file

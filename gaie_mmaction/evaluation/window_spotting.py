@@ -14,7 +14,7 @@ import torch
 from ..datasets.annotations import read_annotations
 from ..datasets.spotting_windows import get_video_id
 from ..ops.temporal_detection import soft_nms
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 from .score_dump import read_dump
 from .spotting import best_threshold, spotting_f1
 
@@ -149,8 +149,7 @@ def fit_rule(frame_scores: Mapping[str, np.ndarray], true: Sequence[tuple],
 
 def save_rule(path: str | Path, rule: SegmentRule) -> None:
     """Write a rule as JSON."""
-    with atomic_file(path) as partial:
-        partial.write_text(json.dumps(asdict(rule), indent=1), encoding='utf-8')
+    write_text(path, json.dumps(asdict(rule), indent=1))
 
 
 def load_rule(path: str | Path) -> SegmentRule:

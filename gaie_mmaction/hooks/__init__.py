@@ -8,9 +8,11 @@ from .preemption import PreemptionHook
 from .reducer_schedules import DiffRateHook, TokenKeepRatioWarmupHook
 from .step_seed import StepSeedHook
 from .token_map_hook import TokenMapHook
+from .training_page import TrainingPageHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointFitHook', 'ClassifierRetraining', 'CompileBackboneHook',
     'DiffRateHook', 'NumClassCheckHook', 'PreemptionHook', 'SafeCheckpointHook', 'StepSeedHook',
-    'SubmissionHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook'
+    'SubmissionHook', 'TokenKeepRatioWarmupHook', 'TokenMapHook', 'TokenReducerCheckHook',
+    'TrainingPageHook'
 ]

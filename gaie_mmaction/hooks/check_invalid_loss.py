@@ -31,7 +31,9 @@ class CheckInvalidLossHook(Hook):
         """Raise ``FloatingPointError`` if the loss is not finite."""
         # mmengine reads each loss for its log anyway: this adds no synchronisation
         samples = list(_flatten(data_batch['data_samples']))
-        previous, self.clip_ids = self.clip_ids, [_name(sample) for sample in samples]
+        previous, self.clip_ids = self.clip_ids, [
+            str(sample.get('clip_id', sample.get('filename', 'without clip_id')))
+            for sample in samples]
         if math.isfinite(outputs['loss'].item()):
             return
         losses = {key: value.item() for key, value in outputs.items()}
@@ -58,10 +60,6 @@ def _flatten(samples: Iterable) -> Iterator[ActionDataSample]:
             yield from _flatten(sample)
         else:
             yield sample
-
-
-def _name(sample: ActionDataSample) -> str:
-    return str(sample.metainfo.get('clip_id', sample.metainfo.get('filename', 'without clip_id')))
 
 
 def _save(content: dict, path: Path) -> str:

@@ -8,7 +8,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ..utils.files import atomic_file, locked_folder, remove_partial_files
+from ..utils.files import locked_folder, remove_partial_files, write_text
 
 # seconds; workers of a killed run check every 5 whether they are still needed
 LOCK_TIMEOUT = 30
@@ -16,8 +16,7 @@ LOCK_TIMEOUT = 30
 
 def point_to_checkpoint(runner: Runner, path: str) -> None:
     """Name the checkpoint that ``--resume`` takes."""
-    with atomic_file(Path(runner.work_dir) / 'last_checkpoint', durable=True) as partial:
-        partial.write_text(path, encoding='utf-8')
+    write_text(Path(runner.work_dir) / 'last_checkpoint', path, durable=True)
 
 
 @HOOKS.register_module()

@@ -10,10 +10,9 @@ from torch import nn
 
 from ..evaluation import MiGASubmission
 from ..models import TokenReducer
-from ..models.utils.weights import list_misfits
+from ..models.utils.weights import describe_misfits
 
 HEAD = 'cls_head.'
-NUM_SHOWN = 4
 
 
 def unwrap(model: nn.Module) -> Any:
@@ -40,13 +39,9 @@ class CheckpointFitHook(Hook):
         own = unwrap(runner.model).state_dict()
         if not any(key.startswith(HEAD) for key in own):  # MMAction2's FeatureHead, for features
             weights = {key: value for key, value in weights.items() if not key.startswith(HEAD)}
-        misfits = list_misfits(own, weights)
-        if misfits:
-            more = len(misfits) - NUM_SHOWN
-            raise ValueError(
-                'the checkpoint does not fit the config, and nothing was tested:\n  '
-                + '\n  '.join(misfits[:NUM_SHOWN]) + (f'\n  and {more} more' if more > 0 else '')
-                + '\ngive the config that it was trained with')
+        if misfits := describe_misfits(own, weights):
+            raise ValueError('the checkpoint does not fit the config, and nothing was tested:'
+                             f'{misfits}\ngive the config that it was trained with')
 
 
 @HOOKS.register_module()

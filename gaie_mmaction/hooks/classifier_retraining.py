@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..models.utils.weights import list_misfits
+from ..models.utils.weights import describe_misfits
 from .checks import HEAD, unwrap
 
 BACKBONE = 'backbone.'
@@ -35,9 +35,8 @@ class ClassifierRetraining(Hook):
         found, own = ({key: value for key, value in weights.items() if key.startswith(BACKBONE)}
                       for weights in (checkpoint.get('state_dict', checkpoint),
                                       unwrap(runner.model).state_dict()))
-        if misfits := list_misfits(own, found):
-            raise ValueError('\n  '.join(['the backbone of load_from does not fit the config:',
-                                          *misfits[:4]]))
+        if misfits := describe_misfits(own, found):
+            raise ValueError(f'the backbone of load_from does not fit the config:{misfits}')
 
     def before_train(self, runner: Runner) -> None:
         """Initialize the head anew, unless an interrupted run goes on."""

@@ -31,9 +31,7 @@ def attention_with_importance(q: Tensor,
     ``softmax_j(scale * q_i k_j + bias_j)`` (GAIE paper, section 3).
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries.
-        k (Tensor): ``(B, h, N, d)`` keys.
-        v (Tensor): ``(B, h, N, d)`` values.
+        q, k, v (Tensor): ``(B, h, N, d)`` queries, keys and values.
         scale (float, optional): Factor of the logits. Defaults to ``d ** -0.5``.
         bias (Tensor, optional): ``(B, N)``, added to every query's logits (the
             log of the token sizes gives proportional attention). Defaults to None.
@@ -113,19 +111,8 @@ def strided_queries(num_tokens: int, num_queries: int,
                     device: torch.device | None = None) -> Tensor:
     """Indices of M of N queries, spread over space and time.
 
-    The stride has no common factor with N, so that no place, row or frame of the grid is
-    preferred and no query is taken twice.
-
-    Args:
-        num_tokens (int): N.
-        num_queries (int): M, in [1, N].
-        device (torch.device, optional): Where to make them. Defaults to None, the CPU.
-
-    Returns:
-        Tensor: ``(M, )`` different indices.
-
-    Raises:
-        ValueError: If ``num_queries`` is outside [1, N].
+    They are ``(M, )`` different ones. The stride has no common factor with N, so that no place,
+    row or frame of the grid is preferred. M outside [1, N] is a ``ValueError``.
     """
     if not 1 <= num_queries <= num_tokens:
         raise ValueError(f'importance_queries must be at least 1, but got {num_queries}')
@@ -152,11 +139,7 @@ def _attend_and_estimate(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, s
 
 
 def check_qkv(q: Tensor, k: Tensor, v: Tensor) -> None:
-    """Refuse queries, keys and values that do not share one shape of four dimensions.
-
-    Raises:
-        ValueError: With the three shapes.
-    """
+    """Refuse queries, keys and values that do not share one shape of four dimensions."""
     if q.dim() != 4 or q.shape != k.shape or q.shape != v.shape:
         raise ValueError('q, k and v must share one shape (B, heads, N, d), but got '
                          f'{tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}')

@@ -24,8 +24,7 @@ def chunked_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | Non
         q (Tensor): ``(B, h, M, d)`` queries.
         k (Tensor): ``(B, h, N, d)`` keys.
         v (Tensor, optional): ``(B, h, N, d)`` values; None for the importance alone.
-        bias (Tensor, optional): ``(B, N)``, added to every query's logits.
-        scale (float): Factor of the logits.
+        bias, scale: Same as in :func:`.attention.attention_with_importance`.
 
     Returns:
         tuple: ``(B, h, M, d)`` in the dtype of ``v``, with the memory order (B, M, h, d), or

@@ -16,15 +16,9 @@ def expected_count(logits: Tensor, candidates: Tensor) -> Tensor:
 
 
 def keep_probability(logits: Tensor, candidates: Tensor, num_tokens: int) -> Tensor:
-    """Probability that the token of each rank is kept.
+    """Probability ``(N, )``, descending from 1, that the token of each rank is kept.
 
-    Args:
-        logits (Tensor): ``(D, )``.
-        candidates (Tensor): ``(D, )`` counts, ascending.
-        num_tokens (int): Number of tokens N.
-
-    Returns:
-        Tensor: ``(N, )`` in descending order from 1, differentiable.
+    Differentiable in the ``(D, )`` logits; the ``(D, )`` candidates are counts, ascending.
     """
     # the token of rank k, 0 the most important, is kept by every count above k
     tail = logits.softmax(dim=0).flip(0).cumsum(dim=0).flip(0)
@@ -42,17 +36,8 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
 def logits_of_mean(candidates: Tensor, mean: float) -> Tensor:
     """Logits of the flattest distribution over the candidates with a given mean.
 
-    A mean in the middle gives equal probabilities, the paper's initialization.
-
-    Args:
-        candidates (Tensor): ``(D, )`` counts, ascending, D > 1.
-        mean (float): Strictly between the first and the last candidate.
-
-    Returns:
-        Tensor: ``(D, )`` float32.
-
-    Raises:
-        ValueError: If the mean is not between the first and the last candidate.
+    A mean in the middle gives equal probabilities, the paper's initialization; one that is not
+    strictly between the first and the last of the ``(D, )`` ascending counts is a ``ValueError``.
     """
     counts = candidates.double()
     first, last = counts[0].item(), counts[-1].item()
@@ -80,16 +65,11 @@ def vit_macs(counts: Sequence[tuple[Count, Count]], merge_layers: Sequence[int],
 
     Args:
         counts (Sequence[tuple]): Number of tokens after pruning and after merging in each block
-            of ``merge_layers``; integers or differentiable scalars.
+            of ``merge_layers``; integers, or differentiable scalars, as the result is then.
         merge_layers (Sequence[int]): Blocks that reduce, 0-based, ascending.
-        num_tokens (int): Number of tokens of the embedding.
-        depth (int): Number of blocks.
-        embed_dims (int): Number of channels of a token.
-        hidden_dims (int): Number of hidden channels of the MLP.
+        num_tokens, depth, embed_dims, hidden_dims (int): Tokens of the embedding, blocks, channels
+            of a token, and hidden ones of the MLP.
         patch_values (int): Number of input values per token.
-
-    Returns:
-        Tensor or int: Scalar.
     """
     tokens: Count = num_tokens
     macs: Count = num_tokens * patch_values * embed_dims

@@ -14,13 +14,10 @@ MULTIPLIES_BFLOAT16 = any(
 
 
 def is_profitable(q: Tensor) -> bool:
-    """Whether this is the fastest way for such queries.
+    """Whether this is the fastest way for queries ``(B, h, N, d)``.
 
     It multiplies the map twice more than needed, and multiplies in the dtype given: a gain for
     bfloat16 where the processor has instructions for it.
-
-    Args:
-        q (Tensor): ``(B, h, N, d)``.
     """
     return q.device.type == 'cpu' and q.dtype == torch.bfloat16 and MULTIPLIES_BFLOAT16
 
@@ -33,11 +30,9 @@ def flash_column_mean(q: Tensor, k: Tensor, log_sum: Tensor | None, bias: Tensor
     log-sum-exp of ``s_ij - l_i`` over the queries i is the log of the sum of a head's column j.
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries on the CPU.
-        k (Tensor): ``(B, h, N, d)`` keys.
+        q, k (Tensor): ``(B, h, N, d)`` queries and keys on the CPU.
         log_sum (Tensor): ``(B, h, N)``, from :func:`.fused_attention.fused_attention`.
-        bias (Tensor, optional): ``(B, N)``, added to every query's logits.
-        scale (float): Factor of the logits.
+        bias, scale: Same as in :func:`.attention.attention_with_importance`.
 
     Returns:
         Tensor: ``(B, N)`` float32.

@@ -28,11 +28,8 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None,
     """Output and log-sum-exp by the operator that PyTorch's function chooses; differentiable.
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries.
-        k (Tensor): ``(B, h, N, d)`` keys.
-        v (Tensor): ``(B, h, N, d)`` values.
-        bias (Tensor, optional): ``(B, N)``, added to every query's logits.
-        scale (float): Factor of the logits.
+        q, k, v (Tensor): ``(B, h, N, d)`` queries, keys and values.
+        bias, scale: Same as in :func:`.attention.attention_with_importance`.
 
     Returns:
         tuple: ``(B, h, N, d)`` in the dtype of ``v``, and the natural logarithm of the sum of each

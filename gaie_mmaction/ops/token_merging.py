@@ -66,15 +66,7 @@ def select_tokens(importance: Tensor, num_keep: int) -> tuple[Tensor, Tensor]:
 
 
 def gather_tokens(x: Tensor, idx: Tensor) -> Tensor:
-    """Take tokens by index.
-
-    Args:
-        x (Tensor): ``(B, N, C)`` or ``(B, N)``.
-        idx (Tensor): ``(B, M)``, in [0, N).
-
-    Returns:
-        Tensor: ``(B, M, C)`` or ``(B, M)``.
-    """
+    """Take ``(B, M, C)`` of ``(B, N, C)``, or ``(B, M)`` of ``(B, N)``, by ``idx`` ``(B, M)``."""
     if x.dim() == 2:
         return x.gather(1, idx)
     # index_select copies whole rows, gather one value at a time: several times slower on a CPU
@@ -219,16 +211,7 @@ _merge_operator.register_autograd(_merge_backward, setup_context=_save_for_backw
 
 
 def scatter_add_tokens(x: Tensor, dst: Tensor, added: Tensor) -> Tensor:
-    """Deterministic scatter-add of whole tokens.
-
-    Args:
-        x (Tensor): ``(B, K, C)``.
-        dst (Tensor): ``(B, M)``, in [0, K).
-        added (Tensor): ``(B, M, C)``.
-
-    Returns:
-        Tensor: ``(B, K, C)``, a new tensor.
-    """
+    """Deterministic scatter-add of tokens ``(B, M, C)`` to ``(B, K, C)`` by ``dst`` ``(B, M)``."""
     if is_exporting():  # ONNX has no counterpart of the two below
         return x.scatter_add(1, dst.unsqueeze(-1).expand_as(added), added)
     total, index, added = x.flatten(0, 1), _flat_index(dst, x.shape[1]), added.flatten(0, 1)
@@ -239,13 +222,5 @@ def scatter_add_tokens(x: Tensor, dst: Tensor, added: Tensor) -> Tensor:
 
 
 def merge_sizes(size: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor) -> Tensor:
-    """Add up how many original tokens each merged token stands for.
-
-    Args:
-        size (Tensor): ``(B, N)``.
-        keep_idx, merge_idx, dst (Tensor): Same as in :func:`merge_tokens`.
-
-    Returns:
-        Tensor: ``(B, K)``; sums to the sum of ``size``.
-    """
+    """Add up how many original tokens each merged token stands for: ``(B, N)`` -> ``(B, K)``."""
     return gather_tokens(size, keep_idx).scatter_add(1, dst, gather_tokens(size, merge_idx))

@@ -28,29 +28,19 @@ def new_index(keep_idx: Tensor, num_tokens: int, merge_idx: Tensor | None = None
 
 
 def update_source(source: Tensor, index: Tensor) -> Tensor:
-    """Follow the original tokens through a reduction.
+    """Follow the original tokens through a reduction, ``(B, N0)`` int64 in and out.
 
-    Args:
-        source (Tensor): ``(B, N0)`` int64, the token, in [0, N), that holds each original
-            token, or -1 if it was dropped earlier.
-        index (Tensor): ``(B, N)`` int64, see :func:`new_index`.
-
-    Returns:
-        Tensor: ``(B, N0)`` int64, in [-1, K).
+    ``source`` is the token, in [0, N), that holds each original one, or -1 if it was dropped
+    earlier; ``index`` is that of :func:`new_index`.
     """
     # gather has no index -1: clamp first, restore the dropped ones after
     return index.gather(1, source.clamp(min=0)).masked_fill(source < 0, -1)
 
 
 def unmerge_tokens(x: Tensor, source: Tensor) -> Tensor:
-    """Copy each token back to all original tokens that it holds.
+    """Copy ``(B, K, C)`` tokens back to all original ones that they hold: ``(B, N0, C)``.
 
-    Args:
-        x (Tensor): ``(B, K, C)``.
-        source (Tensor): ``(B, N0)`` int64, in [-1, K).
-
-    Returns:
-        Tensor: ``(B, N0, C)``, zeros where the token was dropped.
+    ``source`` is ``(B, N0)`` int64, in [-1, K); a dropped token, -1, becomes zeros.
     """
     index = source.clamp(min=0).unsqueeze(-1).expand(-1, -1, x.shape[-1])
     return x.gather(1, index).masked_fill((source < 0).unsqueeze(-1), 0)

@@ -62,17 +62,10 @@ def device_guard(tensor: Tensor) -> AbstractContextManager:
 
 
 def launch_options(dtype: torch.dtype, dims: int) -> tuple[dict, dict]:
-    """Blocks, warps and stages of the two kernels.
+    """Blocks, warps and stages of the two kernels, log-sum-exp and column mean, for d = ``dims``.
 
     The largest that neither exceed the shared memory of any GPU since sm_80 nor spill registers
     there: tests/test_ops/test_triton_aot.py compiles them all.
-
-    Args:
-        dtype (torch.dtype): One of :data:`DTYPES`.
-        dims (int): Channels d of a head.
-
-    Returns:
-        tuple[dict, dict]: Of the log-sum-exp, and of the column mean.
     """
     common = dict(dims=dims, BLOCK_D=max(16, triton.next_power_of_2(dims)),
                   WIDEN=INTERPRETED and dtype == torch.bfloat16)
@@ -91,12 +84,11 @@ def triton_column_mean(q: Tensor, k: Tensor, log_sum: Tensor | None, bias: Tenso
     """Importance, without a gradient.
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries; float16, bfloat16 or float32, d in [16, 128].
-        k (Tensor): ``(B, h, N, d)`` keys.
+        q, k (Tensor): ``(B, h, N, d)`` queries and keys; float16, bfloat16 or float32, d in
+            [16, 128].
         log_sum (Tensor, optional): ``(B, h, N)`` float32, each query's log-sum-exp; None to
             compute it here.
-        bias (Tensor, optional): ``(B, N)``, added to every query's logits.
-        scale (float): Factor of the logits.
+        bias, scale: Same as in :func:`.attention.attention_with_importance`.
 
     Returns:
         Tensor: ``(B, N)`` float32.

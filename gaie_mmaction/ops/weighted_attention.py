@@ -39,9 +39,7 @@ def weighted_attention(q: Tensor,
     makes the output and the score; memory grows with N, not with N squared.
 
     Args:
-        q (Tensor): ``(B, h, N, d)`` queries.
-        k (Tensor): ``(B, h, N, d)`` keys.
-        v (Tensor): ``(B, h, N, d)`` values.
+        q, k, v (Tensor): ``(B, h, N, d)`` queries, keys and values.
         scale (float, optional): Factor of the logits. Defaults to ``d ** -0.5``.
         size (Tensor, optional): ``(B, N)``, positive: proportional attention, as a
             bias ``log(size)``. Defaults to None, all ones.

@@ -40,14 +40,8 @@ def write_clips(segments: Sequence[Segment], root: Path, out: Path, workers: int
                 encode: Encoder, kind: str) -> tuple[int, list[tuple[str, str]]]:
     """Write a video of every clip that is not there yet, in parallel.
 
-    Args:
-        segments (Sequence[Segment]): The clips.
-        root (Path): Folder of their videos.
-        out (Path): Folder of the clips, ``<clip_id>.mp4``.
-        workers (int): Number of processes.
-        title (str): Shown before the progress bar.
-        encode (Encoder): Writes one clip.
-        kind (str): What ``encode`` writes; clips of another kind are written anew.
+    ``<out>/<clip_id>.mp4``, from the videos in ``root``, by ``encode``; clips of another ``kind``
+    than it writes are written anew. ``title`` stands before the progress bar.
 
     Returns:
         tuple[int, list[tuple[str, str]]]: How many were written; video and reason of each failure.

@@ -79,13 +79,8 @@ def make_flow(ann_files: Sequence[str], videos: Path, out: Path, workers: int
               ) -> tuple[int, int, list[str]]:
     """Write the flow of every clip of some annotation files; a second run does what is missing.
 
-    Returns:
-        tuple[int, int, list[str]]: Number of clips, how many were written, and the failures.
-
-    Raises:
-        ValueError: If an annotation file cannot be read, or two of them give one clip id different
-            frames.
-        ReleaseError: If ``out`` is full or cannot be written to.
+    Returns the number of clips, how many were written, and the failures. Annotation files that
+    cannot be read, or give one clip id different frames, are a ``ValueError``.
     """
     clips: dict[str, Segment] = {}
     for ann_file in ann_files:

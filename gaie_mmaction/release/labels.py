@@ -43,7 +43,8 @@ def read_label_file(path: Path, name: str, report: Report) -> list[LabelRow]:
             continue
         fields = [value.strip() for value in line.split(',')]
         spaces |= fields != line.split(',')
-        if not rows and not header and _is_header(fields):
+        # column names; a row that merely has an unknown form must keep its number as a row
+        if not rows and not header and all(re.match('["\']?[^\\W\\d]', one) for one in fields):
             header = True
             unusual.append(f'a header ({line.strip()!r})')
             continue
@@ -140,11 +141,6 @@ def _read_csv(path: Path) -> tuple[list[list[str]], list[str]]:
 def _is_integer(text: str, sign: str = '[+-]?') -> bool:
     # int() refuses more than 4,300 digits
     return re.fullmatch(rf'{sign}\d{{1,18}}', text) is not None
-
-
-def _is_header(fields: list[str]) -> bool:
-    """Column names; a row that merely has an unknown form must keep its number as a row."""
-    return all(re.match('["\']?[^\\W\\d]', name) for name in fields)
 
 
 def _label_row(k: int, fields: list[str], where: str) -> LabelRow:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
-from ..utils.files import atomic_file, locked_folder
+from ..utils.files import atomic_file, locked_folder, write_text
 from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .layout import find_files
 from .prepare import link_videos
@@ -49,10 +49,9 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
             if name not in lists:
                 (out / f'{name}.txt').unlink(missing_ok=True)
         for name, clips in lists.items():
-            with atomic_file(out / f'{name}.txt') as partial:
-                partial.write_text(''.join(f'{video} {label}\n' for video, label in clips.items()),
-                                   encoding='utf-8', newline='')
-        report.write(out, chart=False)
+            write_text(out / f'{name}.txt',
+                       ''.join(f'{video} {label}\n' for video, label in clips.items()))
+        report.write(out)
         link_videos(out, root)
     return report
 

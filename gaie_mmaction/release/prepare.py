@@ -9,24 +9,28 @@ from rich.progress import track
 
 from ..datasets.annotations import write_annotations
 from ..datasets.imigue_classes import IMIGUE_CLASSES
-from ..utils.files import atomic_file, locked_folder, remove_partial_files
+from ..report.overlays import SkeletonSource
+from ..report.release_page import make_media, write_release_page
+from ..utils.files import atomic_file, locked_folder, remove_partial_files, write_text
 from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .cutting import cut_all
 from .labels import LicensedTable, add_test_labels, read_licensed_csv
-from .layout import PARTS, find_layout
+from .layout import PARTS, Layout, find_layout
 from .report import ReleaseError, Report
+from .skeletons import FROM_OPENPOSE
 from .splits import Splits, make_parts, make_splits, video_id_of
 from .video_info import VideoInfo, probe_all
 
 
 def prepare(root: Path, out: Path, *, subjects: Path | None = None,
             test_labels: Path | None = None, cut: bool = False, workers: int = 1,
-            max_unpacked_ratio: float = MAX_UNPACKED_RATIO, joints: int = 22) -> Report:
+            max_unpacked_ratio: float = MAX_UNPACKED_RATIO, joints: int = 22,
+            previews: bool = False) -> Report:
     """Prepare a release of iMiGUE; a second run does only what is missing.
 
     Args:
         root (Path): The release. Its zips are unpacked beside themselves.
-        out (Path): Folder for annotation files, skeletons, report and a link to ``root``.
+        out (Path): Folder for annotation files, skeletons, reports and a link to ``root``.
         subjects (Path, optional): The licensed release's table, where it is not below ``root``.
         test_labels (Path, optional): Labels of the test part where they are known.
         cut (bool): Also cut every clip into a short video.
@@ -35,6 +39,7 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
             (and to more than 100 MB) are refused.
         joints (int): 22, the challenge kit's, into ``skeleton.pkl``, or 137, all of OpenPose's
             workbooks, into ``skeleton137.pkl``.
+        previews (bool): Also add small videos of each class to ``report.html``.
 
     Raises:
         ReleaseError, FolderInUseError, WorkerError: If the release cannot be prepared, another run
@@ -71,11 +76,25 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         write_outputs(out, splits, skeletons, 'skeleton.pkl' if joints == 22 else
                       f'skeleton{joints}.pkl')
         report.write(out)
+        media = make_media(out, root, parts, skeleton_sources(layout, infos, cache, joints),
+                           workers, previews)
+        write_release_page(out / 'report.html', report.content(), parts, media)
         if cut:
             segments = [segment for part in PARTS for segment in parts[part]]
             cut_all(segments, root, out / 'clips', workers, report)
-            report.write(out)  # again, with what was found on the way
+            # again, with what was found on the way
+            report.write(out)
+            write_release_page(out / 'report.html', report.content(), parts, media)
     return report
+
+
+def skeleton_sources(layout: Layout, infos: dict[str, VideoInfo], cache: Path,
+                     joints: int) -> dict[str, SkeletonSource]:
+    """What the page draws: iMiGUE's 22 joints over the videos that have them."""
+    chosen = tuple(range(22)) if joints == 22 else FROM_OPENPOSE
+    return {video_id: SkeletonSource(layout.videos[video_id], cache / f'{video_id}.npy', chosen,
+                                     tuple(info.skeleton_notes))
+            for video_id, info in infos.items() if info.skeleton == 'usable'}
 
 
 def write_outputs(out: Path, splits: Splits, skeletons: dict | None, name: str) -> None:
@@ -88,8 +107,7 @@ def write_outputs(out: Path, splits: Splits, skeletons: dict | None, name: str) 
         (out / name).unlink(missing_ok=True)
     for split, segments in splits.items():
         write_annotations(out / split, segments)
-    with atomic_file(out / 'label_map.txt') as partial:
-        partial.write_text('\n'.join(IMIGUE_CLASSES) + '\n', encoding='utf-8')
+    write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
     if skeletons is not None:
         with atomic_file(out / name) as partial:
             partial.write_bytes(pickle.dumps(skeletons, protocol=4))

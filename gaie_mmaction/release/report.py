@@ -6,14 +6,11 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import Any, NamedTuple
 
 from ..datasets.annotations import Segment
 from ..datasets.imigue_classes import IMIGUE_CLASSES
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 
 PUBLISHED_CLIPS = dict(train=12893, val=777, test=4562)
 # control characters, line separators and bytes that are not UTF-8: no line of text can hold them
@@ -82,39 +79,16 @@ class Report:
             lines += [f'\n{kind}: {len(members)}', *members]
         return '\n'.join(lines) + '\n'
 
-    def json(self) -> str:
+    def content(self) -> dict[str, Any]:
         """The report for programs."""
         content = asdict(self)
         # an interrupted run, continued, is to leave the same files as an unbroken one
         del content['clips_cut']
         content['deviations'] = [deviation._asdict() for deviation in sorted(self.deviations)]
-        return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+        return content
 
-    def write(self, out: Path, chart: bool = True) -> None:
-        """Write ``report.txt``, ``report.json`` and, of iMiGUE's classes, ``classes.png``."""
-        for name, text in (('report.txt', self.text()), ('report.json', self.json())):
-            with atomic_file(out / name) as partial:
-                partial.write_text(text, encoding='utf-8')
-        if chart:
-            with atomic_file(out / 'classes.png') as partial:
-                self.plot_classes(partial)
-
-    def plot_classes(self, out_file: Path) -> None:
-        """Draw the labelled clips per class as a PNG, on a logarithmic axis."""
-        figure = Figure(figsize=(10, 9), layout='constrained')
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        names = [f'{label} {name}' for label, name in enumerate(IMIGUE_CLASSES)]
-        labelled = {part: counts for part, counts in self.clips_per_class.items()
-                    if counts and 'unlabelled' not in counts}
-        # one bar per class: the parts of a stacked bar have no common scale on a logarithmic axis
-        totals = [sum(counts.get(name, 0) for counts in labelled.values()) for name in names]
-        axes.barh(names, totals)
-        for place, number in enumerate(totals):
-            axes.text(max(number, 1), place, f' {number}', va='center', fontsize=8)
-        parts = ', '.join(f'{part} {self.clips[part]}' for part in labelled)
-        axes.set(xscale='log', xlabel='clips', title=f'Labelled clips per class ({parts})')
-        axes.set_xlim(left=.8, right=2 * max(totals + [1]))
-        axes.invert_yaxis()
-        axes.margins(y=.01)
-        figure.savefig(out_file, dpi=100, format='png', metadata={'Software': None})
+    def write(self, out: Path) -> None:
+        """Write ``report.txt`` and ``report.json``."""
+        content = json.dumps(self.content(), indent=2, ensure_ascii=False) + '\n'
+        for name, text in (('report.txt', self.text()), ('report.json', content)):
+            write_text(out / name, text)

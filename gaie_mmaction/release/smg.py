@@ -62,7 +62,7 @@ def prepare_smg(root: Path, out: Path) -> Report:
                    if (int(sample.name[-4:]) <= TRAIN_SAMPLES) == (part == 'train')]
             _write_part(root, out, part, own, first, report)
         link_videos(out, root)
-        report.write(out, chart=False)
+        report.write(out)
     return report
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.video_file import VideoFile, VideoReadError
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, write_text
 from ..utils.parallel import in_parallel
 from .layout import Layout
 from .report import Report
@@ -56,9 +56,8 @@ def probe(video_id: str, video: Path, skeleton: Path | None, cache: Path,
             info.skeleton = 'usable' if values.any() else 'empty'
             with atomic_file(cache / f'{video_id}.npy') as partial, open(partial, 'wb') as file:
                 np.save(file, values)
-    with atomic_file(cache / f'{video_id}.json') as partial:
-        content = dict(format=FORMAT, sources=sources, info=asdict(info))
-        partial.write_text(json.dumps(content), encoding='utf-8')
+    write_text(cache / f'{video_id}.json',
+               json.dumps(dict(format=FORMAT, sources=sources, info=asdict(info))))
     return info
 
 

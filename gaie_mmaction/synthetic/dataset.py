@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 from ..release import prepare
-from ..utils.files import atomic_file
+from ..utils.files import write_text
 from .release import CAUTION, GAP_FRAMES, make_release
 
 SUBJECTS = dict(train=24, validate=2, test=8)
@@ -24,5 +24,4 @@ def draw_dataset(data: str | Path, *, subjects: dict[str, int] | None = None,
     make_release(release, seed, subjects or SUBJECTS, 3, workers, difficulty,
                  gap_frames=gap_frames)
     prepare(release, Path(data), test_labels=release / 'test_answers.csv', workers=workers)
-    with atomic_file(Path(data, 'caution.txt')) as partial:
-        partial.write_text(CAUTION, encoding='utf-8')
+    write_text(Path(data, 'caution.txt'), CAUTION)

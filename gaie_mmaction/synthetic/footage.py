@@ -15,17 +15,12 @@ SHORTEST, LONGEST = 20, 140  # frames of a clip
 GRAIN = 8  # different patterns of noise
 
 
-def make_footage(out: Path, seconds: int = 180, num_clips: int = 30, workers: int = 1) -> None:
+def make_footage(out: Path, seconds: int, num_clips: int) -> None:
     """Write a folder as ``tools/data/prepare_imigue.py`` leaves one: a video and clips cut of it.
 
     A textured person moves before a textured wall, 1280x720 with grain, 30 frames/s; H.264 with a
-    key frame every 250 frames. The content has no meaning, labels neither.
-
-    Args:
-        out (Path): Folder, which gets ``trainval.csv``, ``trainval.txt``, ``videos``, ``clips``.
-        seconds (int): Length of the video, at least 5. Defaults to 180.
-        num_clips (int): Number of clips, of 20 to 140 frames. Defaults to 30.
-        workers (int): Number of processes that cut. Defaults to 1.
+    key frame every 250 frames; clips have 20 to 140 frames. The content has no meaning, labels
+    neither. ``out`` gets ``trainval.csv``, ``trainval.txt``, ``videos`` and ``clips``.
     """
     if seconds < 5:
         raise ValueError(f'seconds must be at least 5, but got {seconds}')
@@ -37,7 +32,7 @@ def make_footage(out: Path, seconds: int = 180, num_clips: int = 30, workers: in
     lengths = rng.integers(SHORTEST, LONGEST + 1, num_clips)
     segments = [Segment(f'footage_{k}', video.name, int(start), int(start + length - 1), 0)
                 for k, (start, length) in enumerate(zip(starts, lengths))]
-    cut_all(segments, video.parent, out / 'clips', workers, Report())
+    cut_all(segments, video.parent, out / 'clips', 1, Report())
     write_annotations(out / 'trainval', segments)
 
 

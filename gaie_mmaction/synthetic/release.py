@@ -146,16 +146,11 @@ def make_release(out: Path, seed: int, subjects: dict[str, int], clips_per_class
                  gap_frames: tuple[int, int] = GAP_FRAMES) -> int:
     """Draw a dataset, and return its number of clips; any number of workers gives the same one.
 
-    Args:
-        out (Path): Folder, which appears when the dataset is complete.
-        seed (int): Seed of everything, at least 0.
-        subjects (dict[str, int]): Number of subjects of ``train``, ``validate`` and ``test``, with
-            one video each.
-        clips_per_class (int): Gestures of each of the 8 classes in each video.
-        workers (int): Number of processes.
-        difficulty (str): A key of ``DIFFICULTIES``. Defaults to ``'normal'``.
-        overwrite (bool): Replace an older synthetic dataset, but nothing else. Defaults to True.
-        gap_frames (tuple[int]): Fewest and most frames between two gestures. Defaults to (3, 8).
+    The folder ``out`` appears when the dataset is complete; ``overwrite`` replaces an older
+    synthetic dataset, but nothing else. ``subjects`` is their number in ``train``, ``validate`` and
+    ``test``, with one video each; ``clips_per_class`` is that of each of the 8 classes in a video.
+    ``difficulty`` is a key of ``DIFFICULTIES``, ``gap_frames`` the fewest and most frames between
+    two gestures.
     """
     out = out.resolve()
     limits = dict(seed=(seed, 0), clips_per_class=(clips_per_class, 1), workers=(workers, 1),

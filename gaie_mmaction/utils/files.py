@@ -37,6 +37,12 @@ def atomic_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str, durable: bool = False) -> None:
+    """Write a text by :func:`atomic_file`: UTF-8, lines end in ``\\n`` on every system."""
+    with atomic_file(path, durable) as partial:
+        partial.write_bytes(text.encode())
+
+
 def remove_partial_files(folder: Path) -> None:
     """Delete what killed runs left in a folder, not below it."""
     for path in folder.glob(f'.*{PARTIAL}'):

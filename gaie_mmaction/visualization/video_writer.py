@@ -10,12 +10,16 @@ from av.video.reformatter import ColorRange, Colorspace
 
 
 class VideoWriter:
-    """Write an mp4 frame by frame, ``fps`` in frames/s; odd sizes lose one row or column."""
+    """Write an mp4 frame by frame, ``fps`` in frames/s; odd sizes lose one row or column.
 
-    def __init__(self, filename: str | Path, fps: float | Fraction) -> None:
+    ``crf`` is x264's constant rate factor, 0 to 51, higher = smaller and worse.
+    """
+
+    def __init__(self, filename: str | Path, fps: float | Fraction, crf: int = 20) -> None:
         self._container = av.open(os.fspath(filename), 'w', format='mp4',
                                   options=dict(movflags='+faststart'))
         self._rate = Fraction(fps).limit_denominator(1001)
+        self._crf = crf
         self._stream: av.VideoStream | None = None
         self._written = 0
 
@@ -32,7 +36,7 @@ class VideoWriter:
         height, width = (side // 2 * 2 for side in image.shape[:2])
         if self._stream is None:
             self._stream = self._container.add_stream(
-                'libx264', rate=self._rate, options=dict(crf='20', preset='veryfast'))
+                'libx264', rate=self._rate, options=dict(crf=str(self._crf), preset='veryfast'))
             self._stream.width, self._stream.height = width, height
             self._stream.pix_fmt = 'yuv420p'
             self._stream.codec_context.colorspace = Colorspace.ITU709

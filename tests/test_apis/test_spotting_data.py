@@ -47,4 +47,5 @@ def test_errors(tmp_path):
     assert 'no window of 16 frames is free of segments' in run(tmp_path)[0]
     assert 'longer than the 120 frames of train.mp4' in run(tmp_path, '--length', '121')[0]
     (tmp_path / 'train.csv').write_text(HEADER + 'x,train.mp4,100,120,3\n')
-    assert 'segment x, frames 100-120, ends outside train.mp4' in run(tmp_path)[0]
+    assert ("train.csv: segment ('train', 100, 120, 3) ends outside its video, whose frames are "
+            '0..119') in run(tmp_path)[0]

@@ -31,4 +31,4 @@ def test_footage_is_loaded_by_both_readers(tmp_path, monkeypatch):
     monkeypatch.setattr(loading.decord, 'VideoReader', decode)
     assert loading.measure_loading(cut[:1], tmp_path / 'clips', 1)['differing'] == loading.CLIP_LEN
     with pytest.raises(ValueError, match='seconds must be at least 5, but got 4'):
-        make_footage(tmp_path, seconds=4)
+        make_footage(tmp_path, seconds=4, num_clips=2)

@@ -20,8 +20,9 @@ from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
            for name in ('embedded', 'egogestar', 'ablation', 'pretraining_raw')}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
-ARMS = [(name, *arm) for name in ('embedded', 'egogestar') for arm in study.arms_of(CONFIGS[name])
-        if arm != study.FULL]
+ARMS = [(name, budget, arm) for name in ('embedded', 'egogestar')
+        for budget, arms in CONFIGS[name].study.budgets.items() for arm in arms
+        if (budget, arm) != study.FULL]
 
 
 def cost(name, budget, arm):
@@ -362,7 +363,7 @@ def test_rows_survive_the_file_and_missing_runs_follow(noise, tmp_path):
     path = tmp_path / 'deep' / 'study.csv'
     assert study.read_rows(path).empty
     everything = study.missing_arms(noise, study.read_rows(path))
-    assert len(everything) == CFG.study.seeds * len(study.arms_of(CFG))
+    assert len(everything) == CFG.study.seeds * sum(map(len, CFG.study.budgets.values()))
     first, second = row('full', 'plain ViT', 0, .5), row('0.7', 'GAIE', 1, .25)
     put_in = row('0.4', 'GAIE', 0, .5, training='start')
     for rows in ([first, put_in], [second]):

@@ -23,7 +23,9 @@ from scipy.special import softmax
 
 from gaie_mmaction import entry as entries
 from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.datasets.imigue_pose_dataset import read_skeletons
 from gaie_mmaction.entry import fit, network, run
+from gaie_mmaction.entry.pseudo import add_pseudo_labels
 from gaie_mmaction.evaluation import fusion
 
 CLASSES, SIZES = 5, dict(train=40, val=48, test=60)
@@ -210,6 +212,55 @@ def test_second_network_on_all_labelled_clips(folder, stand_ins):
             ('train.csv', 'val'), ('trainval.csv', 'test'))
 
 
+def test_pseudo_labels_train_a_second_round(folder, stand_ins):
+    rule = dict(min_confidence=.5, max_per_class=4)
+    path = write_entry(folder, pseudo_labels=rule)
+    entry, text = make(path)
+    assert stand_ins.calls == [
+        *(f'{what} {name}' for name in STRENGTHS for what in ('train', 'test', 'test')),
+        *(f'{what} {name}' for name in STRENGTHS for what in ('train', 'test'))]
+    assert 'transductive: the networks of the test' in text
+    weights = pd.read_csv(folder / 'work/streams.csv').weight.dropna().to_numpy()
+    scores, truth = read_dumps(folder / 'work', STRENGTHS, 'test')  # the same in both rounds
+    fused = np.tensordot(weights, scores, 1)
+    ids = [name for name, _ in annotations('test')]
+    expected = {}
+    for label in range(CLASSES):
+        sure = sorted((-fused[k, label], ids[k]) for k in range(len(ids))
+                      if fused[k].argmax() == label and fused[k, label] >= .5)
+        expected.update((name, label) for _, name in sure[:4])
+    right = np.mean([label == truth[ids.index(name)] for name, label in expected.items()])
+    assert f'{len(expected)} of its 60 clips' in text and f'{100 * right:.2f} % of these' in text
+    for name in STRENGTHS:
+        second, = [one for one in (folder / 'work' / name).glob('*/config.py')
+                   if 'pseudo.' in one.read_text()]
+        rows = network.read_labels(Config.fromfile(second), 'train')
+        assert rows == dict(annotations('train')) | expected
+        assert not list(second.parent.glob('val-*.pkl'))  # the hold-out is the first round's
+    calls = len(stand_ins.calls)
+    make(path)
+    assert len(stand_ins.calls) == calls
+
+
+def test_pseudo_labels_of_skeletons(tmp_path):
+    """Of a prepared skeleton file; a clip without joints stays out."""
+    def clip(clip_id, label, score=1.):
+        return dict(frame_dir=clip_id, label=label, total_frames=2, img_shape=(4, 4),
+                    keypoint=np.ones((1, 2, 22, 2), np.float32),
+                    keypoint_score=np.full((1, 2, 22), score, np.float32))
+
+    (tmp_path / 'skeleton.pkl').write_bytes(pickle.dumps(dict(
+        split=dict(train=['a', 'b'], test=['c', 'd', 'e']),
+        annotations=[clip('a', 0), clip('b', 1), clip('c', -1), clip('d', -1, 0.), clip('e', -1)])))
+    train, test = (dict(data_root=str(tmp_path), ann_file='skeleton.pkl', split=split)
+                   for split in ('train', 'test'))
+    add_pseudo_labels(train, test, dict(c=1, d=0), tmp_path / 'out')
+    by_id, splits = read_skeletons(train['ann_file'])
+    assert splits == {train['split']: ['a', 'b', 'c']}
+    assert {name: one['label'] for name, one in by_id.items()} == dict(a=0, b=1, c=1)
+    assert test == dict(data_root=str(tmp_path), ann_file='skeleton.pkl', split='test')
+
+
 def test_given_checkpoints_need_no_training_part(folder, stand_ins):
     checkpoint = folder / 'mine.pth'
     checkpoint.write_text('weights')
@@ -274,7 +325,10 @@ def test_bootstrap_against_loops():
     ({}, dict(sum='votes'), 'sum must be one of'),
     ({}, dict(streams=[]), 'streams must be a list of at least one'),
     ({}, dict(out='a.txt'), 'must end in .csv or .zip'),
-    ({}, dict(parts=dict(train='val', holdout='val')), 'the parts must differ')])
+    ({}, dict(parts=dict(train='val', holdout='val')), 'the parts must differ'),
+    ({}, dict(pseudo_labels=dict(min_confidence=.9)), "lacks the key 'max_per_class'"),
+    ({}, dict(pseudo_labels=dict(min_confidence=90, max_per_class=9)), 'from 0 to 1, but got 90'),
+    ({}, dict(pseudo_labels=dict(min_confidence=.9, max_per_class=0)), 'of at least 1, but got 0')])
 def test_wrong_files(folder, changes, more, said):
     path = write_entry(folder, changes, **more)
     with pytest.raises((ValueError, OSError), match=said) as error:

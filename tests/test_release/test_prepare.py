@@ -32,7 +32,7 @@ def test_every_code_becomes_its_label(tmp_path):
     assert sum(report.clips_per_class['train'].values()) == 32
 
 
-def test_whole_run_from_the_command_line(tmp_path, capsys, picture):
+def test_whole_run_from_the_command_line(tmp_path, capsys):
     """Blanks and other letters in the paths; a second run replaces the first."""
     root, out = make_release(tmp_path / 'iMiGUE données 数据'), tmp_path / 'my out'
     (tmp_path / 'answers.csv').write_text('clip_id,label\n0054_0,5\n0054_1,31\n')
@@ -50,7 +50,6 @@ def test_whole_run_from_the_command_line(tmp_path, capsys, picture):
     report = json.loads((out / 'report.json').read_text())
     assert report['clips_per_class']['train'] == {
         '16 Folding arms': 1, '31 Illustrative body language (not a micro-gesture)': 1}
-    assert (out / 'classes.png').read_bytes()[1:4] == b'PNG'
     assert not [path for path in out.rglob('*') if 'partial' in path.name]
 
 

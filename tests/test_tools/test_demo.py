@@ -13,9 +13,12 @@ from PIL import Image
 from running import run_tool
 from small_model import write_small_model
 
+from gaie_mmaction.apis import build_recognizer, training
 from gaie_mmaction.apis import footage as footage_module
 from gaie_mmaction.datasets import IMIGUE_CLASSES
-from gaie_mmaction.datasets.segment_file import write_segments
+from gaie_mmaction.datasets.annotations import Segment
+from gaie_mmaction.datasets.annotations import write_segments as write_rows
+from gaie_mmaction.datasets.segment_file import read_segments, write_segments
 from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
 from gaie_mmaction.evaluation.window_spotting import SegmentRule, save_rule, spot
 from gaie_mmaction.visualization import VideoWriter, annotated_video
@@ -110,6 +113,54 @@ def test_rule_of_a_window_classifier(folder, tmp_path):
     save_rule(tmp_path / 'rule.json', SegmentRule((.03, ) * 32, 3, 2, .5))
     code, _ = run(folder, path, '--rule', tmp_path / 'rule.json', out=tmp_path)
     assert 'the rule is for 32 classes and background, but the model has 32 classes' in code
+
+
+@pytest.fixture
+def detector(tmp_path, root):
+    """An untrained detector on the small model's features; config and checkpoint."""
+    config, checkpoint = tmp_path / 'detector.py', tmp_path / 'detector.pth'
+    config.write_text(
+        f"_base_ = '{root}/configs/spotting/detector_demo.py'\n"
+        f"model = dict(backbone=dict(in_channels=24), test_cfg=dict(min_score=.001))\n"
+        f"test_dataloader = dict(dataset=dict(data_root='{tmp_path}'))\n"
+        f"test_evaluator = dict(out_file='{tmp_path}/segments.csv')\n")
+    model = build_recognizer(Config.fromfile(config))
+    torch.save(dict(meta={}, state_dict=model.state_dict()), checkpoint)
+    return config, checkpoint
+
+
+def test_detector(folder, tmp_path, detector):
+    """Segments are those of extract_features.py and ``mim test`` on the same windows."""
+    rows = [(f'{k}', 'long.mp4', start, start + 19, -1) for k, start in enumerate(
+        [*range(0, 80, 8), 80])]
+    write_rows(tmp_path / 'windows.csv', (Segment(*row) for row in rows))
+    write_segments(tmp_path / 'test_segments.csv', [('long', 10, 30, 4)])
+    code, _ = run_tool('extract_features.py', folder / 'small.py', folder / 'small.pth', '--out',
+                       tmp_path / 'test.npz', '--device', 'cpu', '--ann-file', 'windows.csv',
+                       '--cfg-options', f'test_dataloader.dataset.data_root={tmp_path}',
+                       f'test_dataloader.dataset.data_prefix.video={folder}/videos')
+    assert code is None
+    training.test(*detector, tmp_path / 'test')
+    expected = [segment[1:] for segment in read_segments(tmp_path / 'segments.csv')]
+    threshold = sorted(score for *_, score in expected)[-20]
+    code, output = run(folder, folder / 'videos/long.mp4', '--window', '20', '--stride', '8',
+                       '--threshold', threshold - 1e-6, '--no-video', '--detector', *detector,
+                       out=tmp_path / 'out')
+    assert code is None and cv2.imread(str(tmp_path / 'out/long.png')) is not None
+    found = json.loads((tmp_path / 'out/long.json').read_text())['segments']
+    assert len(found) >= 20 and sorted(
+        (row['start_frame'], row['end_frame'], row['label'], row['score']) for row in found
+    ) == [pytest.approx(row, abs=2e-6) for row in sorted(
+        row for row in expected if row[3] >= threshold - 1e-6)]
+
+
+@pytest.mark.parametrize('options, said', [
+    (('--window', '90', '--stride', '90'), 'needs at least 3 windows, but the video has 2'),
+    (('--rule', 'rule.json'), 'two ways to find segments')])
+def test_wrong_use_of_a_detector(folder, tmp_path, detector, options, said, capsys):
+    code, output = run(folder, folder / 'videos/long.mp4', '--detector', *detector, *options,
+                       out=tmp_path)
+    assert said in f'{code} {output} {capsys.readouterr().err}'
 
 
 def test_folders_and_bad_files(folder, tmp_path):

@@ -15,16 +15,14 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
 
+from gaie_mmaction.benchmark import print_table  # noqa: E402
 from gaie_mmaction.benchmark.loading import CLIP_LEN, measure_loading  # noqa: E402
 from gaie_mmaction.datasets.annotations import read_annotations  # noqa: E402
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES  # noqa: E402
 from gaie_mmaction.synthetic.footage import make_footage  # noqa: E402
-
-COLUMNS = ('clips/s', 'decord clips/s', 'ours / decord', 'first opening, ms',
-           'frames that differ', 'with transforms')
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,11 +47,7 @@ def main() -> None:
     sources = {'whole videos': ('trainval.csv', 'videos')}
     if (args.data / 'clips').is_dir():
         sources['cut clips'] = ('trainval.txt', 'clips')
-    table = Table(title=f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
-                  f'{args.clips} clips, {args.rounds} rounds in turn')
-    table.add_column('from', no_wrap=True)
-    for column in (*COLUMNS, *(f'workers for {rate:g}/s' for rate in args.gpu_rate)):
-        table.add_column(column, justify='right')
+    rows = []
     for name, (ann_file, folder) in sources.items():
         try:
             clips = read_annotations(str(args.data / ann_file), len(IMIGUE_CLASSES))
@@ -62,11 +56,17 @@ def main() -> None:
         chosen = np.random.default_rng(0).permutation(len(clips))[:args.clips]
         found = measure_loading([clips[k] for k in chosen], args.data / folder, args.rounds)
         whole = found['ours'] + found['transforms']
-        table.add_row(name, f'{1 / found["ours"]:.1f}', f'{1 / found["decord"]:.1f}',
-                      f'{found["ratio"]:.2f}', f'{1000 * found["first"]:.1f}',
-                      f'{found["differing"]:.0f}', f'{1 / whole:.1f}',
-                      *(str(math.ceil(rate * whole)) for rate in args.gpu_rate))
-    Console(width=120).print(table)
+        rows.append({
+            'from': name,
+            'clips/s': f'{1 / found["ours"]:.1f}',
+            'decord clips/s': f'{1 / found["decord"]:.1f}',
+            'ours / decord': f'{found["ratio"]:.2f}',
+            'first opening, ms': f'{1000 * found["first"]:.1f}',
+            'frames that differ': f'{found["differing"]:.0f}',
+            'with transforms': f'{1 / whole:.1f}',
+            **{f'workers for {rate:g}/s': str(math.ceil(rate * whole)) for rate in args.gpu_rate}})
+    print_table(pd.DataFrame(rows), f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
+                f'{args.clips} clips, {args.rounds} rounds in turn', Console())
 
 
 if __name__ == '__main__':

@@ -18,7 +18,6 @@ from gaie_mmaction.benchmark.skeleton_study import (
     run_study,
 )
 from gaie_mmaction.benchmark.study_report import put_table
-from gaie_mmaction.utils.files import atomic_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,10 +58,8 @@ def main() -> None:
     lines = make_table(rows, cfg.study)
     if args.hold_out:
         print('\n'.join(lines))
-        return
-    text = put_table(document.read_text(encoding='utf-8'), 'utd_mhad', lines)
-    with atomic_file(document) as partial:
-        partial.write_text(text, encoding='utf-8')
+    else:
+        put_table(document, 'utd_mhad', lines)
 
 
 if __name__ == '__main__':

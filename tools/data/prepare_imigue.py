@@ -6,7 +6,7 @@ Folder names tell the parts. A second run does only what is missing.
 OUT gets train, val, test, trainval, holdout_train and holdout_val (a validation part of other
 people, or without --subjects of other videos), with subjects also xsub_train and xsub_test (the
 paper's cross-subject protocol), each as .csv (segments of whole videos) and .txt (cut clips);
-skeleton.pkl, label_map.txt, report.txt, report.json, classes.png; and videos, a link to ROOT.
+skeleton.pkl, label_map.txt, report.txt, report.json, report.html; and videos, a link to ROOT.
 """
 import argparse
 import os
@@ -28,6 +28,8 @@ def parse_args() -> argparse.Namespace:
                         help='csv clip_id,label with the labels of the test part, if you have them')
     parser.add_argument('--cut', action='store_true', help='also cut every clip into a short '
                         'video, OUT/clips/<clip_id>.mp4, which loads faster')
+    parser.add_argument('--previews', action='store_true',
+                        help='add small videos of each class to report.html')
     parser.add_argument('--workers', type=int, default=os.cpu_count(),
                         help='number of processes (default: %(default)s)')
     parser.add_argument('--max-unpacked-ratio', type=float, default=100, help='refuse zips that '
@@ -64,7 +66,7 @@ def main() -> None:
     print(report.text())
     if args.cut:
         print(f'{report.clips_cut} clips were cut into {args.out / "clips"}, the others were there')
-    print(f'Annotation files, report.txt, classes.png and the link to the videos are in {args.out}')
+    print(f'Annotation files, report.html and the link to the videos are in {args.out}')
     if report.unplaced_videos:
         sys.exit(f'Labelled videos left out: {report.unplaced_videos}, listed as "unknown part". '
                  'Name their folders after train, validation or test, and run again')

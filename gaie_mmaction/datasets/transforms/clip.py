@@ -7,9 +7,11 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
+from .base import ShownTransform
+
 
 @TRANSFORMS.register_module()
-class RepeatAugment(BaseTransform):
+class RepeatAugment(ShownTransform):
     """Augment a decoded clip several times, each time anew ("Augment your batch", 1901.09335).
 
     A clip is decoded once and enters the batch ``num_repeats`` times, as in VideoMAE's finetuning.
@@ -39,10 +41,6 @@ class RepeatAugment(BaseTransform):
         # a copy each: Flip, for one, writes into the frames
         versions = [self.transforms(copy.deepcopy(results)) for _ in range(self.num_repeats)]
         return None if any(version is None for version in versions) else versions
-
-    def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(num_repeats={self.num_repeats}, '
-                f'transforms={self.transforms})')
 
 
 @TRANSFORMS.register_module()

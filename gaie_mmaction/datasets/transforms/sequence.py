@@ -4,11 +4,12 @@ Shapes: T steps, V joints, D coordinates. ``raw_feature`` is ``(T, C)``, of join
 """
 import numpy as np
 from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
+
+from .base import ShownTransform
 
 
 @TRANSFORMS.register_module()
-class RandomTimeScale(BaseTransform):
+class RandomTimeScale(ShownTransform):
     """Play a sequence slower or faster, by linear interpolation.
 
     Args:
@@ -35,7 +36,7 @@ class RandomTimeScale(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class SequenceCrop(BaseTransform):
+class SequenceCrop(ShownTransform):
     """Randomly crop a longer sequence, and drop segments that lie mostly outside.
 
     Args:
@@ -66,7 +67,7 @@ class SequenceCrop(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class RandomJointTransform(BaseTransform):
+class RandomJointTransform(ShownTransform):
     """Rotate and scale a sequence of joints, all steps alike, and add noise.
 
     Args:
@@ -103,7 +104,7 @@ class RandomJointTransform(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class JointMotion(BaseTransform):
+class JointMotion(ShownTransform):
     """Joints relative to the root, and motion, as features; independent of place and size.
 
     Coordinates are divided by the mean distance of the joints from the root, joint 0.

@@ -10,6 +10,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from ..skeleton_layout import get_layout
+from .base import ShownTransform
 
 STREAMS = ('joint', 'bone', 'joint-motion', 'bone-motion')
 
@@ -71,7 +72,7 @@ class SkeletonFlip(Flip):
 
 
 @TRANSFORMS.register_module()
-class SkeletonStream(BaseTransform):
+class SkeletonStream(ShownTransform):
     """Joints, bones or their motion, for graph convolutions.
 
     x and y are scaled to -1..1 by the frame size, as by MMAction2's ``PreNormalize2D``. A bone is
@@ -115,12 +116,9 @@ class SkeletonStream(BaseTransform):
         results['keypoint'] = values * visible[..., None]
         return results
 
-    def __repr__(self) -> str:
-        return f'{self.__class__.__name__}(stream={self.stream!r}, layout={self.layout!r})'
-
 
 @TRANSFORMS.register_module()
-class SkeletonCompact(BaseTransform):
+class SkeletonCompact(ShownTransform):
     """Crop ``keypoint`` and ``imgs``, if there are any, to a square around all joints of the clip.
 
     Same as MMAction2's ``PoseCompact`` and ``MMCompact`` with ``hw_ratio=1`` and
@@ -167,10 +165,6 @@ class SkeletonCompact(BaseTransform):
             results['imgs'] = [_crop(image, first, last) for image in results['imgs']]
         results['img_shape'] = (int(last[1] - first[1]), int(last[0] - first[0]))
         return results
-
-    def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(padding={self.padding}, '
-                f'threshold={self.threshold}, on_missing={self.on_missing!r})')
 
 
 def _crop(image: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -5,12 +5,13 @@ of :class:`SkeletonStream`, or x, y, z. A joint that is zeros is missing and sta
 """
 import numpy as np
 from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
 from scipy.spatial.transform import Rotation
+
+from .base import ShownTransform
 
 
 @TRANSFORMS.register_module()
-class SkeletonResample(BaseTransform):
+class SkeletonResample(ShownTransform):
     """Crop a clip in time and interpolate it linearly to ``clip_len`` frames.
 
     In place of ``UniformSampleFrames`` and ``PoseDecode``: networks that look at differences of
@@ -46,13 +47,9 @@ class SkeletonResample(BaseTransform):
         results['clip_len'], results['num_clips'] = self.clip_len, 1
         return results
 
-    def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(clip_len={self.clip_len}, '
-                f'crop_range={self.crop_range})')
-
 
 @TRANSFORMS.register_module()
-class SkeletonJitter(BaseTransform):
+class SkeletonJitter(ShownTransform):
     """Rotate and scale a clip about the origin, and add noise to its joints.
 
     Modified key: ``keypoint`` (float32).
@@ -92,7 +89,3 @@ class SkeletonJitter(BaseTransform):
         keypoint[..., :self.num_coords] = coords * visible
         results['keypoint'] = keypoint
         return results
-
-    def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(num_coords={self.num_coords}, '
-                f'rotation={self.rotation}, scale={self.scale}, noise={self.noise})')

@@ -8,9 +8,9 @@ from math import comb, factorial
 import cv2
 import numpy as np
 from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
 
 from ..video_file import VideoFile, VideoReadError, to_rgb
+from .base import ShownTransform
 
 CHANNELS = 3
 BLOCK = 2**13  # pixels at a time, so that intermediate values stay in the cache
@@ -123,7 +123,7 @@ class TaylorReader:
 
 
 @TRANSFORMS.register_module()
-class TaylorFrames(BaseTransform):
+class TaylorFrames(ShownTransform):
     """Replace the frames of a clip by their Taylor frames, see :func:`taylor_frames`.
 
     Put it between ``ClipInit`` and the sampling of frames: the clip has ``window - 1`` frames less
@@ -162,7 +162,3 @@ class TaylorFrames(BaseTransform):
             self.short_side)
         results['total_frames'] = max(frames - self.window + 1, 1)
         return results
-
-    def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(window={self.window}, terms={self.terms}, '
-                f'pad={self.pad}, short_side={self.short_side})')

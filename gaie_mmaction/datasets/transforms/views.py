@@ -1,11 +1,12 @@
 """Crops of a test's views."""
 import numpy as np
 from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
+
+from .base import ShownTransform
 
 
 @TRANSFORMS.register_module()
-class ViewCrop(BaseTransform):
+class ViewCrop(ShownTransform):
     """Crop every frame several times, spread evenly along the longer side, for a test.
 
     Crops are centred on the shorter side; a square frame is cropped from left to right. Unlike
@@ -50,7 +51,3 @@ class ViewCrop(BaseTransform):
         results['imgs'] = imgs
         results['img_shape'] = (size, size)
         return results
-
-    def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(crop_size={self.crop_size}, '
-                f'num_crops={self.num_crops}, flip={self.flip})')

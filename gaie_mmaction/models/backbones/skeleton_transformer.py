@@ -39,20 +39,14 @@ class SkeletonTransformer(BaseModule):
             others it is interpolated. Defaults to 120.
         temporal_patch (int): Frames t of a token. Defaults to 4.
         in_channels (int): Number of channels of a joint. Defaults to 3: x, y and score, or x, y, z.
-        embed_dims (int): Number of channels C of a token. Defaults to 256.
-        depth (int): Number of blocks. Defaults to 8.
-        num_heads (int): Number of heads. Defaults to 8.
-        mlp_ratio (float): Hidden channels of the MLP over C. Defaults to 4.
-        drop_rate (float): Dropout of embeddings, attention outputs and MLPs. Defaults to 0.
-        attn_drop_rate (float): Dropout of the attention maps. Defaults to 0.
-        drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0 in
-            the first. Defaults to 0.
+        embed_dims, depth, num_heads (int): Channels C of a token, blocks and heads. Default to
+            256, 8 and 8.
         pretrained (str, optional): Path or URL of a checkpoint whose ``backbone.`` part is loaded
             strictly, such as that of a :class:`MaskedMotionModel`. Defaults to None.
-        with_cp (bool): Recompute attention and MLP in the backward pass to save memory. Defaults
-            to False.
         init_cfg (dict or list[dict], optional): Weight initialization. Defaults to MAMP's:
             Xavier-uniform Linear layers and unit LayerNorms.
+
+    The others are those of :class:`GAIEVisionTransformer`.
 
     Raises:
         ValueError: If ``num_frames`` is not a multiple of ``temporal_patch``, or ``embed_dims``
@@ -102,16 +96,9 @@ class SkeletonTransformer(BaseModule):
                           '(1, num_frames / temporal_patch, embed_dims)')
 
     def embed(self, x: Tensor) -> Tensor:
-        """Tokens with positions.
+        """Tokens ``(B, N, C)`` with positions, the joints of the first patch first.
 
-        Args:
-            x (Tensor): ``(B, T, V, C)`` skeletons of single persons.
-
-        Returns:
-            Tensor: ``(B, N, C)``, the joints of the first patch first.
-
-        Raises:
-            ValueError: As :meth:`token_grid`.
+        Of skeletons ``(B, T, V, C)`` of single persons; errors as :meth:`token_grid`.
         """
         length, _ = self.token_grid(x)
         # (B, T, V, C) -> (B, C, T, V, 1) -> (B, N, C)
@@ -119,16 +106,10 @@ class SkeletonTransformer(BaseModule):
         return tokens + separable_positions(self.temporal_embed, self.joint_embed, length)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Extract the features of skeletons.
+        """Extract the features ``(B, M, C, T', V)``, which ``GCNHead`` averages.
 
-        Args:
-            x (Tensor): ``(B, M, T, V, C)``, as MMAction2's graph convolutions take it.
-
-        Returns:
-            Tensor: ``(B, M, C, T', V)``, which ``GCNHead`` averages.
-
-        Raises:
-            ValueError: If the input has other dimensions, or as :meth:`token_grid`.
+        Of skeletons ``(B, M, T, V, C)``, as MMAction2's graph convolutions take them; another
+        number of dimensions is a ``ValueError``, further errors as :meth:`token_grid`.
         """
         if x.dim() != 5:
             raise ValueError(f'the input must be (B, M, T, V, C), but got {tuple(x.shape)}')

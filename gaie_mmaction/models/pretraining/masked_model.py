@@ -97,20 +97,11 @@ class MaskedModel(BaseModel):
         raise NotImplementedError
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'loss') -> Any:
-        """Draw a mask and run the model.
-
-        Args:
-            inputs (Tensor): ``(B, views, ...)``.
-            data_samples (list, optional): Not used.
-            mode (str): ``'loss'``, or ``'tensor'`` for prediction and mask. Defaults to
-                ``'loss'``.
+        """Draw a mask for ``(B, views, ...)`` inputs and run the model.
 
         Returns:
-            dict or tuple: ``loss``; or the predicted values of the hidden tokens ``(B, M, P)`` and
-            the mask ``(B, N)``, where B counts views.
-
-        Raises:
-            ValueError: If the mode is unknown.
+            dict or tuple: ``loss``; or with the mode ``'tensor'`` the predicted values of the
+            hidden tokens ``(B, M, P)`` and the mask ``(B, N)``, where B counts views.
         """
         inputs = inputs.flatten(0, 1)
         mask = self.draw_mask(inputs).to(inputs.device)
@@ -122,17 +113,10 @@ class MaskedModel(BaseModel):
                          'has nothing to validate or test')
 
     def reconstruct(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Predict the targets of the hidden tokens.
+        """Predict the targets ``(B, M, P)`` of the hidden tokens, in the order of the tokens.
 
-        Args:
-            inputs (Tensor): As for :meth:`forward_loss`.
-            mask (Tensor): ``(B, N)`` bool, True = hidden, M in each sample.
-
-        Returns:
-            Tensor: ``(B, M, P)``, in the order of the tokens.
-
-        Raises:
-            ValueError: If the samples have different numbers of hidden tokens.
+        Arguments as for :meth:`forward_loss`. Samples with different numbers of hidden tokens are a
+        ``ValueError``.
         """
         hidden_count, batch, backbone = num_hidden(mask), len(mask), self.backbone
         tokens, positions = self.embed(inputs)
@@ -155,9 +139,6 @@ class MaskedModel(BaseModel):
         Args:
             inputs (Tensor): Normalized frames ``(B, 3, T, H, W)``, or skeletons.
             mask (Tensor): ``(B, N)`` bool, True = hidden, M in each sample.
-
-        Returns:
-            Tensor: Scalar.
         """
         with torch.no_grad():
             target = self.target(inputs, mask)

@@ -32,16 +32,14 @@ class MaskedMotionModel(MaskedModel):
         mask_ratio (float): Share of the tokens that are hidden, in (0, 1). Defaults to 0.9.
         temperature (float): Paper's tau, above 0; the lower, the more often moving joints are
             hidden. Defaults to 0.8.
-        decoder_depth (int): Number of decoder blocks. Defaults to 5.
-        decoder_dims (int): Number of channels D of the decoder. Defaults to 256.
-        decoder_heads (int): Number of heads of the decoder. Defaults to 8.
+        decoder_depth, decoder_dims, decoder_heads (int): Blocks, channels D and heads of the
+            decoder. Default to 5, 256 and 8.
         target_channels (int, optional): How many channels of a joint are coordinates, the first
             ones; a score behind them is seen, but neither predicted nor motion. Defaults to None,
             all.
         normalize_target (bool): Subtract each token's mean, and divide by its standard deviation.
             Defaults to True.
-        data_preprocessor (dict, optional): See :class:`MaskedModel`. Defaults to None.
-        init_cfg (dict, optional): Weight initialization. Defaults to None.
+        data_preprocessor, init_cfg: Same as :class:`MaskedModel`.
 
     Raises:
         TypeError: If the backbone is not a :class:`SkeletonTransformer`.
@@ -85,16 +83,10 @@ class MaskedMotionModel(MaskedModel):
             num_values=self.backbone.temporal_patch * self.target_channels, norm_cfg=NORM_CFG)
 
     def draw_mask(self, skeletons: Tensor) -> Tensor:
-        """Mask of skeletons, moving joints more often.
+        """Mask ``(B, N)`` bool of skeletons, True = hidden, moving joints more often.
 
         A token's motion is the mean absolute difference of its values to those of the same joint
         in the patch before; the first patch has the motion of the second.
-
-        Args:
-            skeletons (Tensor): As for :meth:`forward_loss`.
-
-        Returns:
-            Tensor: ``(B, N)`` bool, True = hidden.
         """
         patches = self._patches(_single_persons(skeletons))
         motion = patches.diff(dim=1).abs().mean(dim=3)  # (B, T' - 1, V)
@@ -112,15 +104,7 @@ class MaskedMotionModel(MaskedModel):
                                            length)
 
     def target(self, skeletons: Tensor, mask: Tensor) -> Tensor:
-        """Motion of the hidden tokens.
-
-        Args:
-            skeletons (Tensor): As for :meth:`forward_loss`.
-            mask (Tensor): ``(B, N)`` bool.
-
-        Returns:
-            Tensor: ``(B, M, P)``, each token's values in the order frame, channel.
-        """
+        """Motion of the hidden tokens ``(B, M, P)``, values in the order frame, channel."""
         skeletons = _single_persons(skeletons)
         # the last frame has no next one: its motion is 0
         motion = skeletons.diff(dim=1, append=skeletons[:, -1:])

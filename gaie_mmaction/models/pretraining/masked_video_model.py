@@ -32,9 +32,8 @@ class MaskedVideoModel(MaskedModel):
     Args:
         backbone (dict): Config of a :class:`GAIEVisionTransformer` without a neck.
         mask_ratio (float): Share of the places that are hidden, in (0, 1). Defaults to 0.9.
-        decoder_depth (int): Number of decoder blocks. Defaults to 4.
-        decoder_dims (int): Number of channels D of the decoder. Defaults to 384.
-        decoder_heads (int): Number of heads of the decoder. Defaults to 6.
+        decoder_depth, decoder_dims, decoder_heads (int): Blocks, channels D and heads of the
+            decoder. Default to 4, 384 and 6.
         normalize_target (bool): Subtract each tubelet's mean per channel, and divide by its
             standard deviation. Defaults to True.
         data_preprocessor (dict, optional): Normalizes the frames by ImageNet's mean and standard
@@ -86,15 +85,9 @@ class MaskedVideoModel(MaskedModel):
         return backbone.patch_embed(frames) + positions, decoder_positions
 
     def target(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Values of the hidden tubelets.
+        """Values of the hidden tubelets ``(B, M, P)``, in the order frame, row, column, channel.
 
-        Args:
-            frames (Tensor): ``(B, 3, T, H, W)``, normalized by ImageNet's mean and standard
-                deviation.
-            mask (Tensor): ``(B, N)`` bool.
-
-        Returns:
-            Tensor: ``(B, M, P)``, each tubelet's values in the order frame, row, column, channel.
+        Of ``(B, 3, T, H, W)`` frames, normalized by ImageNet's mean and standard deviation.
         """
         side, tubelet = self.backbone.patch_size, self.backbone.tubelet_size
         for dim, step in ((4, side), (3, side), (2, tubelet)):

@@ -50,11 +50,8 @@ def convert_videomae(
     ``GAIEVisionTransformer`` and a ``TimeSformerHead``, or for the backbone alone if the file has
     no head; those of pretraining (encoder and decoder) for a ``MaskedVideoModel``. Official files
     hold no sine-cosine position table: it gets ``num_tokens`` places, by default those of 16
-    frames at 224x224 if the file's tubelets have 2 frames.
-
-    Raises:
-        ValueError: If keys are unexpected or missing (all are listed), or the number of frames
-            cannot be known.
+    frames at 224x224 if the file's tubelets have 2 frames. Unexpected or missing keys are a
+    ``ValueError`` that lists them all.
     """
     converted: dict[str, Tensor] = {}
     problems: list[str] = []
@@ -85,11 +82,7 @@ def convert_videomae(
 
 
 def find_num_heads(converted: dict[str, Tensor], num_heads: int | None = None) -> int:
-    """Number of heads of converted weights; by default that of the official network of this width.
-
-    Raises:
-        ValueError: If there is no such network, or the channels do not divide by ``num_heads``.
-    """
+    """Number of heads of converted weights, by default the official network's of this width."""
     dims = len(converted[PROJECTION])
     if num_heads is None and dims not in NUM_HEADS:
         raise ValueError(f'nothing in the file tells the number of heads, and no official network '

@@ -36,6 +36,13 @@ def list_misfits(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[str
         for key in own if key in weights and weights[key].shape != own[key].shape]
 
 
+def describe_misfits(own: dict[str, Tensor], weights: dict[str, Tensor], most: int = 4) -> str:
+    """The first of :func:`list_misfits`, each on a new line, and how many more; '' if none."""
+    misfits = list_misfits(own, weights)
+    more = f'\n  and {len(misfits) - most} more' if len(misfits) > most else ''
+    return ''.join(f'\n  {misfit}' for misfit in misfits[:most]) + more
+
+
 def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str,
                   way_out: str = VIDEO_SIZES) -> None:
     """Load a whole state_dict that comes from ``source``; all that does not fit is listed."""
