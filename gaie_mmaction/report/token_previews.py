@@ -1,5 +1,6 @@
 """Previews of clips with what the token reducer of a network does."""
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from rich.progress import track
 from ..apis.footage import open_footage
 from ..apis.recognition import ClipRecognizer
 from ..datasets.video_file import VideoReadError
-from ..visualization.overlay import box_in_pixels, paint_window
+from ..visualization.overlay import WHOLE, box_in_pixels, paint_window
 from .clips import ClipInfo
 from .previews import file_name, identify, write_small_video
 
@@ -64,15 +65,14 @@ def write_token_preview(recognizer: ClipRecognizer, clip: ClipInfo, path: Path) 
             frames = footage.read(numbers)
             # over the same time as the preview
             rate = (footage.fps or 25) * len(numbers) / (window.end - window.start + 1)
-        height, width = frames[0].shape[:2]
-        scale = PANEL_WIDTH / (width * window.box[2])
-        size = round(width * scale), round(height * scale)
-        left, top, right, bottom = box_in_pixels(window.box, *size[::-1])
+        left, top, right, bottom = box_in_pixels(window.box, *frames[0].shape[:2])
+        size = PANEL_WIDTH, round(PANEL_WIDTH * window.size[0] / window.size[1])
+        window = replace(window, box=WHOLE)  # of the cropped frames
         pictures = []
         for number, frame in zip(numbers.tolist(), frames):
-            small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-            panels = paint_window(small, number, window, recognizer.tubelet_size)
-            pictures.append(np.hstack([panel[top:bottom, left:right] for panel in panels]))
+            small = cv2.resize(frame[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
+            pictures.append(np.hstack(paint_window(small, number, window,
+                                                   recognizer.tubelet_size)))
         write_small_video(path, pictures, rate, MAX_BYTES)
         return ''
     except (VideoReadError, OSError) as error:
