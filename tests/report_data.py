@@ -1,8 +1,11 @@
 """Score dumps and a config for pages of results."""
 import mmengine
 import numpy as np
+import torch
 from evaluating import make_samples
 from launching import ROOT
+
+from gaie_mmaction.apis import build_recognizer, load_config
 
 HOSTILE = '<img src=x onerror="document.title=\'run\'">'
 HOSTILE_CLASS = '</script><script>document.title="run"</script>'
@@ -31,4 +34,11 @@ test_dataloader = dict(dataset=dict(data_root={str(folder)!r}, ann_file='test.cs
                                     data_prefix=dict(video=''),
                                     metainfo=dict(classes={list(names)!r})))
 """)
+    return path
+
+
+def write_report_checkpoint(config):
+    """Random weights for :func:`write_report_config`'s model; returns their path."""
+    path = config.with_suffix('.pth')
+    torch.save(dict(state_dict=build_recognizer(load_config(config)).state_dict()), path)
     return path

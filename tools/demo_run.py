@@ -1,4 +1,4 @@
-"""The whole main job on a synthetic dataset: draw, prepare, train, test, compare, visualize."""
+"""The whole main job on a synthetic dataset: draw, prepare, train, test, compare, show."""
 import argparse
 import os
 import sys
@@ -17,7 +17,8 @@ annotation files and report: {DATA}
 logs and checkpoints: {WORK}/gaie_demo, {WORK}/vivit_demo
 leaderboard file: {WORK}/gaie_demo/prediction.csv
 comparison: {WORK}/compare
-picture of kept and merged tokens: {WORK}/token_map.png"""
+picture of kept and merged tokens: {WORK}/token_map.png
+page of results: {WORK}/report/index.html"""
 console = Console()
 
 
@@ -34,15 +35,17 @@ def main() -> None:
     draw_dataset(DATA, redraw=True)
     if args.data_only:
         return
-    models = []
+    models, dumps = [], []
     for name, title in MODELS.items():
         config, work_dir = f'configs/demo/{name}.py', f'{WORK}/{name}'
         console.rule(f'Training: {title}')
         checkpoint = train(config, work_dir)
         models.append(f'{config}:{checkpoint}')
         console.rule(f'Testing on unseen subjects: {title}')
-        test(config, checkpoint, f'{work_dir}/test',
-             options=[f'test_evaluator.out_file={work_dir}/prediction.csv'])
+        dumps.append(f'{work_dir}/scores.pkl')
+        test(config, checkpoint, f'{work_dir}/test', dump=dumps[-1],
+             # --dump makes a list of the evaluator
+             options=[f'test_evaluator.0.out_file={work_dir}/prediction.csv'])
     console.rule('Comparison')
     run_tool('tools/analysis/compare.py', *models, '--batch-sizes', '8', '--rounds', '31',
              '--train', 'step', '--device', 'cpu', '--out', f'{WORK}/compare')
@@ -52,6 +55,9 @@ def main() -> None:
     console.rule('Picture of a test clip')
     run_tool('tools/visualize/token_map.py', config, str(checkpoint), '--clip-id', clip_id,
              '--out', f'{WORK}/token_map.png')
+    console.rule('Page of results')
+    run_tool('tools/visualize/report.py', config, '--scores', *reversed(dumps), '--previews',
+             '--out', f'{WORK}/report')
     console.rule('Outputs')
     console.print(OUTPUTS, highlight=False)
 

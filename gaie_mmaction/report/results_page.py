@@ -8,7 +8,8 @@ from .html import write_html
 from .results import NUM_BEST, Network, Results
 
 
-def write_page(results: Results, folder: str | Path, previews: Sequence[str | None] = ()) -> Path:
+def write_page(results: Results, folder: str | Path, previews: Sequence[str | None] = (),
+               tokens: Sequence[str | None] = ()) -> Path:
     """Write ``folder/index.html``; returns its path.
 
     Args:
@@ -16,17 +17,20 @@ def write_page(results: Results, folder: str | Path, previews: Sequence[str | No
         folder (str or Path): Where to write.
         previews (Sequence[str or None]): Names of files in ``folder/previews``, one per clip.
             Defaults to (), no previews.
+        tokens (Sequence[str or None]): Likewise, of the videos with kept tokens. Defaults to ().
     """
     path = Path(folder, 'index.html')
-    write_html(path, 'results', results=results, data=to_json(results, previews))
+    write_html(path, 'results', results=results, data=to_json(results, previews, tokens))
     return path
 
 
-def to_json(results: Results, previews: Sequence[str | None] = ()) -> dict:
+def to_json(results: Results, previews: Sequence[str | None] = (),
+            tokens: Sequence[str | None] = ()) -> dict:
     """What the page's script needs of each clip, one list per column."""
     return dict(
         classes=results.classes, ids=results.ids, labels=results.labels.tolist(),
         lengths=[info.length for info in results.clips], previews=list(previews) or None,
+        tokens=list(tokens) or None,
         networks=[_columns(network) for network in results.networks])
 
 

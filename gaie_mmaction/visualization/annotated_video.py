@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..utils.files import atomic_file
 from .fonts import find_font
-from .overlay import WHOLE, paint_importance, paint_tokens
+from .overlay import WHOLE, paint_window
 from .pictures import figure_to_image
 from .video_writer import VideoWriter
 
@@ -92,17 +92,7 @@ class AnnotatedVideo:
     def _token_panels(self, number: int, frame: np.ndarray) -> list[np.ndarray]:
         # of the windows that a frame is in, the one whose centre is nearest
         window = self.result.windows[int(np.abs(self.centers - number).argmin())]
-        tokens = window.tokens
-        if tokens is None:
-            return []
-        seen = int(np.abs(window.frame_inds - number).argmin())
-        t = min(seen // self.result.recognizer.tubelet_size, len(tokens.kept[-1]) - 1)
-        panels = [paint_tokens(frame, tokens.kept[-1][t], tokens.owner[-1][t], window.box)]
-        heat = tokens.importance[0]
-        if heat is not None:
-            top = float(np.percentile(heat, 99))
-            panels.insert(0, paint_importance(frame, heat[t], top, window.box))
-        return panels
+        return paint_window(frame, number, window, self.result.recognizer.tubelet_size)
 
     def _draw_strip(self) -> np.ndarray:
         """Curves and segments."""

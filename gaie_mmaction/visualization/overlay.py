@@ -3,9 +3,14 @@
 A box is (left, top, width, height), each as a share of the frame: the part that the model saw.
 The rest of the frame is darkened.
 """
+from typing import TYPE_CHECKING
+
 import cv2
 import matplotlib
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..apis import Window
 
 Box = tuple[float, ...]
 WHOLE: Box = (0., 0., 1., 1.)
@@ -53,6 +58,26 @@ def paint_tokens(frame: np.ndarray, kept: np.ndarray, owner: np.ndarray,
     mixed = .2 * part + .35 * enlarge(color, height, width)
     part[merged] = mixed[merged].astype(np.uint8)
     return image
+
+
+def paint_window(frame: np.ndarray, number: int, window: 'Window',
+                 tubelet_size: int) -> list[np.ndarray]:
+    """Panels of frame ``number``, ``(H, W, 3)``, by the tubelet whose frames are nearest.
+
+    They are the importance before the first reduction, if the reducer has one, and the tokens that
+    the last one kept. Without a reducer there are none.
+    """
+    tokens = window.tokens
+    if tokens is None:
+        return []
+    seen = int(np.abs(window.frame_inds - number).argmin())
+    t = min(seen // tubelet_size, len(tokens.kept[-1]) - 1)
+    panels = [paint_tokens(frame, tokens.kept[-1][t], tokens.owner[-1][t], window.box)]
+    heat = tokens.importance[0]
+    if heat is not None:
+        top = float(np.percentile(heat, 99))
+        panels.insert(0, paint_importance(frame, heat[t], top, window.box))
+    return panels
 
 
 def box_in_pixels(box: Box, height: int, width: int) -> tuple[int, int, int, int]:

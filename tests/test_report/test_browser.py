@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 from evaluating import write_segments
 from numbered_video import write_video
-from report_data import CLASSES, HOSTILE, write_report_config, write_report_dump
+from report_data import (
+    CLASSES,
+    HOSTILE,
+    write_report_checkpoint,
+    write_report_config,
+    write_report_dump,
+)
 from running import run_tool
 from sklearn.metrics import confusion_matrix
 
@@ -13,16 +19,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope='module')
 def report(tmp_path_factory):
-    """Two networks, previews of all clips but the first; ids, scores and labels."""
+    """Two networks, previews and tokens of all clips but the first; ids, scores and labels."""
     folder = tmp_path_factory.mktemp('report')
-    write_report_config(folder)
+    config = write_report_config(folder)
     ids, scores, labels = write_report_dump(folder / 'a.pkl')
     second = write_report_dump(folder / 'b.pkl', seed=1)[1]
     write_video(folder / 'v.mp4', 120)
     write_segments(folder / 'test.csv', *(f'{clip_id},v.mp4,{k},{k + 20},-1'
                                           for k, clip_id in enumerate(ids) if k))
-    code, _ = run_tool('visualize/report.py', folder / 'config.py', '--scores', folder / 'a.pkl',
-                       folder / 'b.pkl', '--out', folder / 'out', '--previews', '--workers', '2')
+    code, _ = run_tool('visualize/report.py', config, write_report_checkpoint(config), '--scores',
+                       folder / 'a.pkl', folder / 'b.pkl', '--out', folder / 'out', '--previews',
+                       '--workers', '2')
     assert code is None
     return folder / 'out' / 'index.html', ids, (scores, second), labels
 
@@ -100,6 +107,49 @@ def test_previews_play(open_page, report):
     still = open_page(report[0], '#q=0003_1', reduced_motion='reduce')
     assert still.evaluate('document.querySelector("video").paused')
     assert open_page(report[0], '#q=onerror').get_by_text('no preview', exact=True).count() == 1
+
+
+@pytest.mark.parametrize('way', ['pointer', 'keys', 'finger'])
+def test_tokens(open_page, report, way):
+    """A card shows its tokens as long as the pointer or the focus is on it."""
+    page = open_page(report[0], '#q=0003_', has_touch=True)
+    card = page.locator('.clip[aria-posinset="2"]')
+    video = card.locator('video')
+    plain, label = video.get_attribute('src'), video.get_attribute('aria-label')
+    if way == 'pointer':
+        card.hover()
+    elif way == 'finger':
+        card.locator('.id').tap()
+    else:
+        page.locator('#list').focus()
+        page.keyboard.press('ArrowRight')
+        page.keyboard.press('ArrowRight')
+    playwright.expect(video).to_have_attribute('aria-label', label.replace('Preview', 'Tokens'))
+    assert video.get_attribute('src') != plain
+    assert page.locator('video[aria-label^=Tokens]').count() == 1
+    page.wait_for_function(
+        'document.querySelector("video[aria-label^=Tokens]").videoWidth === 256')
+    if way == 'keys':
+        page.keyboard.press('ArrowLeft')
+    else:
+        page.locator('#count').tap() if way == 'finger' else page.locator('#count').hover()
+    playwright.expect(video).to_have_attribute('src', plain)
+    assert page.locator('video[aria-label^=Tokens]').count() == (way == 'keys')
+
+
+def test_focus_survives_scrolling(open_page, report):
+    """Arrow keys reach every clip; cards out of view are gone, the focused one is not."""
+    page = open_page(report[0])
+    page.locator('#list').focus()
+    for _ in range(60):
+        page.keyboard.press('ArrowRight')
+    focused = 'document.activeElement.getAttribute("aria-posinset")'
+    assert page.evaluate(focused) == '60'
+    page.locator('#list').evaluate('list => { list.scrollTop = 0; }')
+    playwright.expect(page.locator('.clip[aria-posinset="1"]')).to_be_visible()
+    assert page.evaluate(focused) == '60'
+    page.keyboard.press('ArrowLeft')
+    assert page.evaluate(focused) == '59'
 
 
 def test_keyboard(open_page, report):

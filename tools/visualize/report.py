@@ -8,23 +8,26 @@ from mmengine.config import DictAction
 
 from gaie_mmaction.apis import load_config
 from gaie_mmaction.apis.training import test
-from gaie_mmaction.report import make_previews, read_results, write_page
+from gaie_mmaction.report import make_previews, make_token_previews, read_results, write_page
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('config', help='config file; its test part is shown')
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('checkpoint', nargs='?', help='is tested first, into OUT/scores.pkl')
-    what.add_argument('--scores', nargs='+', metavar='DUMP',
-                      help='dumps of `mim test --dump` on the same clips, one per network')
+    parser.add_argument('checkpoint', nargs='?', help='without --scores it is tested first, into '
+                        'OUT/scores.pkl; previews show which tokens it keeps')
+    parser.add_argument('--scores', nargs='+', metavar='DUMP',
+                        help='dumps of `mim test --dump` on the same clips, one per network')
     parser.add_argument('--out', default='report', help='folder (default: %(default)s)')
     parser.add_argument('--previews', action='store_true', help='add a small video of each clip')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1,
                         help='processes for the previews (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='for the checkpoint (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not (args.checkpoint or args.scores):
+        parser.error('give a checkpoint, or --scores, or both')
+    return args
 
 
 def main() -> None:
@@ -33,7 +36,7 @@ def main() -> None:
     try:
         cfg = load_config(args.config, args.cfg_options)
         dumps = args.scores or [str(out / 'scores.pkl')]
-        if args.checkpoint:
+        if not args.scores:
             # the changed config as a file: `mim test` takes options as text alone
             out.mkdir(parents=True, exist_ok=True)
             cfg.dump(out / 'config.py')
@@ -41,10 +44,15 @@ def main() -> None:
                  dump=dumps[0])
         results = read_results(cfg, dumps)
         previews: list[str | None] = []
+        tokens: list[str | None] = []
         if args.previews:
             previews, notes = make_previews(results.clips, out / 'previews', args.workers)
             results.notes += notes
-        path = write_page(results, out, previews)
+        if args.previews and args.checkpoint:
+            tokens, notes = make_token_previews(cfg, args.checkpoint, results.clips, previews,
+                                                out / 'previews', args.device)
+            results.notes += notes
+        path = write_page(results, out, previews, tokens)
     except (ChildProcessError, OSError, ValueError) as error:
         sys.exit(str(error))
     print('\n'.join([*results.notes, f'Written: {path}']))

@@ -56,8 +56,10 @@ const CARD_HEIGHT = 172 + 20 * data.networks.length + (data.previews ? 135 : 0);
 let clips = [];
 const cards = new Map();
 
+const countColumns = () => Math.max(1, Math.floor(list.clientWidth / CARD_WIDTH));
+
 function drawCards() {
-  const columns = Math.max(1, Math.floor(list.clientWidth / CARD_WIDTH));
+  const columns = countColumns();
   const width = Math.floor(list.clientWidth / columns);
   spacer.style.height = `${CARD_HEIGHT * Math.ceil(clips.length / columns)}px`;
   const first = Math.max(0, Math.floor(list.scrollTop / CARD_HEIGHT) - 1) * columns;
@@ -75,7 +77,7 @@ function drawCards() {
     });
   }
   for (const [place, card] of cards) {
-    if (!visible.has(place)) {
+    if (!visible.has(place) && !card.contains(document.activeElement)) {
       card.remove();
       cards.delete(place);
     }
@@ -83,7 +85,7 @@ function drawCards() {
 }
 
 function makeCard(k, place) {
-  const card = make('div', '', {className: 'clip', role: 'listitem'});
+  const card = make('div', '', {className: 'clip', role: 'listitem', tabIndex: -1});
   card.setAttribute('aria-posinset', place + 1);
   card.setAttribute('aria-setsize', clips.length);
   if (data.previews) card.append(makePreview(k));
@@ -116,17 +118,41 @@ function makeCard(k, place) {
     best.append(row);
   });
   card.append(best);
+  if (data.tokens?.[k]) showTokensOf(card, k);
   return card;
 }
 
 function makePreview(k) {
   if (!data.previews[k]) return make('p', 'no preview');
   const video = make('video', '', {
-    src: `previews/${encodeURIComponent(data.previews[k])}`, muted: true, loop: true,
-    playsInline: true, autoplay: !matchMedia('(prefers-reduced-motion: reduce)').matches,
+    muted: true, loop: true, playsInline: true,
+    autoplay: !matchMedia('(prefers-reduced-motion: reduce)').matches,
   });
-  video.setAttribute('aria-label', `Preview of clip ${data.ids[k]}`);
+  play(video, data.previews[k], `Preview of clip ${data.ids[k]}`);
   return video;
+}
+
+function play(video, name, label) {
+  const time = video.currentTime;
+  video.src = `previews/${encodeURIComponent(name)}`;
+  video.currentTime = time;
+  video.setAttribute('aria-label', label);
+}
+
+// The preview goes on with its tokens while the pointer or the focus is on the card.
+function showTokensOf(card, k) {
+  const video = card.querySelector('video');
+  let shown = false;
+  const update = () => {
+    const wanted = card.matches(':hover, :focus-within');
+    if (wanted === shown) return;
+    shown = wanted;
+    if (shown) play(video, data.tokens[k], `Tokens of clip ${data.ids[k]}`);
+    else play(video, data.previews[k], `Preview of clip ${data.ids[k]}`);
+  };
+  for (const name of ['mouseenter', 'mouseleave', 'focusin', 'focusout']) {
+    card.addEventListener(name, update);
+  }
 }
 
 // Rows are true classes and columns predicted ones; without labels, the best and the second best.
@@ -195,6 +221,21 @@ matrix.addEventListener('keydown', event => {
     row += move[0];
     column += move[1];
   }
+});
+
+// Likewise for the clips; they start at the first one in view.
+list.addEventListener('keydown', event => {
+  const columns = countColumns();
+  const step = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns}[event.key];
+  if (!step) return;
+  event.preventDefault();
+  let place = Math.ceil(list.scrollTop / CARD_HEIGHT) * columns;
+  if (event.target !== list) {
+    place = Number(event.target.getAttribute('aria-posinset')) - 1 + step;
+    event.target.scrollIntoView({block: 'nearest'}); // it may have been scrolled away
+    drawCards();
+  }
+  cards.get(place)?.focus();
 });
 
 let drawnNetwork = null;
