@@ -126,9 +126,9 @@ def test_tokens(open_page, report, way):
         page.keyboard.press('ArrowRight')
     playwright.expect(video).to_have_attribute('aria-label', label.replace('Preview', 'Tokens'))
     assert video.get_attribute('src') != plain
-    assert page.locator('video[aria-label^=Tokens]').count() == 1
-    page.wait_for_function(
-        'document.querySelector("video[aria-label^=Tokens]").videoWidth === 256')
+    shown = page.locator('video[aria-label^=Tokens]')
+    shown.evaluate('video => video.readyState || new Promise(ok => video.onloadedmetadata = ok)')
+    assert shown.evaluate('video => video.videoWidth') == 256
     if way == 'keys':
         page.keyboard.press('ArrowLeft')
     else:
