@@ -43,13 +43,16 @@ def add_pseudo_labels(train: dict[str, Any], test: dict[str, Any], labels: dict[
         folder (Path): Where annotations or skeletons of both are written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # of frames with skeletons, the split is named after the annotation file by default
+    split = train.get('split') or Path(train['ann_file']).stem
     for key in ('ann_file', 'skeleton_file'):
         if key not in train:
             continue
         own, other = (os.path.join(one.get('data_root') or '', one[key]) for one in (train, test))
         path = (folder / f'{SPLIT}{os.path.splitext(own)[1]}').absolute()
         if own.endswith('.pkl'):
-            _join_skeletons(own, train['split'], other, labels, path)
+            # of skeletons alone, a clip without any joint cannot be trained on
+            _join_skeletons(own, split, other, labels, path, with_empty=key != 'ann_file')
         else:
             _join_annotations(own, other, labels, path)
         train[key] = str(path)
@@ -67,13 +70,13 @@ def _join_annotations(own: str, other: str, labels: dict[str, int], path: Path) 
         write_text(path, ''.join(f'{clip["video"]} {clip["label"]}\n' for clip in clips))
 
 
-def _join_skeletons(own: str, split: str, other: str, labels: dict[str, int], path: Path) -> None:
+def _join_skeletons(own: str, split: str, other: str, labels: dict[str, int], path: Path,
+                    with_empty: bool) -> None:
     by_id, splits = read_skeletons(own)
     clips = [by_id[clip_id] for clip_id in splits[split]]
-    # a clip without any joint cannot be trained on
     clips += [{**clip, 'label': labels[clip_id]}
               for clip_id, clip in read_skeletons(other)[0].items()
-              if clip_id in labels and clip['keypoint_score'].any()]
+              if clip_id in labels and (with_empty or clip['keypoint_score'].any())]
     with atomic_file(path) as partial:
         partial.write_bytes(pickle.dumps(dict(
             split={SPLIT: [clip['frame_dir'] for clip in clips]}, annotations=clips), protocol=4))

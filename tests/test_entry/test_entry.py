@@ -23,6 +23,7 @@ from scipy.special import softmax
 
 from gaie_mmaction import entry as entries
 from gaie_mmaction.apis import build_recognizer
+from gaie_mmaction.datasets.annotations import read_annotations
 from gaie_mmaction.datasets.imigue_pose_dataset import read_skeletons
 from gaie_mmaction.entry import fit, network, run
 from gaie_mmaction.entry.pseudo import add_pseudo_labels
@@ -259,6 +260,17 @@ def test_pseudo_labels_of_skeletons(tmp_path):
     assert splits == {train['split']: ['a', 'b', 'c']}
     assert {name: one['label'] for name, one in by_id.items()} == dict(a=0, b=1, c=1)
     assert test == dict(data_root=str(tmp_path), ann_file='skeleton.pkl', split='test')
+    for part, ids in (('train', 'ab'), ('test', 'cde')):
+        (tmp_path / f'{part}.txt').write_text(''.join(f'{name}.mp4 0\n' for name in ids))
+    # frames with skeletons: the split is that of the annotation file, joints may be missing
+    train, test = (dict(data_root=str(tmp_path), ann_file=f'{part}.txt',
+                        skeleton_file='skeleton.pkl') for part in ('train', 'test'))
+    add_pseudo_labels(train, test, dict(c=1, d=0), tmp_path / 'both')
+    clips = read_annotations(train['ann_file'], 2)
+    assert [(clip['clip_id'], clip['label']) for clip in clips] == [
+        ('a', 0), ('b', 0), ('c', 1), ('d', 0)]
+    by_id, splits = read_skeletons(train['skeleton_file'])
+    assert splits == {Path(train['ann_file']).stem: ['a', 'b', 'c', 'd']} and 'split' not in train
 
 
 def test_given_checkpoints_need_no_training_part(folder, stand_ins):
