@@ -61,7 +61,10 @@ def diffrate(token_keep_ratio, target_ratio):
 study = dict(
     seeds=5,
     dataset=dict(name='study', seed=0, difficulty='hard',
-                 subjects=dict(train=28, validate=2, test=16)),
+                 subjects=dict(train=28, validate=2, test=64)),
+    # tokens of the gesture are counted with these seeds, in every fourth clip; view: left, top,
+    # width and height of what the network sees of a frame
+    regions=dict(seeds=5, every=4, frame=(168, 224), view=(17 / 115, 3 / 86, 80 / 115, 80 / 86)),
     # training of the starting weights
     start=dict(
         train_cfg=dict(max_epochs=6),

@@ -145,4 +145,4 @@ def make_table(rows: pd.DataFrame, plan: Config) -> list[str]:
               for budget, clips in rows.groupby('budget').clips.first().items()}
     return study_report.make_table(
         rows.assign(budget=rows.budget.map(shares)), dict.fromkeys(shares.values(), plan.arms),
-        FINETUNED, heading='labels', ours=PRETRAINED)
+        heading='labels', ours=PRETRAINED)

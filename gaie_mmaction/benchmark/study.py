@@ -17,10 +17,11 @@ from typing import Any
 import pandas as pd
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 from rich.progress import track
 
 from ..apis.model import build_recognizer, load_weights
-from ..apis.training import device_environment, last_checkpoint, train
+from ..apis.training import device_environment, last_checkpoint
 from ..synthetic.dataset import draw_dataset
 from ..utils.files import atomic_file, write_text
 from .accuracy import measure_accuracy
@@ -32,8 +33,8 @@ CONFIGS = ROOT / 'configs' / 'study'
 FULL = ('full', 'plain ViT')  # budget and arm of the reference
 START, FINETUNED = 'start', 'finetuned'
 RUN = ['budget', 'arm', 'training', 'seed', 'fold']  # columns that name a run
-# top1 in [0, 1]; gmacs true, per view, of the model as it was tested
-COLUMNS = [*RUN, 'clips', 'gmacs', 'top1']
+# top1 in [0, 1]; gmacs true, per view, of the model as it was tested; torch is its version
+COLUMNS = [*RUN, 'clips', 'gmacs', 'top1', 'torch']
 Row = dict[str, Any]
 
 
@@ -127,9 +128,16 @@ def train_run(study: Study, cfg: Config, run_dir: Path) -> Path:
         raise ValueError(f'{run_dir} was trained with another state of {study.config}: move the '
                          'folder away')
     write_text(path, text)
-    # the number of threads changes the last digits; the worker sees its own GPU alone, as cuda:0
-    return train(path, run_dir, device=study.device.split(':')[0], resume=True, threads=1,
-                 log=run_dir / 'train.log')
+    # only a run that has ended leaves a checkpoint
+    if last_checkpoint(run_dir) is None:
+        # in this process, as a new one would start for longer than it trains. mmengine shares
+        # loggers between runners of one name, which else is the second they start in
+        cfg = Config(dict(cfg.to_dict(), work_dir=str(run_dir), log_level='WARNING',
+                          experiment_name=os.urandom(8).hex()))
+        Runner.from_cfg(cfg).train()
+    checkpoint = last_checkpoint(run_dir)
+    assert checkpoint is not None
+    return checkpoint
 
 
 def test_run(study: Study, cfg: Config, checkpoint: Path,
@@ -195,7 +203,8 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 def append_rows(path: Path, rows: list[Row]) -> None:
     """Add rows to a study's csv, all or none; a repeated run replaces its rows."""
-    table = pd.DataFrame([*read_rows(path).to_dict('records'), *rows])
+    table = pd.DataFrame([*read_rows(path).to_dict('records'),
+                          *(dict(row, torch=torch.__version__) for row in rows)])
     with atomic_file(path, durable=True) as partial:
         table.drop_duplicates(RUN, keep='last').to_csv(partial, index=False, lineterminator='\n')
 
@@ -249,7 +258,12 @@ def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Any, work
                 if table:
                     append_rows(table, future.result())
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # what the workers have begun they end; nothing of it is lost
+            pool.shutdown(cancel_futures=True)
+            if table:
+                append_rows(table, [row for future in futures
+                                    if not future.cancelled() and not future.exception()
+                                    for row in future.result()])
             raise
     return rows
 

@@ -28,7 +28,7 @@ class DecodedClips(Dataset):
 
     Args:
         frames (str): Path of an array ``(clips, T, H, W, 3)`` uint8.
-        clips (str): Path of a csv: place in the array, label and fold of each clip. All clips of
+        clips (str): Path of a csv: place in the array, label, fold and id of each clip. All clips of
             other folds are training clips.
         fold (int): Which fold.
         part (str): ``'train'`` or ``'test'``.
@@ -79,10 +79,10 @@ def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
         folds = [NEVER_TESTED] * len(train) + [0] * len(test)
     infos = [dataset.get_data_info(k) for dataset in datasets for k in range(len(dataset))]
     rows = pd.DataFrame(dict(place=range(len(infos)), label=[info['label'] for info in infos],
-                             fold=folds))
+                             fold=folds, clip_id=[info['clip_id'] for info in infos]))
     files = {info['filename']: os.stat(info['filename']) for info in infos}
     key = json.dumps([str(cfg.stored_pipeline), rows.to_csv(),
-                      [(info['clip_id'], info['start_frame']) for info in infos],
+                      [info['start_frame'] for info in infos],
                       [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]])
     path = work_dir / f'clips-{hashlib.sha256(key.encode()).hexdigest()[:12]}.csv'
     if not path.exists():

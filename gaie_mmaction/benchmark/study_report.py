@@ -1,5 +1,6 @@
-"""Tables and picture of a study, from the rows of its csv."""
-from collections.abc import Sequence
+"""Tables and pictures of a study, from the rows of its csv files."""
+from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from ..utils.files import atomic_file, write_text
 from .study import FINETUNED, FULL, START
 
 OURS, CONFIDENCE = 'GAIE', .95
-HEADING = 'cost of GAIE with keep ratio'
-TITLES = {FINETUNED: 'finetuned with the reducer', START: 'reducer put in without finetuning'}
+HEADING = 'keep ratio'
+TITLES = {FINETUNED: 'finetuned', START: 'put in'}
 
 
 def scores_of(rows: pd.DataFrame, budget: str, arm: str, training: str) -> pd.Series:
@@ -38,86 +39,95 @@ def mean_interval(values: pd.Series) -> tuple[float, float]:
     return float(values.mean()), float(half)
 
 
-def paired_difference(ours: pd.Series, other: pd.Series) -> tuple[float, float] | None:
-    """Mean and half interval of ours minus the other, run by run; None without common runs."""
-    differences = (ours - other).dropna()
+def paired_difference(arm: pd.Series, other: pd.Series) -> tuple[float, float] | None:
+    """Mean and half interval of an arm minus another, run by run; None without common runs."""
+    differences = (arm - other).dropna()
     return mean_interval(by_unit(differences)) if len(differences) else None
 
 
-def make_table(rows: pd.DataFrame, budgets: dict[str, Any], training: str,
-               unseen: Sequence[int] = (), heading: str = HEADING, ours: str = OURS) -> list[str]:
-    """Markdown lines: arms by budget, each budget's arms from the best to the worst.
+def make_table(rows: pd.DataFrame, budgets: dict[str, Iterable[str]], heading: str = HEADING,
+               ours: str = OURS) -> list[str]:
+    """Markdown lines: a row per arm, a column per budget with and without finetuning.
 
-    With ``unseen`` folds there is a column of the mean over these alone; ``heading`` says what the
-    budgets are, ``ours`` is the arm that all others are compared with.
+    A cell is the mean Top-1 and, in brackets, what the arm is above ``ours``, paired, with its
+    95 % interval. The arms are in the order of their means over the columns. ``heading`` says what
+    the budgets are.
     """
-    names = [heading, 'arm', 'GMACs', 'Top-1 %, mean and 95 % interval',
-             f'{ours} minus this one, paired',
-             *([f'Top-1 %, folds {" and ".join(map(str, unseen))} alone'] if unseen else []),
-             'seeds']
-    lines = [f'| {" | ".join(names)} |', f'|--:|---|{"--:|" * (len(names) - 2)}']
-    for budget, arms in budgets.items():
-        found = {arm: scores_of(rows, budget, arm, training) for arm in arms}
-        found = {arm: scores for arm, scores in found.items() if len(scores)}
-        for arm, scores in sorted(found.items(), key=lambda item: -by_unit(item[1]).mean()):
-            costs = rows[(rows.budget == budget) & (rows.arm == arm)
-                         & (rows.training == training)].gmacs
-            cells = [budget, f'**{arm}**' if arm == ours else arm,
-                     ' to '.join(dict.fromkeys(f'{c:.4f}' for c in (costs.min(), costs.max()))),
-                     with_interval(mean_interval(by_unit(scores))),
-                     '' if arm == ours or ours not in found else with_interval(
-                         paired_difference(found[ours], scores), '+')]
-            if unseen:
-                alone = scores[scores.index.isin(unseen, level='fold')]
-                cells.append(f'{by_unit(alone).mean():.1f}')
-            lines.append(f'| {" | ".join(cells)} | {scores.index.unique("seed").size} |')
+    columns = [column for column in product(budgets, TITLES) if column[0] != FULL[0]
+               and ((rows.budget == column[0]) & (rows.training == column[1])).any()]
+    reference = {training: scores_of(rows, *FULL, training) for training in TITLES}
+    table = {}
+    for arm in dict.fromkeys(arm for budget, arms in budgets.items() for arm in arms):
+        if (FULL[0], arm) == FULL and FULL[0] in budgets:
+            found = {column: reference[column[1]] for column in columns}
+        else:
+            found = {(budget, training): scores_of(rows, budget, arm, training)
+                     for budget, training in columns}
+        if any(map(len, found.values())):
+            table[arm] = found
+    # an arm that lacks a column stands where its others put it among the arms that have them
+    means = pd.DataFrame({arm: {column: scores.mean() for column, scores in found.items()}
+                          for arm, found in table.items()}).T
+    order = means.sub(means.mean()).mean(axis=1).sort_values(ascending=False, kind='stable').index
+    names = [f'{heading} {budget}, {TITLES[training]}' for budget, training in columns]
+    lines = [f'| arm | {" | ".join(names)} | seeds |', f'|---|{"---|" * len(columns)}--:|']
+    for arm in order:
+        cells = [_cell(found, None if arm == ours else table.get(ours, {}).get(column))
+                 for column, found in table[arm].items()]
+        seeds = [found.index.unique('seed').size for found in table[arm].values() if len(found)]
+        lines.append(f'| {f"**{arm}**" if arm == ours else arm} | {" | ".join(cells)} | '
+                     f'{" to ".join(map(str, sorted({min(seeds), max(seeds)})))} |')
     return lines
 
 
-def with_interval(found: tuple[float, float] | None, sign: str = '') -> str:
-    """``61.2 ± 0.8``; the mean alone where there is no interval; nothing for None."""
-    if found is None:
+def _cell(scores: pd.Series, ours: pd.Series | None) -> str:
+    if not len(scores):
         return ''
+    difference = None if ours is None else paired_difference(scores, ours)
+    return f'{by_unit(scores).mean():.1f}' + (
+        f' ({with_interval(difference)})' if difference else '')
+
+
+def with_interval(found: tuple[float, float]) -> str:
+    """``+1.2 ± 0.8``, or the mean alone where there is no interval."""
     mean, half = found
-    return f'{mean:{sign}.1f}' if np.isnan(half) else f'{mean:{sign}.1f} ± {half:.1f}'
+    return f'{mean:+.1f}' if np.isnan(half) else f'{mean:+.1f} ± {half:.1f}'
 
 
 def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str = HEADING) -> None:
-    """Draw all means with their intervals, one panel with finetuning and one without."""
+    """Draw what each arm is above GAIE, paired: a panel with finetuning and one without."""
     trainings = [training for training in TITLES if training in set(rows.training)]
-    figure = Figure((5.5 * len(trainings), 4.6), layout='constrained')
-    panels = figure.subplots(1, len(trainings), squeeze=False, sharex=True, sharey=True)[0]
+    reduced = {budget: arms for budget, arms in budgets.items() if budget != FULL[0]}
+    names = list(dict.fromkeys(arm for arms in reduced.values() for arm in arms))[::-1]
+    figure = Figure((5.5 * len(trainings), 1.4 + .3 * len(names)), layout='constrained')
+    panels = figure.subplots(1, len(trainings), squeeze=False, sharey=True)[0]
     for panel, training in zip(panels, trainings):
-        _draw_panel(panel, rows, budgets, training, heading)
-        panel.set(title=TITLES[training], xlabel='Top-1 and its 95 % interval, %')
-    legend = {label: handle for panel in panels
-              for handle, label in zip(*panel.get_legend_handles_labels())}
-    figure.legend(legend.values(), legend.keys(), fontsize='small', loc='outside lower center',
-                  ncols=len(legend))
+        for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
+            _draw_differences(panel, rows, budget, training, names, shift, f'C{number}')
+            panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
+        panel.axvline(0, color='0.5', linewidth=1)
+        panel.set(title=f'{TITLES[training]}: Top-1 above {OURS}', xlabel='points, 95 % interval')
+        panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(-.6, len(names) - .4)
+        panel.grid(axis='x', alpha=.3)
+    panels[0].legend(fontsize='small')
+    save_figure(figure, path)
+
+
+def _draw_differences(panel: Axes, rows: pd.DataFrame, budget: str, training: str,
+                      names: list[str], shift: float, color: str) -> None:
+    ours = scores_of(rows, budget, OURS, training)
+    for place, arm in enumerate(names):
+        found = paired_difference(scores_of(rows, budget, arm, training), ours)
+        if found and arm != OURS:
+            panel.errorbar(found[0], place + shift, xerr=np.nan_to_num(found[1]), fmt='o',
+                           capsize=3, markersize=5, color=color)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=110, format='png')
-
-
-def _draw_panel(panel: Axes, rows: pd.DataFrame, budgets: dict[str, Any], training: str,
-                heading: str) -> None:
-    reduced = [budget for budget in budgets if budget != FULL[0]]
-    names = list(dict.fromkeys(arm for budget in reduced for arm in budgets[budget]))[::-1]
-    for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
-        panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
-        for place, arm in enumerate(names):
-            found = by_unit(scores_of(rows, budget, arm, training))
-            if len(found):
-                mean, half = mean_interval(found)
-                panel.errorbar(mean, place + shift, xerr=np.nan_to_num(half), fmt='o', capsize=3,
-                               markersize=5, color=f'C{number}')
-    full = by_unit(scores_of(rows, *FULL, training))
-    if len(full):
-        mean, half = mean_interval(full)
-        panel.axvspan(mean - half, mean + half, color='0.9', label='plain ViT, full cost')
-        panel.axvline(mean, color='0.5', linewidth=1)
-    panel.set_yticks(range(len(names)), names)
-    panel.set_ylim(-.6, len(names) - .4)
-    panel.grid(axis='x', alpha=.3)
 
 
 def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document: Path) -> None:
@@ -125,14 +135,15 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
 
     The tables stand between ``<!-- begin name -->`` and ``<!-- end name -->``; where these are
     missing, they are added with a heading. ``study`` is the config's: ``heading`` says what its
-    budgets are if they are no costs; if the recipe was chosen on some folds, ``chosen_on``, the
-    others are reported alone, too.
+    budgets are if they are no keep ratios; if the recipe was chosen on some folds, ``chosen_on``,
+    there is a second table of the others alone.
     """
-    seen, budgets, heading = study.get('chosen_on'), study['budgets'], study.get('heading', HEADING)
-    unseen = sorted(set(rows.fold) - set(seen)) if seen else ()
-    for training, mark in ((FINETUNED, name), (START, f'{name} without finetuning')):
-        if (rows.training == training).any():
-            put_table(document, mark, make_table(rows, budgets, training, unseen, heading))
+    budgets, heading = study['budgets'], study.get('heading', HEADING)
+    put_table(document, name, make_table(rows, budgets, heading))
+    if seen := study.get('chosen_on'):
+        unseen = rows[~rows.fold.isin(seen)]
+        put_table(document, f'{name} on folds {" and ".join(map(str, sorted(set(unseen.fold))))}',
+                  make_table(unseen, budgets, heading))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
 
 

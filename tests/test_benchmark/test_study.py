@@ -1,5 +1,6 @@
 """The study of token reducers: equal cost, equal starts, resuming, and its statistics."""
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,9 @@ from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 
 CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
-           for name in ('embedded', 'egogestar', 'ablation', 'pretraining_raw')}
+           for name in ('embedded', 'egogestar', 'ablation', 'choice', 'pretraining_raw')}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
-ARMS = [(name, budget, arm) for name in ('embedded', 'egogestar')
+ARMS = [(name, budget, arm) for name in ('embedded', 'egogestar', 'choice')
         for budget, arms in CONFIGS[name].study.budgets.items() for arm in arms
         if (budget, arm) != study.FULL]
 
@@ -49,7 +50,8 @@ def test_diffrate_aims_at_the_cost_of_gaie(name):
     assert hook.search_epochs < CONFIGS[name].train_cfg.max_epochs
 
 
-@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar', 2), ('ablation', 4)])
+@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar', 2), ('ablation', 5),
+                                         ('choice', 5)])
 def test_there_are_enough_tokens_and_seeds(name, seeds):
     backbone = CONFIGS[name].model.backbone
     tokens = (backbone.num_frames // backbone.tubelet_size) * (backbone.img_size // 16)**2
@@ -79,8 +81,9 @@ def test_arms_of_the_ablation_differ_in_one_thing():
         assert CONFIGS['ablation'][part] == CFG[part]
     assert CONFIGS['ablation'].study.start == CFG.study.start
     # on other people
-    assert CONFIGS['ablation'].study.dataset == dict(
-        CFG.study.dataset, name='study_ablation', seed=1)
+    for name in ('ablation', 'choice'):
+        assert CONFIGS[name].study.dataset == dict(
+            CFG.study.dataset, name='study_ablation', seed=1)
 
 
 # --- clips ------------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ def test_real_footage_is_decoded_once_and_split_by_its_folds(footage, tmp_path):
 
 
 def watch(cfg, work_dir):
-    """Train as the child does; returns the inputs of all steps, the first weights and the last."""
+    """Train as the study does; returns the inputs of all steps, the first weights and the last."""
     cfg = Config(cfg.to_dict())
     cfg.work_dir, cfg.experiment_name = str(work_dir), str(work_dir)
     runner = Runner.from_cfg(cfg)
@@ -216,17 +219,14 @@ def small_study(footage, tmp_path, **changes):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Trainings in this process; the configs of all of them, in order."""
+    """The configs of all trainings, in order."""
     seen = []
 
-    def train(config, work_dir, *, device, resume, threads, log):
-        assert (device, resume, threads) == ('cpu', True, 1) and log.parent == work_dir
-        if study.last_checkpoint(work_dir) is None:
-            seen.append(Config.fromfile(config))
-            watch(seen[-1], work_dir)
-        return study.last_checkpoint(work_dir)
+    def from_cfg(cfg):
+        seen.append(cfg)
+        return Runner.from_cfg(cfg)
 
-    monkeypatch.setattr(study, 'train', train)
+    monkeypatch.setattr(study, 'Runner', SimpleNamespace(from_cfg=from_cfg))
     return seen
 
 
@@ -347,8 +347,8 @@ def test_a_whole_study_runs_once(footage, tmp_path):
     study.run_study(own, table, workers=2)
     assert files() == before
     assert set(rows.fold) == {0, 1, 2} and set(rows.training) == {'start', 'finetuned'}
-    for log in own.work_dir.glob('0.7-GAIE-*/train.log'):
-        assert f'Load checkpoint from {own.work_dir}/start-fold' in log.read_text()
+    for run in own.work_dir.glob('0.7-GAIE-*/run.py'):
+        assert f"load_from = '{own.work_dir}/start-fold" in run.read_text()
 
 
 # --- the csv ----------------------------------------------------------------------------------
@@ -356,7 +356,7 @@ def test_a_whole_study_runs_once(footage, tmp_path):
 
 def row(budget, arm, seed, top1, training='finetuned', fold=0, clips=10, gmacs=1.):
     return dict(budget=budget, arm=arm, training=training, seed=seed, fold=fold, clips=clips,
-                gmacs=gmacs, top1=top1)
+                gmacs=gmacs, top1=top1, torch=torch.__version__)
 
 
 def test_rows_survive_the_file_and_missing_runs_follow(noise, tmp_path):
@@ -430,15 +430,6 @@ def test_unfinished_seeds_are_left_out_and_the_unit_is_a_fold_if_there_are_sever
     assert study_report.by_unit(found).tolist() == pytest.approx([50., 70., 10.])
 
 
-def test_unseen_folds_are_given_alone():
-    rows = pd.DataFrame([row('full', 'plain ViT', seed, .1 * fold + .02 * seed, fold=fold)
-                         for seed in range(2) for fold in range(5)])
-    head, _, line = study_report.make_table(rows, {'full': ['plain ViT']}, 'finetuned', (3, 4))
-    assert '| Top-1 %, folds 3 and 4 alone | seeds |' in head
-    # folds 1, 11, 21, 31 and 41 %; t(4) = 2.776 times sqrt(250) / sqrt(5)
-    assert line == '| full | plain ViT | 1.0000 | 21.0 ± 19.6 |  | 36.0 | 2 |'
-
-
 def test_the_document_follows_from_the_csvs(tmp_path):
     """The tables of docs/study.md, from the committed rows."""
     text, document = (ROOT / 'docs/study.md').read_text(), tmp_path / 'study.md'
@@ -452,24 +443,35 @@ def test_the_document_follows_from_the_csvs(tmp_path):
     assert document.read_text() == text
 
 
-def test_report_writes_tables_and_picture(tmp_path):
-    budgets = {'full': ['plain ViT'], '0.7': ['ToMe', 'GAIE']}
-    means = {('full', 'plain ViT'): .6, ('0.7', 'GAIE'): .5, ('0.7', 'ToMe'): .55}
+def test_report_writes_table_and_picture(tmp_path):
+    budgets = {'full': ['plain ViT'], '0.7': ['ToMe', 'GAIE'], '0.4': ['GAIE', 'EViT']}
+    means = {('full', 'plain ViT'): .6, ('0.7', 'GAIE'): .5, ('0.7', 'ToMe'): .55,
+             ('0.4', 'GAIE'): .4}
     rows = [row(*arm, seed, top1 + .01 * seed) for arm, top1 in means.items() for seed in range(3)]
-    rows += [row('0.7', 'GAIE', seed, .3, training='start') for seed in range(3)]
+    rows += [row('0.7', 'GAIE', seed, .3, training='start') for seed in range(2)]
+    rows += [row('0.7', 'ToMe', seed, .4 + .02 * seed, training='start') for seed in range(3)]
     document = tmp_path / 'study.md'
     document.write_text('Words.\n<!-- begin x -->\nold\n<!-- end x -->\nEnd.\n')
     for _ in range(2):
         study_report.write_report('x', dict(budgets=budgets), pd.DataFrame(rows), document)
-        text = document.read_text()
-        assert 'old' not in text and text.startswith('Words.\n<!-- begin x -->\n| ')
-        trained, free = text.split('<!-- end x -->\nEnd.\n')
-        # means of 60, 61, 62 and so on, and t(2) = 4.303 times 1 / sqrt(3)
-        assert trained.splitlines()[4:] == [
-            '| full | plain ViT | 1.0000 | 61.0 ± 2.5 |  | 3 |',
-            '| 0.7 | ToMe | 1.0000 | 56.0 ± 2.5 | -5.0 ± 0.0 | 3 |',
-            '| 0.7 | **GAIE** | 1.0000 | 51.0 ± 2.5 |  | 3 |']
-        # a document without a place for a table gets one
-        assert free.startswith('\n## X without finetuning\n\n<!-- begin x without finetuning -->')
-        assert free.count('| 0.7 | **GAIE** | 1.0000 | 30.0 ± 0.0 |  | 3 |') == 1
+        # paired over two seeds: 10 and 12 points, t(1) = 12.706
+        assert document.read_text() == '''Words.
+<!-- begin x -->
+| arm | keep ratio 0.7, finetuned | keep ratio 0.7, put in | keep ratio 0.4, finetuned | seeds |
+|---|---|---|---|--:|
+| plain ViT | 61.0 (+10.0 ± 0.0) |  | 61.0 (+20.0 ± 0.0) | 3 |
+| ToMe | 56.0 (+5.0 ± 0.0) | 42.0 (+11.0 ± 12.7) |  | 3 |
+| **GAIE** | 51.0 | 30.0 | 41.0 | 2 to 3 |
+<!-- end x -->
+End.
+'''
+    # of folds that no choice has seen there is a table of its own, and a document gets a place
+    folds = pd.DataFrame([dict(line, fold=fold, top1=line['top1'] - fold / 10)
+                          for line in rows for fold in range(4)])
+    study_report.write_report('y', dict(budgets=budgets, chosen_on=[0, 3]), folds, document)
+    seen, unseen = document.read_text().split('\n## Y\n')[1].split(
+        '\n## Y on folds 1 and 2\n\n<!-- begin y on folds 1 and 2 -->\n')
+    # the unit is a fold: means over seeds, of 36 and 31 or 41 points
+    assert '| ToMe | 41.0 (+5.0 ± 0.0) ' in seen and '| ToMe | 41.0 (+5.0 ± 0.0) ' in unseen
+    assert '| **GAIE** | 36.0 | 15.0 | 26.0 | 2 to 3 |' in unseen
     assert (tmp_path / 'study' / 'x.png').stat().st_size > 5000

@@ -8,9 +8,11 @@ finetuning. The same command resumes a study that was stopped.
 import argparse
 from pathlib import Path
 
+import pandas as pd
 from mmengine.config import Config, DictAction
 
 from gaie_mmaction.benchmark import study as studies
+from gaie_mmaction.benchmark.study_regions import draw_regions, run_regions
 from gaie_mmaction.benchmark.study_report import print_choice, write_report
 
 
@@ -19,10 +21,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
     parser.add_argument('--data', default='embedded', choices=(
-        'embedded', 'egogestar', 'ablation', 'pretraining', 'pretraining_raw'),
+        'embedded', 'egogestar', 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
                         help='which study: the reducers on the synthetic dataset or on real '
-                        'footage, variants of GAIE, or masked pretraining with and without '
-                        'SubtractClipMean (default: %(default)s)')
+                        'footage, variants of GAIE, the choice of GAIE+, or masked pretraining with '
+                        'and without SubtractClipMean (default: %(default)s)')
     parser.add_argument('--root', type=Path,
                         help='folder of the footage with labels.csv, for egogestar; the other '
                         'studies draw their data')
@@ -53,6 +55,7 @@ def main() -> None:
     args = parse_args()
     docs = studies.ROOT / 'docs'
     config, table = studies.CONFIGS / f'{args.data}.py', docs / 'study' / f'{args.data}.csv'
+    regions = table.with_name(f'{args.data}_regions.csv')
     work_dir = studies.ROOT / 'work_dirs' / 'study' / args.data
     cfg = Config.fromfile(config)
     if args.choose:
@@ -70,7 +73,12 @@ def main() -> None:
                 args.workers))
             return
         studies.run_study(study, table, args.workers)
-    write_report(args.data, cfg.study, studies.read_rows(table), docs / 'study.md')
+        run_regions(study, studies.read_rows(table), regions, args.workers)
+    rows = studies.read_rows(table)
+    write_report(args.data, cfg.study, rows, docs / 'study.md')
+    if regions.exists():
+        draw_regions(rows, pd.read_csv(regions, dtype=dict(budget=str)), cfg.study.budgets,
+                     regions.with_suffix('.png'))
 
 
 if __name__ == '__main__':

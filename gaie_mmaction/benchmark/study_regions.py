@@ -1,0 +1,107 @@
+"""Whether the reducers of a study keep the tokens of the gesture, beside their accuracy."""
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ..apis.model import build_recognizer, load_weights
+from ..apis.region_survival import read_regions, region_weights, survival
+from ..apis.training import last_checkpoint
+from ..visualization.token_map import TokenMap, record_tokens
+from . import study_report
+from .study import FINETUNED, FULL, ROOT, RUN, START, Row, Study, arm_config, run_config, run_jobs
+from .tables import write_csv
+
+# region, all: share of the tokens of the gesture's region, and of all, that are in their own place
+# after a merge (from 1), in [0, 1], mean over clips
+COLUMNS = [*RUN, 'merge', 'region', 'all']
+
+
+def checkpoint_of(study: Study, budget: str, arm: str, training: str, seed: int,
+                  fold: int) -> Path | None:
+    """The checkpoint that a row of the study was tested with; None if it is not here."""
+    if training == START:
+        return study.start_checkpoint(seed, fold)
+    return last_checkpoint(study.run_dir(f'{budget}-{arm}', seed, fold))
+
+
+def measure_regions(study: Study, *run: str) -> list[Row]:
+    """Share of the tokens of the moving regions that stay in place in one run of the csv."""
+    budget, arm, training, seed, fold = run
+    base = Config.fromfile(study.config)
+    cfg = run_config(arm_config(base, budget, arm), study, int(seed), int(fold))
+    model = build_recognizer(cfg).eval()
+    load_weights(model, str(checkpoint_of(study, *run)), str(study.config))  # type: ignore[arg-type]
+    plan, backbone = base.study.regions, cfg.model.backbone
+    regions = read_regions(str(ROOT / 'data' / f'{base.study.dataset.name}_release/regions.csv'))
+    loader = Runner.build_dataloader(cfg.test_dataloader)
+    loader.dataset.rows = rows = loader.dataset.rows.iloc[::plan.every]
+    cells = (backbone.img_size // 16, ) * 2
+    grid = (backbone.num_frames // backbone.tubelet_size, *cells)
+    shares: list[np.ndarray] = []
+    for data in loader:
+        with torch.inference_mode(), record_tokens(model) as history:
+            model.test_step(data)
+        for clip in range(len(data['inputs'])):
+            weights = region_weights(regions[rows.clip_id.iloc[len(shares)]], plan.view,
+                                     plan.frame, cells)
+            kept = TokenMap.from_history(history, grid, clip).kept
+            shares.append(np.array([survival(kept, weights),
+                                    survival(kept, np.ones_like(weights))]))
+    region, everything = np.nanmean(shares, axis=0)
+    return [dict(zip(COLUMNS, (*run, merge, *map(float, values))))
+            for merge, values in enumerate(zip(region.round(6), everything.round(6)), 1)]
+
+
+def run_regions(study: Study, rows: pd.DataFrame, table: Path, workers: int) -> None:
+    """Measure the runs of a study's rows whose checkpoints are here, and write them to a csv."""
+    plan = Config.fromfile(study.config).study.get('regions')
+    if plan is None:
+        return
+    found = pd.read_csv(table, dtype=dict(budget=str)) if table.exists() else pd.DataFrame(
+        columns=COLUMNS)
+    done = set(found[RUN].itertuples(index=False, name=None))
+    jobs = [run for run in rows[RUN].itertuples(index=False, name=None)
+            if run not in done and run[:2] != FULL and run[3] < plan.seeds
+            and checkpoint_of(study, *run)]
+    for row in run_jobs(measure_regions, jobs, study, workers):
+        found.loc[len(found)] = row
+    write_csv(found, table)
+
+
+def draw_regions(rows: pd.DataFrame, regions: pd.DataFrame, budgets: dict, path: Path) -> None:
+    """Draw accuracy over the share of the region's tokens that the last merge leaves in place.
+
+    One panel per keep ratio; intervals are over seeds.
+    """
+    reduced = {budget: list(arms) for budget, arms in budgets.items() if budget != FULL[0]}
+    names = list(dict.fromkeys(arm for arms in reduced.values() for arm in arms))
+    figure = Figure((5.5 * len(reduced), 4.8), layout='constrained')
+    for panel, budget in zip(figure.subplots(1, len(reduced), squeeze=False)[0], reduced):
+        for training, marker in ((FINETUNED, 'o'), (START, 'x')):
+            for arm in reduced[budget]:
+                own = regions[(regions.budget == budget) & (regions.arm == arm)
+                              & (regions.training == training)]
+                top1 = study_report.scores_of(rows, budget, arm, training)
+                if not len(own) or not len(top1):
+                    continue
+                last = own[own['merge'] == own['merge'].max()].set_index('seed')
+                share, half = study_report.mean_interval(100 * last.region)
+                color = f'C{names.index(arm) % 10}'
+                panel.errorbar(share, top1.mean(), study_report.mean_interval(top1)[1], half,
+                               marker, color=color, markersize=6, linewidth=1)
+                panel.annotate(arm, (share, top1.mean()), (4, 3), textcoords='offset points',
+                               fontsize=7, color=color)
+            panel.plot([], [], marker, color='0.3', label=study_report.TITLES[training])
+        chance = regions[(regions.budget == budget) & (regions.arm == study_report.OURS)]
+        panel.axvline(100 * chance[chance['merge'] == chance['merge'].max()]['all'].mean(),
+                      color='0.5', linestyle='--', label=f'all tokens, {study_report.OURS}')
+        panel.set(title=f'{study_report.HEADING} {budget}', ylabel='Top-1, %',
+                  xlabel='tokens of the gesture\'s region that stay in place, %')
+        panel.legend(fontsize='small')
+        panel.grid(alpha=.3)
+    study_report.save_figure(figure, path)
