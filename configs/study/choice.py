@@ -10,7 +10,7 @@ def arm(kind, merge_layers=(1, 3, 4), **settings):
     return dict(model=dict(backbone=dict(neck=neck, merge_layers=merge_layers)))
 
 
-def candidates(ratio, early_ratio):
+def candidates(ratio, early_ratio, peak_ratios):
     """Variants with token sizes wherever tokens are averaged or attended to."""
     sizes = dict(token_keep_ratio=ratio, prop_attn=True, size_weighted=True)
     early = dict(sizes, token_keep_ratio=early_ratio, merge_layers=(0, 1, 2))
@@ -22,6 +22,10 @@ def candidates(ratio, early_ratio):
         'sizes, early': arm('GAIE', **early),
         'sizes, early, key': arm('GAIE', **early, metric='key'),
         'sizes, early, sharpness': arm('GAIE', **early, importance='sharpness'),
+        'sizes, peaks': arm('GAIE', **dict(sizes, token_keep_ratio=peak_ratios[0]),
+                            selection='peaks'),
+        'sizes, peaks, early': arm('GAIE', **dict(early, token_keep_ratio=peak_ratios[1]),
+                                   selection='peaks'),
         'vid-TLDR': arm('VidTLDR', (0, 1, 2), token_keep_ratio=early_ratio),
         'ToMe': (arm('ToMe', token_keep_ratio=ratio) if ratio > .5 else
                  arm('ToMe', (1, 2, 3, 4), token_keep_ratio=.52)),
@@ -30,4 +34,4 @@ def candidates(ratio, early_ratio):
 
 study = dict(seeds=4, regions=None, dataset=dict(name='study_ablation', seed=1), budgets=dict(
     _delete_=True, full={'plain ViT': {}},
-    **{'0.7': candidates(.7, .82), '0.4': candidates(.4, .66)}))
+    **{'0.7': candidates(.7, .82, (.67, .795)), '0.4': candidates(.4, .66, (.36, .635))}))

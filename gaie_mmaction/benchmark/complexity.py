@@ -32,6 +32,12 @@ def _match_flops(metric: list[int], keep_idx: list[int], merge_idx: list[int],
     return 2 * metric[0] * metric[2] * keep_idx[1] * merge_idx[1]
 
 
+@register_flop_formula(torch.ops.gaie_mmaction.distinctness)
+def _distinctness_flops(metric: list[int], importance: list[int], **_: object) -> int:
+    # the whole map: of many tokens the blocks above its diagonal are left out, up to half of it
+    return 2 * metric[0] * metric[2] * metric[1]**2
+
+
 @dataclass(frozen=True)
 class Complexity:
     """Cost of one view, in total and by module group."""

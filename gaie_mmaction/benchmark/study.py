@@ -46,7 +46,6 @@ class Study:
     clips: Path
     work_dir: Path
     device: str = 'cpu'
-    pretrained: 'Study | None' = None  # its starting weights are where the backbones begin
 
     @property
     def folds(self) -> list[int]:
@@ -64,18 +63,16 @@ class Study:
 
 def open_study(config: Path, work_dir: Path, device: str = 'cpu',
                data: Path | None = None) -> Study:
-    """Decode the clips of a study, and of the one in ``study.pretrained``, if there is one.
+    """Decode the clips of a study.
 
     Without ``data`` they are the synthetic ones of ``study.dataset``, drawn if they are missing.
     """
-    cfg, pretrained = Config.fromfile(config), None
+    cfg = Config.fromfile(config)
     if data is None:
         data = ROOT / 'data' / cfg.study.dataset.name
         draw_dataset(data, **{k: v for k, v in cfg.study.dataset.items() if k != 'name'})
-    if name := cfg.study.get('pretrained'):
-        pretrained = open_study(CONFIGS / f'{name}.py', work_dir.with_name(name), device)
     clips = read_clips(cfg, data, work_dir)
-    return Study(config, clips.with_suffix('.npy'), clips, work_dir, device, pretrained)
+    return Study(config, clips.with_suffix('.npy'), clips, work_dir, device)
 
 
 def arms_put_in(cfg: Config) -> list[tuple[str, str]]:
@@ -162,8 +159,6 @@ def train_start(study: Study, seed: int, fold: int, put_in: bool = True) -> list
     base = Config.fromfile(study.config)
     start = Config(base.to_dict())
     start.merge_from_dict(base.study.start)
-    if study.pretrained:
-        start.model.backbone.pretrained = str(study.pretrained.start_checkpoint(seed, 0))
     checkpoint = train_run(study, run_config(start, study, seed, fold),
                            study.run_dir('start', seed, fold))
     if _is_pretraining(base):
@@ -233,16 +228,8 @@ def done_runs(rows: pd.DataFrame) -> set[tuple]:
 
 def run_study(study: Study, table: Path, workers: int) -> None:
     """Run what the csv lacks; each run adds its rows at once."""
-    pretrain(study, Config.fromfile(study.config).study.seeds, workers)
     run_jobs(train_start, missing_starts(study, read_rows(table)), study, workers, table)
     run_jobs(finetune, missing_arms(study, read_rows(table)), study, workers, table)
-
-
-def pretrain(study: Study, seeds: int, workers: int) -> None:
-    """Train what the starting weights begin with, where it is missing."""
-    if other := study.pretrained:
-        run_jobs(train_start, [(seed, 0, False) for seed in range(seeds)
-                               if other.start_checkpoint(seed, 0) is None], other, workers)
 
 
 def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Any, workers: int,

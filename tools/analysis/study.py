@@ -23,8 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data', default='embedded', choices=(
         'embedded', 'egogestar', 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
                         help='which study: the reducers on the synthetic dataset or on real '
-                        'footage, variants of GAIE, the choice of GAIE+, or masked pretraining with '
-                        'and without SubtractClipMean (default: %(default)s)')
+                        'footage, variants of GAIE, the choice of GAIE+, or masked pretraining '
+                        'with and without SubtractClipMean (default: %(default)s)')
     parser.add_argument('--root', type=Path,
                         help='folder of the footage with labels.csv, for egogestar; the other '
                         'studies draw their data')
@@ -67,7 +67,6 @@ def main() -> None:
         study = studies.open_study(config, work_dir, args.device,
                                    args.root and args.root.resolve())
         if args.choose:
-            studies.pretrain(study, 1, args.workers)
             print_choice(studies.run_jobs(
                 studies.choose_fold, [(fold, ) for fold in cfg.study.chosen_on], study,
                 args.workers))

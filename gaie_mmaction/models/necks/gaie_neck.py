@@ -1,10 +1,11 @@
 """Global-aware importance estimation: keep the attended tokens, merge the rest."""
 from mmaction.registry import MODELS
 
-from ...ops import match_tokens, select_tokens
+from ...ops import distinctness, match_tokens, select_tokens
 from .token_reducer import IMPORTANCES, TokenReducer, TokenState, is_integer
 
 METRICS = ('token', 'key')
+SELECTIONS = ('importance', 'peaks')
 
 
 @MODELS.register_module()
@@ -29,14 +30,17 @@ class GAIENeck(TokenReducer):
             cheaper where no kernel computes it exactly. Defaults to None, all of them.
         size_weighted (bool): Weigh tokens in the merge by how many original ones they stand for.
             Defaults to False, as in the paper.
+        selection (str): Which tokens are kept: ``'importance'``, the most important ones, as in
+            the paper; or ``'peaks'``, those that no more important token resembles, by the metric
+            (:func:`gaie_mmaction.ops.distinctness`). Defaults to ``'importance'``.
 
     Raises:
-        ValueError: If metric or importance is unknown, or ``importance_queries`` is not a positive
+        ValueError: If metric, importance or selection is unknown, or ``importance_queries`` is not a positive
             integer or without ``'attention'``.
     """
 
     shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'importance_queries',
-             'size_weighted')
+             'size_weighted', 'selection')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -44,10 +48,13 @@ class GAIENeck(TokenReducer):
                  prop_attn: bool = False,
                  importance: str = 'attention',
                  importance_queries: int | None = None,
-                 size_weighted: bool = False) -> None:
+                 size_weighted: bool = False,
+                 selection: str = 'importance') -> None:
         super().__init__(token_keep_ratio, prop_attn)
         if importance not in IMPORTANCES:
             raise ValueError(f'importance must be one of {IMPORTANCES}, but got {importance!r}')
+        if selection not in SELECTIONS:
+            raise ValueError(f'selection must be one of {SELECTIONS}, but got {selection!r}')
         if metric not in METRICS:
             raise ValueError(f'metric must be one of {METRICS}, but got {metric!r}')
         if importance_queries is not None and (
@@ -59,6 +66,7 @@ class GAIENeck(TokenReducer):
                              f'{importance!r}')
         self.metric = metric
         self.importance = importance
+        self.selection = selection
         self.size_weighted = size_weighted
         self.importance_queries = importance_queries
         self.needs_keys = metric == 'key'
@@ -67,8 +75,10 @@ class GAIENeck(TokenReducer):
         """Reduce N tokens to ``K = ceil(token_keep_ratio * N)``, in their space-time order."""
         assert state.importance is not None
         num_keep = self.num_left(state.num_tokens, state.step)
-        keep_idx, merge_idx = select_tokens(state.importance, num_keep)
         metric = state.x if state.keys is None else state.keys
+        score = (state.importance if self.selection == 'importance' else
+                 distinctness(metric, state.importance))
+        keep_idx, merge_idx = select_tokens(score, num_keep)
         # the paper's mean counts a token once, however many it already stands for
         weight = state.size if self.size_weighted else None
         return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx), weight)
