@@ -51,6 +51,13 @@ def match(metric, kept: list[int], background: list[int]) -> list[int]:
             for i in background]
 
 
+def distinctness(metric, importance: list[float]) -> list[float]:
+    """1 minus the highest cosine to a more important token, or an earlier equal one."""
+    return [1 - max((cosine(metric[i], metric[j]) for j in range(len(importance))
+                     if (-importance[j], j) < (-importance[i], i)), default=-math.inf)
+            for i in range(len(importance))]
+
+
 def gaie(x, importance, keep_ratio: str, metric=None) -> np.ndarray:
     """All of it for a batch: ``(B, N, C)`` and ``(B, N)`` to ``(B, K, C)``."""
     results = []

@@ -78,6 +78,20 @@ def test_gaie_merges_by_size_if_asked_to():
             for clip in reducer_loops.clips_of(before, 'importance')])
 
 
+@pytest.mark.parametrize('metric', ['token', 'key'])
+def test_peaks_keep_one_of_each_kind(metric):
+    """Of tokens that look alike the most important one stays; importance alone keeps the others."""
+    kinds = torch.eye(6)[torch.arange(24) % 6]
+    importance = torch.where(torch.arange(24) % 6 == 0, 10., 1.) + torch.rand(24)
+    state = replace(TokenState.start((7 * kinds)[None]), importance=importance[None],
+                    keys=kinds[None] if metric == 'key' else None)
+    peaks = GAIENeck(.25, metric=metric, selection='peaks')(state)
+    expected = sorted(int(importance[kind::6].argmax()) * 6 + kind for kind in range(6))
+    assert peaks.position[0].tolist() == expected and peaks.size[0].tolist() == [4.] * 6
+    assert torch.equal(peaks.x[0], 7 * kinds[peaks.position[0]])
+    assert len(set((GAIENeck(.25)(state).position[0] % 6).tolist())) < 6
+
+
 @pytest.mark.parametrize('groups', [(1, 1), (2, 1), (4, 2), (8, 8)])
 @pytest.mark.parametrize('ratio', [.5, .7, .9, 1.])
 def test_sta_equals_plain_loops(groups, ratio):
@@ -136,6 +150,7 @@ def test_shift_is_of_the_last_mlp():
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(importance='column'), "importance must be one of .* got 'column'"),
+    (dict(selection='peak'), r"selection must be one of \('importance', 'peaks'\), .* 'peak'"),
     (dict(importance='shift', importance_queries=8), "needs importance='attention'.* got 'shift'")])
 def test_gaies_importance(arguments, message):
     with pytest.raises(ValueError, match=message):

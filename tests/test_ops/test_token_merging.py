@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gaie_mmaction.models.necks import GAIENeck, TokenState
 from gaie_mmaction.ops import (
     attention_with_importance,
+    distinctness,
     gather_tokens,
     match_tokens,
     merge_sizes,
@@ -51,6 +52,28 @@ def test_equals_plain_loops(ratio, ties):
             importance = rng.random((batch, num_tokens))
         merged, _ = merge_all(torch.from_numpy(x), torch.from_numpy(importance), float(ratio))
         np.testing.assert_allclose(merged, gaie_loops.gaie(x, importance, ratio), rtol=1e-12)
+
+
+@pytest.mark.parametrize('values', [10**6, 50, 1])
+def test_distinctness_equals_plain_loops(values, monkeypatch):
+    """In one block, in several, and row by row; with equal importances."""
+    monkeypatch.setitem(token_merging.MATCH_VALUES, 'cpu', values)
+    rng = np.random.default_rng(values)
+    for num_tokens in (1, 2, 9, 20):
+        metric = rng.normal(size=(2, num_tokens, 5))
+        importance = rng.integers(0, 9, (2, num_tokens))
+        found = distinctness(torch.from_numpy(metric), torch.from_numpy(importance).double())
+        np.testing.assert_allclose(
+            found, [gaie_loops.distinctness(*clip) for clip in zip(metric, importance)], atol=1e-12)
+
+
+def test_distinctness_in_half_precision_is_that_of_float32():
+    metric, importance = torch.randn(2, 50, 8).bfloat16(), torch.rand(2, 50)
+    with torch.autocast('cpu', torch.bfloat16):
+        found = distinctness(metric, importance)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, distinctness(metric.float(), importance))
+    torch.library.opcheck(torch.ops.gaie_mmaction.distinctness, (metric, importance))
 
 
 @pytest.mark.parametrize('num_tokens, ratio, expected', [

@@ -35,8 +35,8 @@ class GAIENeck(TokenReducer):
             (:func:`gaie_mmaction.ops.distinctness`). Defaults to ``'importance'``.
 
     Raises:
-        ValueError: If metric, importance or selection is unknown, or ``importance_queries`` is not a positive
-            integer or without ``'attention'``.
+        ValueError: If metric, importance or selection is unknown, or ``importance_queries`` is not
+            a positive integer or without ``'attention'``.
     """
 
     shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'importance_queries',
