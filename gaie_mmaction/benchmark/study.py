@@ -154,18 +154,18 @@ def test_run(study: Study, cfg: Config, checkpoint: Path,
 test_run.__test__ = False  # type: ignore[attr-defined]  # not pytest's
 
 
-def train_start(study: Study, seed: int, fold: int, put_in: bool = True) -> list[Row]:
-    """Train the plain ViT; test it as it is and, with ``put_in``, with each reducer put in."""
+def train_start(study: Study, seed: int, fold: int, arms: list[tuple[str, str]]) -> list[Row]:
+    """Train the starting weights; test them as the plain ViT and with reducers put in.
+
+    ``arms`` are (budget, arm); none of a pretraining, which has no head.
+    """
     base = Config.fromfile(study.config)
     start = Config(base.to_dict())
     start.merge_from_dict(base.study.start)
     checkpoint = train_run(study, run_config(start, study, seed, fold),
                            study.run_dir('start', seed, fold))
-    if _is_pretraining(base):
-        return []
     return [test_run(study, run_config(arm_config(base, *arm), study, seed, fold), checkpoint,
-                     (*arm, START, seed, fold))
-            for arm in (FULL, *(arms_put_in(base) if put_in else ()))]
+                     (*arm, START, seed, fold)) for arm in arms]
 
 
 def finetune(study: Study, budget: str, arm: str, seed: int, fold: int) -> list[Row]:
@@ -186,7 +186,7 @@ def choose_fold(study: Study, fold: int) -> list[Row]:
         own = replace(study, clips=Path(folder, 'clips.csv'), work_dir=Path(folder))
         rows[rows.fold.isin(Config.fromfile(study.config).study.chosen_on)].to_csv(
             own.clips, index=False)
-        return [*train_start(own, 0, fold, put_in=False), *finetune(own, *FULL, 0, fold)]
+        return [*train_start(own, 0, fold, [FULL]), *finetune(own, *FULL, 0, fold)]
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -205,12 +205,12 @@ def append_rows(path: Path, rows: list[Row]) -> None:
 
 
 def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
-    """(seed, fold) of the starting weights that lack their checkpoint or rows of the csv."""
+    """(seed, fold, arms) of starting weights that lack their checkpoint, or arms in the csv."""
     cfg, done = Config.fromfile(study.config), done_runs(rows)
     tested = [] if _is_pretraining(cfg) else [FULL, *arms_put_in(cfg)]
-    return [(seed, fold) for seed in range(cfg.study.seeds) for fold in study.folds
-            if study.start_checkpoint(seed, fold) is None
-            or any((*arm, START, seed, fold) not in done for arm in tested)]
+    jobs = [(seed, fold, [arm for arm in tested if (*arm, START, seed, fold) not in done])
+            for seed in range(cfg.study.seeds) for fold in study.folds]
+    return [job for job in jobs if job[2] or study.start_checkpoint(*job[:2]) is None]
 
 
 def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:

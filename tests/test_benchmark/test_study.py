@@ -235,13 +235,14 @@ def test_a_start_and_an_arm_of_it(footage, tmp_path, trainings):
     arms = REAL.study.budgets['0.4']
     own = small_study(footage, tmp_path, budgets={
         'full': {'plain ViT': {}}, '0.4': {name: arms[name] for name in ('GAIE', 'vid-TLDR')}})
-    rows = study.train_start(own, 3, 1)
+    arms = [study.FULL, *study.arms_put_in(Config.fromfile(own.config))]
+    rows = study.train_start(own, 3, 1, arms)
     assert [(row['budget'], row['arm'], row['training']) for row in rows] == [
         ('full', 'plain ViT', 'start'), ('0.4', 'GAIE', 'start'), ('0.4', 'vid-TLDR', 'start')]
     assert all((row['seed'], row['fold'], row['clips']) == (3, 1, 2) for row in rows)
     assert rows[1]['gmacs'] == pytest.approx(cost('egogestar', '0.4', 'GAIE'), abs=1e-6)
     assert rows[1]['gmacs'] < .7 * rows[0]['gmacs']
-    assert study.train_start(own, 3, 1, put_in=False) == rows[:1] and len(trainings) == 1
+    assert study.train_start(own, 3, 1, arms[:1]) == rows[:1] and len(trainings) == 1
     row, = study.finetune(own, '0.4', 'GAIE', 3, 1)
     assert row['training'] == 'finetuned' and row['gmacs'] == rows[1]['gmacs']
     assert row['top1'] in (0, .5, 1)
@@ -260,8 +261,8 @@ def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
     cfg.dump(tmp_path / 'small.py')
     own = replace(noise, config=tmp_path / 'small.py')
     rows = study.read_rows(tmp_path / 'none.csv')
-    assert study.missing_starts(own, rows) == [(0, 0)]
-    assert study.train_start(own, 0, 0) == [] == study.missing_starts(own, rows)
+    assert study.missing_starts(own, rows) == [(0, 0, [])]
+    assert study.train_start(own, 0, 0, []) == [] == study.missing_starts(own, rows)
     weights = torch.load(own.start_checkpoint(0, 0))['state_dict']
     for arm, loaded in (('GAIE', True), ('plain ViT, from scratch', False)):
         run = study.run_config(study.arm_config(cfg, '10 %', arm), own, 0, 0,
@@ -277,12 +278,12 @@ def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
 
 def test_another_state_of_the_config_is_refused(footage, tmp_path, trainings):
     own = small_study(footage, tmp_path)
-    study.train_start(own, 0, 0, put_in=False)
+    study.train_start(own, 0, 0, [study.FULL])
     with open(own.config, 'a') as file:
         file.write('\nstudy["start"]["train_cfg"]["max_epochs"] = 2\n')
     with pytest.raises(ValueError, match='start-fold0-seed0 was trained with another state of '
                        '.*small.py: move the folder away'):
-        study.train_start(own, 0, 0, put_in=False)
+        study.train_start(own, 0, 0, [study.FULL])
     assert len(trainings) == 1
 
 
@@ -379,7 +380,9 @@ def test_starting_weights_are_made_again_where_something_is_missing(noise):
         folder.mkdir(parents=True)
         (folder / 'last_checkpoint').write_text('a.pth')
     missing = study.missing_starts(noise, pd.DataFrame(rows))
-    assert missing == [(seed, 0) for seed in range(1, CFG.study.seeds)]
+    everything = [study.FULL, *put_in]
+    assert missing == [(1, 0, []), (2, 0, put_in[-1:]),
+                       *((seed, 0, everything) for seed in range(3, CFG.study.seeds))]
 
 
 # --- statistics -------------------------------------------------------------------------------

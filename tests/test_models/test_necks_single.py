@@ -78,6 +78,16 @@ def test_gaie_merges_by_size_if_asked_to():
             for clip in reducer_loops.clips_of(before, 'importance')])
 
 
+def test_merged_tokens_count_less_if_asked_to():
+    """The mean and the sizes, by hand."""
+    state = TokenState.start(torch.tensor([[[1., 0], [0, 1], [2, 0], [0, 4]]]))
+    state = replace(state, size=torch.tensor([[2., 1, 4, 1]]),
+                    importance=torch.tensor([[4., 3, 2, 1]]))
+    merged = GAIENeck(.5, size_weighted=True, background_weight=.25)(state)
+    assert merged.size.tolist() == [[3., 1.25]]
+    torch.testing.assert_close(merged.x, torch.tensor([[[4 / 3, 0], [0, 2 / 1.25]]]))
+
+
 @pytest.mark.parametrize('metric', ['token', 'key'])
 def test_peaks_keep_one_of_each_kind(metric):
     """Of tokens that look alike the most important one stays; importance alone keeps the others."""
@@ -150,6 +160,8 @@ def test_shift_is_of_the_last_mlp():
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(importance='column'), "importance must be one of .* got 'column'"),
+    (dict(background_weight=0., size_weighted=True), 'background_weight must be .* but got 0.0'),
+    (dict(background_weight=.5), 'and 1 without size_weighted, but got 0.5'),
     (dict(selection='peak'), r"selection must be one of \('importance', 'peaks'\), .* 'peak'"),
     (dict(importance='shift', importance_queries=8), "needs importance='attention'.* got 'shift'")])
 def test_gaies_importance(arguments, message):

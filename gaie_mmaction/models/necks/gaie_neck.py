@@ -1,7 +1,9 @@
 """Global-aware importance estimation: keep the attended tokens, merge the rest."""
+from dataclasses import replace
+
 from mmaction.registry import MODELS
 
-from ...ops import distinctness, match_tokens, select_tokens
+from ...ops import distinctness, gather_tokens, match_tokens, select_tokens
 from .token_reducer import IMPORTANCES, TokenReducer, TokenState, is_integer
 
 METRICS = ('token', 'key')
@@ -30,17 +32,20 @@ class GAIENeck(TokenReducer):
             cheaper where no kernel computes it exactly. Defaults to None, all of them.
         size_weighted (bool): Weigh tokens in the merge by how many original ones they stand for.
             Defaults to False, as in the paper.
+        background_weight (float): What a merged token counts beside a kept one, in (0, 1], with
+            ``size_weighted``. Its size in the result is lowered alike. Defaults to 1.
         selection (str): Which tokens are kept: ``'importance'``, the most important ones, as in
             the paper; or ``'peaks'``, those that no more important token resembles, by the metric
             (:func:`gaie_mmaction.ops.distinctness`). Defaults to ``'importance'``.
 
     Raises:
-        ValueError: If metric, importance or selection is unknown, or ``importance_queries`` is not
-            a positive integer or without ``'attention'``.
+        ValueError: If metric, importance or selection is unknown, ``importance_queries`` is not a
+            positive integer or without ``'attention'``, or ``background_weight`` is outside (0, 1]
+            or without ``size_weighted``.
     """
 
     shown = ('token_keep_ratio', 'metric', 'prop_attn', 'importance', 'importance_queries',
-             'size_weighted', 'selection')
+             'size_weighted', 'background_weight', 'selection')
 
     def __init__(self,
                  token_keep_ratio: float = 0.7,
@@ -49,6 +54,7 @@ class GAIENeck(TokenReducer):
                  importance: str = 'attention',
                  importance_queries: int | None = None,
                  size_weighted: bool = False,
+                 background_weight: float = 1.,
                  selection: str = 'importance') -> None:
         super().__init__(token_keep_ratio, prop_attn)
         if importance not in IMPORTANCES:
@@ -64,10 +70,14 @@ class GAIENeck(TokenReducer):
         if importance_queries is not None and importance != 'attention':
             raise ValueError("importance_queries needs importance='attention', but got "
                              f'{importance!r}')
+        if not 0 < background_weight <= 1 or (background_weight != 1 and not size_weighted):
+            raise ValueError('background_weight must be in (0, 1], and 1 without size_weighted, '
+                             f'but got {background_weight}')
         self.metric = metric
         self.importance = importance
         self.selection = selection
         self.size_weighted = size_weighted
+        self.background_weight = background_weight
         self.importance_queries = importance_queries
         self.needs_keys = metric == 'key'
 
@@ -79,6 +89,11 @@ class GAIENeck(TokenReducer):
         score = (state.importance if self.selection == 'importance' else
                  distinctness(metric, state.importance))
         keep_idx, merge_idx = select_tokens(score, num_keep)
-        # the paper's mean counts a token once, however many it already stands for
-        weight = state.size if self.size_weighted else None
-        return state.merge(keep_idx, merge_idx, match_tokens(metric, keep_idx, merge_idx), weight)
+        dst = match_tokens(metric, keep_idx, merge_idx)
+        if not self.size_weighted:
+            # the paper's mean counts a token once, however many it already stands for
+            return state.merge(keep_idx, merge_idx, dst)
+        if self.background_weight != 1:
+            lowered = self.background_weight * gather_tokens(state.size, merge_idx)
+            state = replace(state, size=state.size.scatter(1, merge_idx, lowered))
+        return state.merge(keep_idx, merge_idx, dst, weight=state.size)
