@@ -5,5 +5,7 @@ _base_ = 'gaie_vitb_imigue.py'
 
 model = dict(
     backbone=dict(
-        neck=dict(token_keep_ratio=0.845, prop_attn=True, size_weighted=True, selection='peaks'),
+        neck=dict(
+            token_keep_ratio=0.845, prop_attn=True, size_weighted=True, background_weight=0.5,
+            selection='peaks'),
         merge_layers=(0, 1, 2)))
