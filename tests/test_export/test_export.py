@@ -16,6 +16,8 @@ SHAPE = (2, 3, 8, 48, 48)
 NECKS = {
     'GAIE': dict(type='GAIENeck', token_keep_ratio=.7),
     'key, prop_attn': dict(type='GAIENeck', token_keep_ratio=.5, metric='key', prop_attn=True),
+    'GAIE+': dict(type='GAIENeck', token_keep_ratio=.8, prop_attn=True, size_weighted=True,
+                  background_weight=.5, selection='peaks'),
     'ToMe': dict(type='ToMeNeck', token_keep_ratio=.7),
     'EViT': dict(type='EViTNeck', token_keep_ratio=.7),
     'plain': None,

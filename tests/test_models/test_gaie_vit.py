@@ -145,6 +145,7 @@ def test_never_waits_for_the_gpu(queries, dtype):
 @pytest.mark.parametrize('settings', [
     GAIE,
     pytest.param(dict(GAIE, prop_attn=True, metric='key'), marks=pytest.mark.slow),
+    dict(GAIE, prop_attn=True, size_weighted=True, background_weight=.5, selection='peaks'),
     pytest.param(dict(type='ToMeNeck', token_keep_ratio=.7), marks=pytest.mark.slow),
     pytest.param(dict(type='EViTNeck'), marks=pytest.mark.slow),
     pytest.param(dict(type='VidTLDRNeck', token_keep_ratio=.7), marks=pytest.mark.slow),
