@@ -29,6 +29,9 @@ def candidates(ratio, early_ratio, peak_ratios):
         'sizes, peaks, early, half': arm(
             'GAIE', **dict(early, token_keep_ratio=peak_ratios[1]), selection='peaks',
             background_weight=.5),
+        'sizes, peaks, early, half, sharpness': arm(
+            'GAIE', **dict(early, token_keep_ratio=peak_ratios[1]), selection='peaks',
+            background_weight=.5, importance='sharpness'),
         'vid-TLDR': arm('VidTLDR', (0, 1, 2), token_keep_ratio=early_ratio),
         'ToMe': (arm('ToMe', token_keep_ratio=ratio) if ratio > .5 else
                  arm('ToMe', (1, 2, 3, 4), token_keep_ratio=.52)),
