@@ -38,6 +38,11 @@ def candidates(ratio, early_ratio, peak_ratios):
     }
 
 
-study = dict(seeds=4, regions=None, dataset=dict(name='study_ablation', seed=1), budgets=dict(
-    _delete_=True, full={'plain ViT': {}},
-    **{'0.7': candidates(.7, .82, (.67, .795)), '0.4': candidates(.4, .66, (.36, .635))}))
+study = dict(
+    seeds=4, beside=(), regions=None, dataset=dict(name='study_ablation', seed=1),
+    budgets={
+        '_delete_': True,
+        'full': {'plain ViT': {}},
+        '0.7': candidates(.7, .82, (.67, .795)),
+        '0.4': candidates(.4, .66, (.36, .635))
+    })

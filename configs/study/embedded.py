@@ -66,6 +66,8 @@ def diffrate(token_keep_ratio, target_ratio):
 # what GAIE does with that keep ratio, within 3 %
 study = dict(
     seeds=10,
+    # arms, besides GAIE, that all others are compared with
+    beside=('GAIE+', ),
     dataset=dict(name='study', seed=0, difficulty='hard',
                  subjects=dict(train=28, validate=2, test=64)),
     # tokens of the gesture are counted with these seeds, in every fourth clip; view: left, top,
