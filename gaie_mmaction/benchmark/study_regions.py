@@ -76,7 +76,7 @@ def run_regions(study: Study, rows: pd.DataFrame, table: Path, workers: int) -> 
 
 
 def draw_regions(rows: pd.DataFrame, regions: pd.DataFrame, budgets: dict, path: Path) -> None:
-    """Draw accuracy over the share of the region's tokens that the last merge leaves in place.
+    """Draw accuracy over how much more of the region than of all tokens the last merge keeps.
 
     One panel per keep ratio; intervals are over seeds.
     """
@@ -88,22 +88,20 @@ def draw_regions(rows: pd.DataFrame, regions: pd.DataFrame, budgets: dict, path:
             for arm in reduced[budget]:
                 own = regions[(regions.budget == budget) & (regions.arm == arm)
                               & (regions.training == training)]
-                top1 = study_report.scores_of(rows, budget, arm, training)
+                top1 = study_report.by_unit(study_report.scores_of(rows, budget, arm, training))
                 if not len(own) or not len(top1):
                     continue
-                last = own[own['merge'] == own['merge'].max()].set_index('seed')
-                share, half = study_report.mean_interval(100 * last.region)
+                last = own[own['merge'] == own['merge'].max()]
+                times, half = study_report.mean_interval(last.region / last['all'])
                 color = f'C{names.index(arm) % 10}'
-                panel.errorbar(share, top1.mean(), study_report.mean_interval(top1)[1], half,
+                panel.errorbar(times, top1.mean(), study_report.mean_interval(top1)[1], half,
                                marker, color=color, markersize=6, linewidth=1)
-                panel.annotate(arm, (share, top1.mean()), (4, 3), textcoords='offset points',
+                panel.annotate(arm, (times, top1.mean()), (4, 3), textcoords='offset points',
                                fontsize=7, color=color)
             panel.plot([], [], marker, color='0.3', label=study_report.TITLES[training])
-        chance = regions[(regions.budget == budget) & (regions.arm == study_report.OURS)]
-        panel.axvline(100 * chance[chance['merge'] == chance['merge'].max()]['all'].mean(),
-                      color='0.5', linestyle='--', label=f'all tokens, {study_report.OURS}')
+        panel.axvline(1, color='0.5', linestyle='--', label='chance')
         panel.set(title=f'{study_report.HEADING} {budget}', ylabel='Top-1, %',
-                  xlabel='tokens of the gesture\'s region that stay in place, %')
+                  xlabel='share of the gesture\'s tokens in place / share of all tokens')
         panel.legend(fontsize='small')
         panel.grid(alpha=.3)
     study_report.save_figure(figure, path)
