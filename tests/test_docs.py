@@ -118,6 +118,21 @@ def test_paths_exist(root):
             for name in path.findall(page.read_text()) if not (root / name).exists()] == []
 
 
+def test_named_tests_exist(root):
+    defined = {name for path in (root / 'tests').rglob('test_*.py')
+               for name in re.findall(r'^def (test_\w+)', path.read_text(), re.M)}
+    named = [(page.name, name) for page in pages(root) for name in
+             re.findall(r'(?:::|`)(test_\w+)`(?=,|\)|;| \()', page.read_text())]
+    assert len(named) > 8 and [place for place in named if place[1] not in defined] == []
+
+
+def test_clean_removes_what_the_demos_write(root):
+    recipe = re.search(r'^clean:\n((?:\t.*\n)+)', (root / 'Makefile').read_text(), re.M)[1]
+    spaces = [runpy.run_path(tool) for tool in map(str, (root / 'tools').glob('demo_*.py'))]
+    written = {str(space['DATA']) + end for space in spaces for end in ('', '_release')}
+    assert written | {str(space['WORK']) for space in spaces} <= set(recipe.split())
+
+
 def test_own_reducer(root, long_neck, tmp_path):
     config = load_config(root, blocks(root, 'docs/your_own_reducer.md')[1], tmp_path)
     assert config.custom_imports.imports == ['gaie_mmaction', 'long_neck']
