@@ -1,4 +1,4 @@
-# GAIE: in the 4th, 7th and 10th block 70 % of the tokens are kept: 1568 -> 1098 -> 769 -> 539.
+# GAIE: the 4th, 7th and 10th block keep 70 % of the tokens: 1568 -> 1098 -> 769 -> 539.
 _base_ = [
     '_base_/models/vit_base_p16.py', '_base_/datasets/imigue.py', '_base_/schedules/adamw_30e.py',
     '_base_/default_runtime.py'

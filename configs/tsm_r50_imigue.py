@@ -13,7 +13,7 @@ load_from = ('https://download.openmmlab.com/mmaction/v1.0/recognition/tsm/'
              'tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb/'
              'tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb_20220831-64d69186.pth')
 
-# the shared pipelines, with fewer frames and these one by one
+# the shared pipelines with 8 frames, each an image for the 2D network
 train_pipeline = _base_.train_pipeline
 test_pipeline = _base_.test_pipeline
 train_pipeline[1].clip_len = test_pipeline[1].clip_len = 8

@@ -1,4 +1,4 @@
-# VideoSwin-B: model, recipe and weights are MMAction2's for Kinetics-400, there with 32 frames.
+# VideoSwin-B: model, recipe and weights are MMAction2's for Kinetics-400, with 16 frames, not 32.
 _base_ = [
     'mmaction::_base_/models/swin_tiny.py', '_base_/datasets/imigue.py',
     '_base_/schedules/adamw_swin_30e.py', '_base_/default_runtime.py'

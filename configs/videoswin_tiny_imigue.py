@@ -1,4 +1,4 @@
-# VideoSwin-T: as VideoSwin-B, with the smaller model's regularisation in MMAction2.
+# VideoSwin-T: as VideoSwin-B, with MMAction2's weaker regularisation of the smaller model.
 _base_ = 'videoswin_base_imigue.py'
 
 model = dict(

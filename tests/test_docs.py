@@ -63,10 +63,14 @@ def test_readme_snippet(root, tmp_path):
 
 
 def test_readme_is_short(root):
-    lines = (root / 'README.md').read_text().splitlines()
-    assert len(lines) <= 150
-    prose = re.sub('^```.*?^```|^\\|.*?$', '', '\n'.join(lines), flags=re.S | re.M)
-    assert max(map(len, prose.splitlines())) <= 100
+    assert len((root / 'README.md').read_text().splitlines()) <= 150
+
+
+def test_pages_wrap(root):
+    """At 100 columns, but for code and tables."""
+    for page in pages(root):
+        prose = re.sub('^```.*?^```|^\\|.*?$', '', page.read_text(), flags=re.S | re.M)
+        assert max(map(len, prose.splitlines())) <= 100, page.name
 
 
 def commands(root):
@@ -116,6 +120,21 @@ def test_paths_exist(root):
     path = re.compile(r'`((?:configs|docs|gaie_mmaction|tests|tools)/[\w./-]+)`')
     assert [f'{page.name}: {name}' for page in pages(root)
             for name in path.findall(page.read_text()) if not (root / name).exists()] == []
+
+
+def test_named_tests_exist(root):
+    defined = {name for path in (root / 'tests').rglob('test_*.py')
+               for name in re.findall(r'^def (test_\w+)', path.read_text(), re.M)}
+    named = [(page.name, name) for page in pages(root) for name in
+             re.findall(r'(?:::|`)(test_\w+)`(?=,|\)|;| \()', page.read_text())]
+    assert len(named) > 8 and [place for place in named if place[1] not in defined] == []
+
+
+def test_clean_removes_what_the_demos_write(root):
+    recipe = re.search(r'^clean:\n((?:\t.*\n)+)', (root / 'Makefile').read_text(), re.M)[1]
+    spaces = [runpy.run_path(tool) for tool in map(str, (root / 'tools').glob('demo_*.py'))]
+    written = {str(space['DATA']) + end for space in spaces for end in ('', '_release')}
+    assert written | {str(space['WORK']) for space in spaces} <= set(recipe.split())
 
 
 def test_own_reducer(root, long_neck, tmp_path):

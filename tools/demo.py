@@ -27,14 +27,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpoint', required=True, help='its checkpoint')
     parser.add_argument('--out', default='work_dirs/demo_videos',
                         help='folder for NAME.json and NAME.mp4 (default: %(default)s)')
-    parser.add_argument('--window', type=int, default=64, help='frames that are recognized '
-                        'together; shorter videos are one window (default: %(default)s)')
+    parser.add_argument('--window', type=int, default=64, help='frames of a window; '
+                        'shorter videos are one window (default: %(default)s)')
     parser.add_argument('--stride', type=int, default=16,
                         help='frames from one window to the next (default: %(default)s)')
     parser.add_argument('--threshold', type=float, default=.5,
-                        help='lowest score of a frame of a segment (default: %(default)s)')
-    parser.add_argument('--rule', metavar='JSON', help='OUT.rule.json of tools/spot_windows.py for '
-                        'a window classifier: segments by it, and their timeline, NAME.png')
+                        help='lowest frame score in a segment (default: %(default)s)')
+    parser.add_argument('--rule', metavar='JSON', help='OUT.rule.json of tools/spot_windows.py: '
+                        'find segments by it, and draw their timeline, NAME.png')
     parser.add_argument('--detector', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='temporal '
                         'detector on the features of the windows: segments by it, and a timeline; '
                         '--window and --stride as in its training')
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--no-video', action='store_true', help='write no annotated video')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='default: cuda if available, else cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     args = parser.parse_args()
     if not 1 <= args.stride <= args.window:
         parser.error(f'--stride must be in [1, --window = {args.window}], but got {args.stride}')

@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('entry', help='file of the entry, such as entries/gaie.yaml')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
     parser.add_argument('--gpus', type=int, default=1,
-                        help='GPUs of a training (default: %(default)s)')
+                        help='GPUs per training (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true',
                         help='print what would be run and what it costs, and run nothing')
     args = parser.parse_args()

@@ -22,8 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('--format', nargs='+', choices=FORMATS, default=['onnx'], metavar='FORMAT',
                         help='one or more of those below (default: onnx)')
-    parser.add_argument('--out', default='work_dirs/export', help='folder for CONFIG.onnx and so '
-                        'on, or for one format a file (default: %(default)s)')
+    parser.add_argument('--out', default='work_dirs/export', help='folder for CONFIG.onnx etc., or '
+                        'the file of a single format (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
     parser.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'),
                         help='frames and pixels of a clip (default: from the test pipeline)')
@@ -33,8 +33,8 @@ def parse_args() -> argparse.Namespace:
                         'score, before the softmax (default: %(default)s)')
     parser.add_argument('--benchmark', action='store_true', help='time the formats on this CPU')
     parser.add_argument('--rounds', type=int, default=7,
-                        help='of the benchmark (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+                        help='rounds of the benchmark (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Segments from window scores: fit on a hold-out part, apply to another one.
+"""Turn window scores into segments by a rule that is fitted on a hold-out part.
 
 Scores come from `mim test CONFIG ... --dump FILE` on PART_dense.csv of
 tools/data/spotting_windows.py. Thresholds by class, merging and suppression are chosen for
@@ -18,9 +18,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('windows', help='windows of the part to spot in, PART_dense.csv')
     parser.add_argument('scores', help='their scores')
     parser.add_argument('--fit', nargs=3, required=True, metavar=('WINDOWS', 'SCORES', 'SEGMENTS'),
-                        help='the same of the hold-out part, and its true segments')
+                        help='the same files of the hold-out part, and its true segments')
     parser.add_argument('--true', metavar='SEGMENTS', help='true segments of the part, if known')
-    parser.add_argument('--min-overlap', type=float, default=.3, help='of a hit (default: 0.3)')
+    parser.add_argument('--min-overlap', type=float, default=.3,
+                        help='a hit overlaps by more (default: 0.3)')
     parser.add_argument('--out', default='segments.csv', help='default: %(default)s')
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-# SlowOnly-R50 of the heat-maps of 22 joints, as PoseC3D has it: narrow, without the first stage
+# SlowOnly-R50 on heat-maps of 22 joints, as in PoseC3D: half as wide, without the first stage
 heatmap_backbone = dict(
     type='ResNet3dSlowOnly',
     depth=50,

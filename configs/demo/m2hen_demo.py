@@ -9,7 +9,7 @@ model = dict(
         merge_layers=(2, 3, 4)),
     graph_backbone=dict(base_channels=16, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5]),
     cls_head=dict(in_channels=(96, 64)),
-    # of frames without their mean: see SubtractClipMean
+    # statistics of frames without their mean: see SubtractClipMean
     data_preprocessor=dict(preprocessors=dict(imgs=dict(mean=[128.] * 3, std=[29.] * 3))))
 
 train_pipeline = _base_.train_pipeline

@@ -10,7 +10,7 @@ model = dict(
         rgb_pathway=dict(base_channels=16, stage_blocks=(1, 1, 1, 1)),
         pose_pathway=dict(base_channels=8, stage_blocks=(1, 1, 1))),
     cls_head=dict(in_channels=(512, 128)),
-    # of frames without their mean: see SubtractClipMean
+    # statistics of frames without their mean: see SubtractClipMean
     data_preprocessor=dict(preprocessors=dict(imgs=dict(mean=[128.] * 3, std=[29.] * 3))))
 
 train_pipeline = _base_.train_pipeline

@@ -1,7 +1,7 @@
 # The network of gaie_demo.py on Taylor frames.
 _base_ = 'gaie_demo.py'
 
-# of the Taylor frames of the synthetic dataset
+# statistics of the synthetic dataset's Taylor frames
 model = dict(data_preprocessor=dict(mean=[10., 10., 10.], std=[29., 29., 29.]))
 
 taylor = dict(type='TaylorFrames', short_side=104)

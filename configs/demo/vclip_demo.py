@@ -10,7 +10,7 @@ model = dict(
         merge_layers=(2, 3, 4)),
     pose_backbone=dict(base_channels=8, stage_blocks=(1, 1, 1)),
     cls_head=dict(in_channels=(96, 128), text_features=f'{data_root}/text_features.npz'),
-    # of frames without their mean: see SubtractClipMean
+    # statistics of frames without their mean: see SubtractClipMean
     data_preprocessor=dict(preprocessors=dict(imgs=dict(mean=[128.] * 3, std=[29.] * 3))))
 
 train_pipeline = _base_.train_pipeline

@@ -9,7 +9,7 @@ model = dict(
     backbone=dict(
         img_size=96, embed_dims=96, depth=6, num_heads=3, tubelet_size=4, pretrained=None),
     cls_head=dict(in_channels=96),
-    # of frames without their mean: see SubtractClipMean
+    # statistics of frames without their mean: see SubtractClipMean
     data_preprocessor=dict(mean=[128., 128., 128.], std=[29., 29., 29.]))
 
 train_pipeline = [

@@ -25,6 +25,9 @@ def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
 
     The pickle is read without running anything that it may hold. Another form is a ``ValueError``.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'skeleton file {path} does not exist: make it with '
+                                'tools/data/prepare_imigue.py, or give its path')
     content = load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
             and isinstance(content.get('annotations'), list)):

@@ -95,7 +95,8 @@ def read_labels(cfg: Config, key: str) -> dict[str, int]:
     path = _ann_file(dataset)
     if not path.endswith('.pkl'):
         return {clip['clip_id']: clip['label'] for clip in read_annotations(path, 2**31)}
-    by_id, splits = _read_skeletons(path, os.stat(path).st_mtime_ns)
+    # a missing file has no time, and its own error in the reader
+    by_id, splits = _read_skeletons(path, os.path.isfile(path) and os.stat(path).st_mtime_ns)
     if dataset['split'] not in splits:
         raise ValueError(f'{path} has no split {dataset["split"]!r}, only {sorted(splits)}')
     return {clip_id: by_id[clip_id] for clip_id in splits[dataset['split']]}

@@ -161,8 +161,8 @@ class MiGASubmission(BaseMetric):
             raise OSError(
                 f'{out_file} cannot be written: {error}; an earlier file is intact. With `--dump '
                 'scores.pkl` the test keeps the scores of all clips, also when this file fails, '
-                'and `mim run mmaction eval_metric CONFIG scores.pkl` makes it from them'
-            ) from error
+                'and `mim run mmaction eval_metric CONFIG scores.pkl --cfg-options '
+                'test_evaluator.out_file=FILE` makes it from them') from error
         print_log(f'{len(ids)} predictions are written to {os.path.abspath(out_file)}'
                   + ', replacing an earlier file' * replaced, logger='current',
                   level=logging.WARNING if replaced else logging.INFO)

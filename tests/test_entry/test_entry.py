@@ -413,6 +413,13 @@ def test_dry_run(folder, stand_ins):
     assert 'there' in output and 'missing' not in output
 
 
+def test_missing_skeletons_name_the_way_out(root, tmp_path):
+    cfg = Config.fromfile(root / 'configs/stgcn_imigue_joint.py')
+    cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    with pytest.raises(FileNotFoundError, match='skeleton.pkl does not exist: make it with tools/'):
+        network.read_labels(cfg, 'test')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['gaie', 'rgb_skeleton', 'mm_gesture'])
 def test_networks_of_the_shipped_entries(root, monkeypatch, name):

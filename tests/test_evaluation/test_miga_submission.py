@@ -176,7 +176,8 @@ def test_full_disk(tmp_path, name):
     scores = np.random.default_rng(0).random((2000, 32))
     with full_disk(500), pytest.raises(OSError) as error:
         evaluate(ids, scores, [-1] * 2000, out_file=str(out))
-    for part in (f'{out} cannot be written: ', 'an earlier file is intact', '`--dump scores.pkl'):
+    for part in (f'{out} cannot be written: ', 'an earlier file is intact', '`--dump scores.pkl',
+                 'scores.pkl --cfg-options test_evaluator.out_file=FILE`'):
         assert part in str(error.value)
     assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 

@@ -10,7 +10,7 @@ from filelock import FileLock
 from running import run_tool
 
 from gaie_mmaction.datasets import MA52_ACTIONS, IMiGUEDataset
-from gaie_mmaction.release import ma52
+from gaie_mmaction.release import archives, ma52
 from gaie_mmaction.release.ma52 import (
     check_ma52_submission,
     prepare_ma52,
@@ -105,6 +105,17 @@ def test_second_run_at_once_is_refused(tmp_path, monkeypatch):
         code, _ = run_tool('data/prepare_ma52.py', tmp_path / 'root', '--out', out)
     assert f'another process writes into {out} and holds' in code
     assert not (out / 'train.txt').exists()
+
+
+def test_refused_zip_can_be_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, 'SMALL', 0)
+    root = tmp_path / 'root'
+    write_release(root)
+    with zipfile.ZipFile(root / 'test.zip', 'w', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('test/test0000.mp4', bytes(10**6))
+    for option, number in (((), 0), (('--max-unpacked-ratio', 2000), 1)):
+        run_tool('data/prepare_ma52.py', root, '--out', tmp_path / 'out', *option)
+        assert len(read_list(tmp_path / 'out/test.txt')) == number
 
 
 def test_nothing_to_use(tmp_path):

@@ -59,7 +59,7 @@ def parse_args() -> argparse.Namespace:
     add('--warmup', type=at_least_one, default=2, help='rounds not counted (default: %(default)s)')
     add('--name', default='compare', help='start of the file names (default: %(default)s)')
     add('--out', type=Path, default='work_dirs/compare', help='folder (default: %(default)s)')
-    add('--cfg-options', nargs='+', action=DictAction, help='changes of every config')
+    add('--cfg-options', nargs='+', action=DictAction, help='overrides of every config')
     args = parser.parse_args()
     if args.ann_file and not any(checkpoint for _, checkpoint in args.models):
         parser.error('--ann-file asks for accuracy, which needs CONFIG:CHECKPOINT')

@@ -1,4 +1,4 @@
-"""Which tokens are kept, and how accurate a model is, if some queries give the importance.
+"""Measure kept tokens and accuracy when only some queries give the importance.
 
 The test clips are run with all queries and with each number of them, by the same weights.
 """
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--queries', type=int, nargs='+', required=True,
                         help='numbers of queries, from 1 to the number of tokens')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     args = parser.parse_args()
     if min(args.queries) < 1:
         parser.error(f'--queries must be at least 1, but got {min(args.queries)}')

@@ -29,8 +29,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', type=Path, help='folder of tools/data/prepare_imigue.py')
-    parser.add_argument('--clips', type=int, default=50, help='how many (default: 50)')
-    parser.add_argument('--rounds', type=int, default=7, help='of each clip (default: 7)')
+    parser.add_argument('--clips', type=int, default=50, help='number of clips (default: 50)')
+    parser.add_argument('--rounds', type=int, default=7, help='rounds per clip (default: 7)')
     parser.add_argument('--gpu-rate', type=float, nargs='+', default=[100, 400], metavar='CLIPS/S',
                         help='say how many workers feed a GPU that takes so many (default: 100 '
                         '400); tools/analysis/compare.py measures it')

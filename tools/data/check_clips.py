@@ -19,7 +19,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', help="folder of the list's videos, or data_root of the "
                         'config (default: folder of the list; as in the config)')
     parser.add_argument('--num-classes', type=int, default=len(IMIGUE_CLASSES),
-                        help="of a list (default: iMiGUE's %(default)s); a config has its own")
+                        help="classes of a list (default: iMiGUE's %(default)s); a config has its "
+                        'own')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 """Turn a release of iMiGUE into the files that the datasets read.
 
 ROOT is the folder with the challenge's zips, packed or unpacked, or with the licensed release.
-Folder names tell the parts. A second run does only what is missing.
+Folder names tell the parts. Run again, it does only what is missing or has changed.
 
 OUT gets train, val, test, trainval, holdout_train and holdout_val (a validation part of other
 people, or without --subjects of other videos), with subjects also xsub_train and xsub_test (the

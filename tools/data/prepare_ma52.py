@@ -20,6 +20,8 @@ def parse_args() -> argparse.Namespace:
         allow_abbrev=False)
     parser.add_argument('root', type=Path, help='folder with lists and videos')
     parser.add_argument('--out', type=Path, default='data/ma52', help='default: %(default)s')
+    parser.add_argument('--max-unpacked-ratio', type=float, default=100, help='refuse zips that '
+                        'unpack to more than this multiple of their size (default: 100)')
     return parser.parse_args()
 
 
@@ -28,7 +30,7 @@ def main() -> None:
     if not args.root.is_dir():
         sys.exit(f'{args.root} is not a folder: give the one with lists and videos')
     try:
-        report = prepare_ma52(args.root, args.out)
+        report = prepare_ma52(args.root, args.out, args.max_unpacked_ratio)
     except (ReleaseError, FolderInUseError, OSError) as error:
         sys.exit(str(error))
     print(report.text())

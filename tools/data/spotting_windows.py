@@ -1,4 +1,4 @@
-"""Windows of whole videos for spotting, from what tools/data/prepare_imigue.py wrote.
+"""Write windows of whole videos for spotting, from the output of tools/data/prepare_imigue.py.
 
 Writes DATA/spotting: PART_segments.csv, PART_dense.csv (all windows) and, of parts with "train" in
 their names, PART_windows.csv (windows of gestures and a share of background); classes.txt.

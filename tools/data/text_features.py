@@ -1,4 +1,4 @@
-"""Text features of the class names, from a local CLIP, for configs/multimodal/vclip_imigue.py.
+"""Write text features of the class names, by a local CLIP, for configs/multimodal/vclip_imigue.py.
 
 The CLIP is a folder in the format of the transformers package. Nothing is downloaded.
 """

@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--range', type=int, nargs=2, default=(0, -1), metavar=('START', 'END'),
                         help='frames of --video, from 0, end inclusive (default: all)')
     parser.add_argument('--out', default='importance_cam.png', help='PNG (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

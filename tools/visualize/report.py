@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1,
                         help='processes for the previews (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='for the checkpoint (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     args = parser.parse_args()
     if not (args.checkpoint or args.scores):
         parser.error('give a checkpoint, or --scores, or both')

@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
                         help='frames of --video, from 0, end inclusive (default: all)')
     parser.add_argument('--out', default='token_map.png', help='PNG, or .npz for the arrays: '
                         'importance, kept and owner by 0-based block (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-# iMiGUE as tools/data/prepare_imigue.py leaves it; 16 frames, one view. All RGB configs share it.
+# iMiGUE as tools/data/prepare_imigue.py writes it; 16 frames, one view. All RGB configs share it.
 data_root = 'data/imigue'
 meta_keys = ('img_shape', 'clip_id', 'filename', 'start_frame', 'end_frame')
 
@@ -21,8 +21,9 @@ test_pipeline = [
     dict(type='PackActionInputs', meta_keys=meta_keys)
 ]
 
-# Leaderboard entries train on both labelled parts. The validation part is then no measure
-# of quality; for one, train with train_dataloader.dataset.ann_file=train.csv.
+# Leaderboard entries train on both labelled parts, so the validation part measures nothing. To
+# measure, set ann_file of train_dataloader.dataset to holdout_train.csv and that of
+# val_dataloader.dataset to holdout_val.csv: train.csv and val.csv share people.
 train_dataloader = dict(
     batch_size=2,
     num_workers=4,
@@ -58,7 +59,7 @@ test_dataloader = dict(
         pipeline=test_pipeline,
         test_mode=True))
 
-# out_dir='folder' adds the recall of each class and a confusion matrix of a labelled part
-# the test part has no labels: prediction.csv goes to the work folder
+# The test part has no labels: prediction.csv goes to the work folder. For a labelled part,
+# out_dir='folder' adds the recall of each class and a confusion matrix.
 val_evaluator = dict(type='MiGASubmission')
 test_evaluator = dict(type='MiGASubmission')

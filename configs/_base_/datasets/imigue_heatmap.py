@@ -1,5 +1,5 @@
 # Heat-maps of iMiGUE's skeletons: 48 frames spread over the clip, 56 x 56 in training, 64 x 64 in
-# the test, there ten views and their mirror images, as in MMAction2.
+# testing with ten views and their mirror images, as in MMAction2.
 _base_ = 'imigue_pose.py'
 
 meta_keys = ('img_shape', 'clip_id')

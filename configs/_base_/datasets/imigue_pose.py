@@ -1,5 +1,5 @@
-# Skeletons of iMiGUE as tools/data/prepare_imigue.py leaves them, for graph convolutions: 100
-# frames spread over the clip, one person. One view in validation, ten in the test, as in MMAction2.
+# Skeletons of iMiGUE as tools/data/prepare_imigue.py writes them, for graph convolutions: 100
+# frames spread over the clip, one person. One view in validation, ten in testing, as in MMAction2.
 _base_ = 'imigue.py'
 
 ann_file = 'skeleton.pkl'
@@ -32,8 +32,9 @@ test_pipeline = [
     dict(type='PackActionInputs', meta_keys=meta_keys)
 ]
 
-# Leaderboard entries train on both labelled parts. The validation part is then no measure
-# of quality; for one, train with train_dataloader.dataset.split=train.
+# Leaderboard entries train on both labelled parts, so the validation part measures nothing. To
+# measure, set split of train_dataloader.dataset to holdout_train and that of
+# val_dataloader.dataset to holdout_val: train and val share people.
 train_dataloader = dict(
     batch_size=64,
     dataset=dict(

@@ -1,5 +1,5 @@
-# Skeletons of iMiGUE for a transformer: runs of 50 to 100 % of a clip, interpolated to 120 frames,
-# as MAMP's. Rotation is in the picture's plane, its size our choice.
+# Skeletons of iMiGUE for a transformer: temporal crops of 50 to 100 % of a clip, interpolated to
+# 120 frames, as in MAMP. Rotation is in the image plane; its range is our choice.
 _base_ = 'imigue_pose.py'
 
 train_pipeline = [

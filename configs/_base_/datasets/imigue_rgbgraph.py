@@ -1,5 +1,5 @@
-# Frames and joints of iMiGUE's clips, with one sampling, one crop and one mirror image; 16 frames
-# of 224 x 224 and 96 skeletons, normalised by the crop, for graph convolutions; one view
+# Frames and joints of iMiGUE's clips, with the same sampling, crop and flip: 16 frames of 224 x 224
+# and 96 skeletons, normalised by the crop, for graph convolutions; one view
 _base_ = 'imigue_rgbpose.py'
 
 collect_keys = ('imgs', 'keypoint')

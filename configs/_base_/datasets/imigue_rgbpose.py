@@ -1,6 +1,6 @@
-# Frames and heat-maps of iMiGUE's clips, with one sampling, one crop and one mirror image; 8 frames
-# of 224 x 224 and 32 heat-maps of 56 x 56 around the person, as MMAction2's RGBPoseConv3D takes
-# them; one view
+# Frames and heat-maps of iMiGUE's clips, with the same sampling, crop and flip: 8 frames of
+# 224 x 224 and 32 heat-maps of 56 x 56 around the person, as MMAction2's RGBPoseConv3D takes them;
+# one view
 _base_ = 'imigue.py'
 
 meta_keys = ('img_shape', 'clip_id', 'filename', 'start_frame', 'end_frame')

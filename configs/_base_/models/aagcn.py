@@ -1,4 +1,4 @@
-# AAGCN, "Multi-Stream Adaptive Graph Convolutional Networks", arXiv 1912.06971, as MMAction2 has it
+# AAGCN, "Multi-Stream Adaptive Graph Convolutional Networks", arXiv 1912.06971, as in MMAction2
 _base_ = '../skeleton_graph.py'
 
 model = dict(

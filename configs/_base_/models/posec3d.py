@@ -1,5 +1,5 @@
 # PoseC3D, "Revisiting Skeleton-based Action Recognition", arXiv 2104.13586: MMAction2's
-# SlowOnly-R50 of heat-maps, from scratch
+# SlowOnly-R50 on heat-maps, from scratch
 _base_ = '../heatmap_backbone.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# ST-GCN, "Spatial Temporal Graph Convolutional Networks", arXiv 1801.07455, as MMAction2 has it
+# ST-GCN, "Spatial Temporal Graph Convolutional Networks", arXiv 1801.07455, as in MMAction2
 _base_ = '../skeleton_graph.py'
 
 model = dict(

@@ -1,5 +1,5 @@
 # ST-GCN++, "PYSKL: Towards Good Practices for Skeleton Action Recognition", arXiv 2205.09443, as
-# MMAction2 has it
+# in MMAction2
 _base_ = '../skeleton_graph.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# One-stage temporal detector on feature sequences, as ActionFormer.
+# One-stage temporal detector on feature sequences, after ActionFormer
 model = dict(
     type='TemporalDetector',
     num_classes=32,

@@ -1,4 +1,4 @@
-# ViT-B/16 with joint space-time attention, as VideoMAE's; no class token, mean of the last tokens
+# ViT-B/16 with joint space-time attention, as in VideoMAE: mean pooling, no class token
 model = dict(
     type='Recognizer3D',
     backbone=dict(

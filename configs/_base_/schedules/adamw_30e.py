@@ -1,4 +1,4 @@
-# the paper's: 30 epochs, lr 2e-5 to 2e-6 by a cosine, batch of 2 clips on each of 2 GPUs
+# the paper's: 30 epochs, cosine from lr 2e-5 to 2e-6, 2 clips on each of 2 GPUs
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=30, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,5 +1,5 @@
-# MAMP's finetuning: lr 3e-4 to 1e-5 for a batch of 48, scaled linearly to 64 clips on one GPU, and
-# 0.8 times the rate in each block below the last one
+# MAMP's finetuning: lr 3e-4 to 1e-5 for a batch of 48, scaled linearly to 64 clips on one GPU, with
+# a layer-wise decay of 0.8
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,4 +1,4 @@
-# GAIE's, 2e-5 for a batch of 4, in the backbone of frames; 25 times that where weights start from
+# GAIE's lr, 2e-5 for a batch of 4, in the RGB backbone; 25 times that where weights start from
 # scratch, which is our choice
 _base_ = 'adamw_30e.py'
 

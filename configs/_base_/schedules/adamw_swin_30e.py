@@ -1,6 +1,6 @@
-# MMAction2's of VideoSwin on Kinetics-400, whose lr is 1e-3 for a batch of 64 (a tenth of it in
-# the backbone): scaled linearly to the 2 clips on each of 2 GPUs that all RGB configs have.
-# There in mixed precision: add --amp on a GPU
+# MMAction2's recipe for VideoSwin on Kinetics-400: lr 1e-3 for a batch of 64 (a tenth of it in the
+# backbone), scaled linearly to 2 clips on each of 2 GPUs, as in all RGB configs. MMAction2 trains
+# it in mixed precision: add --amp on a GPU
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=30, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,4 +1,4 @@
-# MMAction2's of graph convolutions on NTU RGB+D: 16 epochs of 5 repeats, lr 0.1 for a batch of 128,
+# MMAction2's recipe for GCNs on NTU RGB+D: 16 epochs of 5 repeats, lr 0.1 for a batch of 128,
 # scaled linearly to 64 clips on one GPU
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=80, val_interval=5)
 val_cfg = dict(type='ValLoop')

@@ -1,5 +1,5 @@
-# MMAction2's of PoseC3D on NTU RGB+D: 24 epochs of 10 repeats, lr 0.2 for a batch of 128, scaled
-# linearly to 16 clips on one GPU
+# MMAction2's recipe for PoseC3D on NTU RGB+D: 24 epochs of 10 repeats, lr 0.2 for a batch of 128,
+# scaled linearly to 16 clips on one GPU
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=240, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,5 +1,5 @@
-# MMAction2's of RGBPoseConv3D on NTU RGB+D, whose lr is 0.0075 for a batch of 48: scaled linearly
-# to 6 clips on one GPU
+# MMAction2's recipe for RGBPoseConv3D on NTU RGB+D: lr 0.0075 for a batch of 48, scaled linearly to
+# 6 clips on one GPU
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,5 +1,5 @@
-# MMAction2's of TSM on Kinetics-400, whose lr is 0.02 for a batch of 128: scaled linearly to
-# the 2 clips on each of 2 GPUs that all RGB configs have
+# MMAction2's recipe for TSM on Kinetics-400: lr 0.02 for a batch of 128, scaled linearly to 2 clips
+# on each of 2 GPUs, as in all RGB configs
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
