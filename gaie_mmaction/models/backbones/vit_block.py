@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmaction.models.backbones import vit_mae
 from mmaction.utils import OptConfigType
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
@@ -53,33 +54,13 @@ class TubeletEmbed(BaseModule):
         return self.projection(x)
 
 
-class Attention(BaseModule):
-    """Multi-head self-attention with the parameters of MMAction2's ``VisionTransformer``.
-
-    The arguments are those of :class:`~.gaie_vit.GAIEVisionTransformer`; ``drop_rate`` is that of
-    the output.
-    """
-
-    def __init__(self, *, embed_dims: int, num_heads: int, qkv_bias: bool = True,
-                 qk_scale: float | None = None, attn_drop_rate: float = 0.,
-                 drop_rate: float = 0.) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.scale = qk_scale or (embed_dims // num_heads)**-0.5
-        self.attn_drop_rate = attn_drop_rate
-        self.q_bias: nn.Parameter | None = None
-        self.v_bias: nn.Parameter | None = None
-        if qkv_bias:
-            self.q_bias = nn.Parameter(torch.zeros(embed_dims))
-            self.v_bias = nn.Parameter(torch.zeros(embed_dims))
-        self.qkv = nn.Linear(embed_dims, embed_dims * 3, bias=False)
-        self.proj = nn.Linear(embed_dims, embed_dims)
-        self.proj_drop = nn.Dropout(drop_rate)
+class Attention(vit_mae.Attention):
+    """MMAction2's multi-head self-attention, whose map fused kernels or a reducer can replace."""
 
     def project(self, x: Tensor) -> Tensor:
         """``(..., C)`` -> queries, keys and values ``(..., 3, h, d)``."""
         bias = None
-        if self.q_bias is not None and self.v_bias is not None:
+        if hasattr(self, 'q_bias'):
             # keys have no bias: it would add the same to all logits of a query
             bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
         # a functional product, as in VideoMAE's own code: thop does not count it (see docs)
@@ -88,7 +69,7 @@ class Attention(BaseModule):
     @property
     def dropout_p(self) -> float:
         """float: Dropout of the attention map in the current mode."""
-        return self.attn_drop_rate if self.training else 0.
+        return self.attn_drop.p if self.training else 0.
 
     def forward(self, x: Tensor, attend: Callable | None = None,
                 needs_keys: bool = False) -> Attended:

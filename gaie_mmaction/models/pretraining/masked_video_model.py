@@ -77,7 +77,6 @@ class MaskedVideoModel(MaskedModel):
         return tube_mask(len(frames), self.backbone.token_grid(frames), self.mask_ratio)
 
     def embed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens with positions ``(B, N, C)``, and the decoder's positions ``(1, N, D)``."""
         backbone = self.backbone
         grid = backbone.token_grid(frames)
         positions, decoder_positions = (resize_positions(table, backbone.grid_size, grid) for table
