@@ -13,6 +13,7 @@ from ..evaluation.fusion import (
     fit_temperature,
     fuse,
     get_kind,
+    require_other_labelled_clips,
     search_weights,
     to_probabilities,
     weight_grid,
@@ -44,20 +45,14 @@ class Streams:
 def read_streams(dumps: dict[str, dict[str, Path]], calibrate: bool) -> Streams:
     """Read the dumps of ``holdout`` and ``test`` by stream, and calibrate on the first.
 
-    Raises:
-        ValueError: If one is not a dump, the streams do not match, a hold-out clip has no label,
-            or a clip is in both parts.
+    A ``ValueError`` if one is not a dump, the streams do not match, a hold-out clip has no label,
+    or a clip is in both parts.
     """
     names = list(dumps['holdout'])
     parts = {part: match([read_dump(str(paths[name])) for name in names])
              for part, paths in dumps.items()}
     holdout = parts['holdout']
-    if both := set(holdout[0].ids) & set(parts['test'][0].ids):
-        raise ValueError(f'{len(both)} clips are in the hold-out and in the test, e.g. '
-                         f'{min(both)}: nothing may be fitted on clips of the test')
-    if (holdout[0].labels < 0).any():
-        raise ValueError(f'{int((holdout[0].labels < 0).sum())} clips of the hold-out have no '
-                         'label: nothing can be fitted on them')
+    require_other_labelled_clips(holdout[0], parts['test'][0], 'the hold-out')
     # what a network outputs does not depend on the part
     kinds = [get_kind(stream.scores) for stream in holdout]
     temperatures = [fit_temperature(stream.scores, stream.labels, kind) if calibrate else 1.
