@@ -66,14 +66,10 @@ class Results:
 
 
 def read_results(cfg: Config, dumps: Sequence[str]) -> Results:
-    """Read dumps (``mim test --dump``) of the same clips, and compute all statistics.
+    """Read dumps (``mim test --dump``) of the same clips, one per network; all statistics.
 
-    Args:
-        cfg (Config): Its test annotations give lengths and videos, its model the cost.
-        dumps (Sequence[str]): Paths of the dumps, one per network.
-
-    Raises:
-        ValueError: If one is not a dump, or if their clips, labels or classes differ.
+    The test annotations of ``cfg`` give lengths and videos, its model the cost. A ``ValueError`` if
+    one is not a dump, or if their clips, labels or classes differ.
     """
     streams = match([read_dump(path) for path in dumps])
     ids, labels = streams[0].ids, streams[0].labels
