@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 
 from ..datasets.video_file import VideoReadError
 from ..visualization.overlay import Box, box_in_pixels
-from ..visualization.token_map import TokenMap, record_tokens
+from ..visualization.token_map import TokenMap, describe_prediction, record_tokens
 from .features import record_features
 from .footage import Footage, open_footage
 from .model import build_test_dataset, find_class_names, load_recognizer
@@ -110,16 +110,14 @@ class ClipRecognizer:
             packed, results = self.pipeline(footage, start, end)
             with record_tokens(self.model) as history, record_features(self.model) as features:
                 scores = self.model.test_step(pseudo_collate([packed]))[0].pred_score
-            frames, height, width = packed['inputs'].shape[-3:]
             tokens = None
             if history:
-                patch = self.model.backbone.patch_size
-                grid = (frames // self.tubelet_size, height // patch, width // patch)
+                grid = self.model.backbone.token_grid(packed['inputs'])
                 tokens = TokenMap.from_history(history, grid)
             left, top, *extent = map(float, results.get('crop_quadruple', (0, 0, 1, 1)))
             yield Window(results['start_frame'], results['end_frame'], scores.float().cpu().numpy(),
-                         tokens, results['frame_inds'], (left, top, *extent), (height, width),
-                         features[0])
+                         tokens, results['frame_inds'], (left, top, *extent),
+                         tuple(packed['inputs'].shape[-2:]), features[0])
 
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
         """Recognize a clip, and return also what the model saw, ``(T', H, W, 3)`` uint8, RGB.
@@ -136,9 +134,8 @@ class ClipRecognizer:
 
     def describe(self, clip: Clip, window: Window) -> str:
         """One line: the clip, its best class and score, and its label if known."""
-        best = int(window.scores.argmax())
-        line = f'{clip.clip_id}: predicted {self.classes.names[best]} ({window.scores[best]:.2f})'
-        return line if clip.label < 0 else f'{line}, label {self.classes.names[clip.label]}'
+        found = describe_prediction(window.scores, clip.label, self.classes.names)
+        return f'{clip.clip_id}: {found}'
 
 
 def read_test_clips(cfg: Config) -> dict[str, Clip]:
