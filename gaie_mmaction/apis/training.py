@@ -2,7 +2,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -62,6 +62,15 @@ def run_tool(*command: str) -> None:
     console.print('$ python ' + ' '.join(command), highlight=False, soft_wrap=True)
     if subprocess.run([sys.executable, *command]).returncode:
         raise ChildProcessError(f'{command[0]} failed; see the messages above')
+
+
+def run_demo(main: Callable[[], None], script: str) -> None:
+    """Run a demo, ``script`` in ``tools/``, in the project's folder; exit where a step fails."""
+    os.chdir(Path(script).resolve().parents[1])  # paths in the configs are relative to it
+    try:
+        main()
+    except ChildProcessError as error:
+        sys.exit(f'the demo stopped: {error}')
 
 
 def device_environment(device: str) -> dict[str, str]:
