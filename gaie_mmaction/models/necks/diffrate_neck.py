@@ -88,7 +88,7 @@ class DiffRateNeck(TokenReducer):
         if granularity < 1:
             raise ValueError(f'granularity must be at least 1, but got {granularity}')
         self.start_keep_ratio = token_keep_ratio
-        self._token_keep_ratio = None  # from here on the counts are learned
+        self.token_keep_ratio = None  # from here on the counts are learned
         self.granularity = granularity
         self.num_tokens = 0  # set by setup()
         self.counts: list[tuple[int, int]] = []
