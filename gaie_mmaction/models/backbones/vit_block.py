@@ -26,6 +26,14 @@ NORM_CFG = dict(type='LN', eps=1e-6)  # VideoMAE's
 Attended = tuple[Tensor, Tensor | None, Tensor | None]
 
 
+def split_tubelets(x: Tensor, tubelet: tuple[int, ...]) -> Tensor:
+    """``(B, C, T, H, W)`` -> ``(B, N, C, t, p, p)``, the values of each tubelet ``(t, p, p)``."""
+    for axis, step in zip((2, 4, 6), tubelet):
+        x = x.unflatten(axis, (-1, step))
+    # (B, C, T', t, H', p, W', p) -> (B, T', H', W', C, t, p, p) -> (B, N, C, t, p, p)
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(1, 3)
+
+
 class TubeletProjection(nn.Conv3d):
     """Conv3d with stride = kernel, as the one matrix product that it is.
 
@@ -35,10 +43,7 @@ class TubeletProjection(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, T, H, W)`` -> ``(B, N, embed_dims)``."""
-        for axis, step in zip((2, 4, 6), self.kernel_size):
-            x = x.unflatten(axis, (-1, step))
-        # (B, C, T', t, H', p, W', p) -> (B, T', H', W', C, t, p, p) -> (B, N, C t p p)
-        x = x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4).flatten(1, 3)
+        x = split_tubelets(x, self.kernel_size).flatten(2)  # (B, N, C t p p)
         return F.linear(x, self.weight.flatten(1), self.bias)
 
 
