@@ -69,11 +69,8 @@ def _read_parts(root: Path, out: Path, report: Report) -> dict[str, Clips]:
         for name in missing:
             report.add('clips without a video', f'{part}: {name}', 'left out')
         parts[part] = {videos[name]: label for name, label in rows.items() if name in videos}
-        report.videos[part] = report.clips[part] = len(parts[part])
-        counts = Counter(parts[part].values())
-        report.clips_per_class[part] = {
-            'unlabelled' if label < 0 else f'{label} {MA52_ACTIONS[label]}': number
-            for label, number in sorted(counts.items())}
+        report.videos[part] = len(parts[part])
+        report.count_clips(part, list(parts[part].values()), MA52_ACTIONS)
     if not any(parts.values()):
         raise ReleaseError(f'none of the listed clips has a video below {root}: put train.zip, '
                            'val.zip and test.zip there, unpacked or as they are')

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..datasets.annotations import Segment
+from ..datasets.imigue_classes import IMIGUE_CLASSES
 from .labels import LabelRow, LicensedTable, label_of, read_label_file
 from .layout import PARTS, Layout
 from .report import Report
@@ -44,7 +45,8 @@ def make_parts(layout: Layout, infos: dict[str, VideoInfo], licensed: LicensedTa
         report.videos[part] += 1
         parts[part] += make_segments(video_id, rows, infos[video_id], video, source,
                                      part != 'test', report)
-    report.count_clips(parts)
+    for part, segments in parts.items():
+        report.count_clips(part, [segment.label for segment in segments], IMIGUE_CLASSES)
     return parts
 
 
