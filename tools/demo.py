@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 from mmengine.config import DictAction
-from rich.console import Console
 
 from gaie_mmaction import apis
 from gaie_mmaction.benchmark import print_table
@@ -55,15 +54,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def print_result(name: str, result: apis.VideoResult) -> None:
-    found, console = result.to_dict(), Console()
+    found = result.to_dict()
     best = [(row['name'], f'{row["score"]:.3f}') for row in found['top5']]
     segments = [(f'{row["start_frame"]}-{row["end_frame"]}', row['name'], f'{row["score"]:.3f}')
                 for row in found['segments']]
     print_table(pd.DataFrame(best, columns=['gesture', 'score']),
-                f'{name}: {found["frames"]} frames', console)
+                f'{name}: {found["frames"]} frames')
     title = f'{len(segments)} segments with a score of at least {result.threshold:g}'
     if segments:
-        print_table(pd.DataFrame(segments, columns=['frames', 'gesture', 'score']), title, console)
+        print_table(pd.DataFrame(segments, columns=['frames', 'gesture', 'score']), title)
     else:
         print(title)
 

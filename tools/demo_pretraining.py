@@ -4,13 +4,12 @@ GAIE is finetuned on the labels of 2 of 24 people, from the pretrained weights a
 """
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from mmengine.config import Config
 from rich.console import Console
 
-from gaie_mmaction.apis.training import train
+from gaie_mmaction.apis.training import run_demo, train
 from gaie_mmaction.apis.unlabelled import write_windows
 from gaie_mmaction.benchmark.accuracy import measure_accuracy
 from gaie_mmaction.synthetic.dataset import draw_dataset
@@ -33,7 +32,6 @@ def finetune(weights: Path | None, name: str) -> float:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, allow_abbrev=False).parse_args()
-    os.chdir(Path(__file__).resolve().parents[1])  # paths in the configs are relative to it
     console.rule('Drawing a synthetic dataset')
     draw_dataset(DATA)
     number, _ = write_windows(DATA / 'videos', DATA / 'windows.csv', per_video=30, window=32,
@@ -47,7 +45,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except ChildProcessError as error:
-        sys.exit(f'the demo stopped: {error}')
+    run_demo(main, __file__)

@@ -1,12 +1,10 @@
 """The whole main job on a synthetic dataset: draw, prepare, train, test, compare, show."""
 import argparse
-import os
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from gaie_mmaction.apis.training import run_tool, test, train
+from gaie_mmaction.apis.training import run_demo, run_tool, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
@@ -30,7 +28,6 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    os.chdir(Path(__file__).resolve().parents[1])  # paths in the configs are relative to it
     console.rule('Drawing and preparing a synthetic dataset')
     draw_dataset(DATA, redraw=True)
     if args.data_only:
@@ -63,7 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except ChildProcessError as error:
-        sys.exit(f'the demo stopped: {error}')
+    run_demo(main, __file__)

@@ -3,13 +3,11 @@
 The dataset and the RGB network are those of `make demo`; they are made if they are missing.
 """
 import argparse
-import os
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from gaie_mmaction.apis.training import last_checkpoint, run_tool, test, train
+from gaie_mmaction.apis.training import last_checkpoint, run_demo, run_tool, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
@@ -20,7 +18,6 @@ console = Console()
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, allow_abbrev=False).parse_args()
-    os.chdir(Path(__file__).resolve().parents[1])  # paths in the configs are relative to it
     draw_dataset(DATA, redraw=not Path(DATA, 'skeleton.pkl').exists())
     dumps: dict[str, list[str]] = dict(val=[], test=[])
     for name, part_option in PART_OPTIONS.items():
@@ -45,7 +42,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except ChildProcessError as error:
-        sys.exit(f'the demo stopped: {error}')
+    run_demo(main, __file__)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
-from rich.console import Console
 
 from gaie_mmaction import export
 from gaie_mmaction.apis import load_config, load_recognizer, view_shape
@@ -53,11 +52,11 @@ def main() -> None:
     frames, agree = export.sample_frames(shape), True
     if args.verify:
         table, agree = export.verify_files(model, paths, frames, args.tolerance)
-        print_table(table, f'Against PyTorch in float32, tolerance {args.tolerance:g}', Console())
+        print_table(table, f'Against PyTorch in float32, tolerance {args.tolerance:g}')
     if args.benchmark:
         print_table(export.time_files(model, paths, frames, args.rounds),
                     f'CPU, {torch.get_num_threads()} threads, batch {len(frames)}, medians of '
-                    f'{args.rounds} interleaved rounds', Console())
+                    f'{args.rounds} interleaved rounds')
     if not agree:
         sys.exit('an exported file differs from PyTorch: see the table')
 

@@ -1,6 +1,8 @@
 """Recognizers from config files and checkpoints, and the names of their classes."""
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmaction.models import BaseRecognizer
 from mmaction.registry import DATASETS, MODELS
@@ -23,6 +25,12 @@ def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
     """Build a config's model in evaluation mode, without weights; ``'meta'`` computes nothing."""
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     return MODELS.build(cfg.model).eval().to(device)
+
+
+def build_test_dataset(cfg: Config) -> Any:
+    """Build the dataset of ``test_dataloader``; no video is opened."""
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    return DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
 
 
 def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from mmaction.registry import DATASETS, TRANSFORMS
+from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 
 from ..datasets.video_file import VideoReadError
 from ..visualization.overlay import Box, box_in_pixels
-from ..visualization.token_map import TokenMap, record_tokens
+from ..visualization.token_map import TokenMap, describe_prediction, record_tokens
 from .features import record_features
 from .footage import Footage, open_footage
-from .model import find_class_names, load_recognizer
+from .model import build_test_dataset, find_class_names, load_recognizer
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,14 @@ class ClipRecognizer:
             packed, results = self.pipeline(footage, start, end)
             with record_tokens(self.model) as history, record_features(self.model) as features:
                 scores = self.model.test_step(pseudo_collate([packed]))[0].pred_score
-            frames, height, width = packed['inputs'].shape[-3:]
             tokens = None
             if history:
-                patch = self.model.backbone.patch_size
-                grid = (frames // self.tubelet_size, height // patch, width // patch)
+                grid = self.model.backbone.token_grid(packed['inputs'])
                 tokens = TokenMap.from_history(history, grid)
             left, top, *extent = map(float, results.get('crop_quadruple', (0, 0, 1, 1)))
             yield Window(results['start_frame'], results['end_frame'], scores.float().cpu().numpy(),
-                         tokens, results['frame_inds'], (left, top, *extent), (height, width),
-                         features[0])
+                         tokens, results['frame_inds'], (left, top, *extent),
+                         tuple(packed['inputs'].shape[-2:]), features[0])
 
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
         """Recognize a clip, and return also what the model saw, ``(T', H, W, 3)`` uint8, RGB.
@@ -136,15 +134,13 @@ class ClipRecognizer:
 
     def describe(self, clip: Clip, window: Window) -> str:
         """One line: the clip, its best class and score, and its label if known."""
-        best = int(window.scores.argmax())
-        line = f'{clip.clip_id}: predicted {self.classes.names[best]} ({window.scores[best]:.2f})'
-        return line if clip.label < 0 else f'{line}, label {self.classes.names[clip.label]}'
+        found = describe_prediction(window.scores, clip.label, self.classes.names)
+        return f'{clip.clip_id}: {found}'
 
 
 def read_test_clips(cfg: Config) -> dict[str, Clip]:
     """Clips of ``test_dataloader`` by their id; no video is opened."""
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+    dataset = build_test_dataset(cfg)
     clips = (dataset.get_data_info(index) for index in range(len(dataset)))
     return {clip['clip_id']: Clip(clip['filename'], clip['clip_id'], clip['start_frame'],
                                   clip['end_frame'], clip['label']) for clip in clips}

@@ -2,7 +2,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,8 +17,7 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
 
 
 def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', gpus: int = 1,
-          resume: bool = False, options: Sequence[str] = (), threads: int | None = None,
-          log: Path | None = None) -> Path:
+          resume: bool = False, options: Sequence[str] = ()) -> Path:
     """Train a config in a process of its own; returns the last checkpoint.
 
     Args:
@@ -28,8 +27,6 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', gpus
             Defaults to 1.
         resume (bool): Continue from the last checkpoint in ``work_dir``, if any. Defaults to False.
         options (Sequence[str]): ``KEY=VALUE`` changes of the config. Defaults to ().
-        threads (int, optional): CPU threads. Defaults to half of the cores.
-        log (Path, optional): File for the output. Defaults to None, the terminal.
 
     A training that fails is a ``ChildProcessError``.
     """
@@ -39,7 +36,7 @@ def train(config: str | Path, work_dir: str | Path, *, device: str = 'cpu', gpus
         arguments.append('--resume')
     if gpus > 1:
         arguments += ['--launcher', 'pytorch']
-    _run_mim('train', config, arguments, device, options, threads, log, gpus)
+    _run_mim('train', config, arguments, device, options, gpus)
     checkpoint = last_checkpoint(work_dir)
     if checkpoint is None:
         raise ChildProcessError(f'the training of {config} left no checkpoint in {work_dir}: '
@@ -61,14 +58,19 @@ test.__test__ = False  # type: ignore[attr-defined]  # not pytest's
 
 
 def run_tool(*command: str) -> None:
-    """Run ``python COMMAND`` with its output on the terminal.
-
-    Raises:
-        ChildProcessError: If it fails.
-    """
+    """Run ``python COMMAND`` with its output on the terminal; ``ChildProcessError`` if it fails."""
     console.print('$ python ' + ' '.join(command), highlight=False, soft_wrap=True)
     if subprocess.run([sys.executable, *command]).returncode:
         raise ChildProcessError(f'{command[0]} failed; see the messages above')
+
+
+def run_demo(main: Callable[[], None], script: str) -> None:
+    """Run a demo, ``script`` in ``tools/``, in the project's folder; exit where a step fails."""
+    os.chdir(Path(script).resolve().parents[1])  # paths in the configs are relative to it
+    try:
+        main()
+    except ChildProcessError as error:
+        sys.exit(f'the demo stopped: {error}')
 
 
 def device_environment(device: str) -> dict[str, str]:
@@ -86,26 +88,15 @@ def device_environment(device: str) -> dict[str, str]:
 
 
 def _run_mim(script: str, config: str | Path, arguments: list[str], device: str,
-             options: Sequence[str], threads: int | None = None, log: Path | None = None,
-             gpus: int = 1) -> None:
+             options: Sequence[str], gpus: int = 1) -> None:
     command = ['mim', script, 'mmaction', str(config), '--gpus',
                str(0 if device == 'cpu' else gpus), *arguments,
                *(['--cfg-options', *options] if options else [])]
     # the other half of the cores is for the loaders: with more threads than cores, both crawl
-    threads = threads or max(1, (os.cpu_count() or 1) // 2)
+    threads = max(1, (os.cpu_count() or 1) // 2)
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     if gpus == 1:  # several: those that are visible already
         environment.update(device_environment(device))
-    run, where = [sys.executable, '-m', *command], 'see the messages above'
-    if log is None:
-        console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
-        status = subprocess.run(run, env=environment).returncode
-    else:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, 'w', encoding='utf-8') as file:
-            status = subprocess.run(run, env=environment, stdout=file,
-                                    stderr=subprocess.STDOUT).returncode
-        lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-        where = '\n'.join([f'the end of {log}:', *lines[-12:]])
-    if status:
-        raise ChildProcessError(f'mim {script} failed for {config}; {where}')
+    console.print('$ ' + ' '.join(command), highlight=False, soft_wrap=True)
+    if subprocess.run([sys.executable, '-m', *command], env=environment).returncode:
+        raise ChildProcessError(f'mim {script} failed for {config}; see the messages above')

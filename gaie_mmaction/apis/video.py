@@ -85,14 +85,13 @@ def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 
     scores = frame_scores(ranges, np.stack([window.scores for window in windows]))
     if detector is not None:
         found = detector.detect(np.stack([window.features for window in windows]), ranges)
-        segments = sorted((Segment(*row) for row in found if row[3] >= threshold),
-                          key=lambda segment: segment.start)
-    elif rule is None:
-        segments = merge_segments(scores, threshold, max_gap=stride)
-    else:
-        segments = sorted((Segment(*row[1:]) for row in spot({'': scores[:, :-1]}, rule)),
-                          key=lambda segment: segment.start)
+        segments = [Segment(*row) for row in found if row[3] >= threshold]
+    elif rule is not None:
+        segments = [Segment(*row[1:]) for row in spot({'': scores[:, :-1]}, rule)]
         threshold = rule.min_score
+    else:
+        segments = merge_segments(scores, threshold, max_gap=stride)
+    segments.sort(key=lambda segment: segment.start)
     return VideoResult(
         footage.filename, footage.fps, windows, scores, segments, threshold, recognizer)
 

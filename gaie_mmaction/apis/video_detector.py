@@ -13,12 +13,8 @@ from .model import load_recognizer
 class VideoDetector:
     """A ``TemporalDetector`` with the weights of a checkpoint, and the pipeline of its test part.
 
-    Args:
-        cfg (Config): Of the detector, such as ``configs/spotting/detector_imigue.py``.
-        checkpoint (str): Path or URL.
-        device (str): Defaults to ``'cpu'``.
-
-    Errors are those of :func:`load_weights`; ValueError if it is no detector.
+    ``cfg`` is that of the detector, such as ``configs/spotting/detector_imigue.py``; anything else
+    is a ``ValueError``. Further errors are those of :func:`load_weights`.
     """
 
     def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu') -> None:

@@ -5,19 +5,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from mmaction.registry import DATASETS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+
+from ..apis.model import build_test_dataset
 
 
 def read_test_part(cfg: Config) -> tuple[str, int, bool]:
-    """Annotation file of ``test_dataloader``, number of its clips, and whether any has a label.
-
-    No video is opened.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+    """Annotation file of ``test_dataloader``, number of its clips, and whether any has a label."""
+    dataset = build_test_dataset(cfg)
     labels = [dataset.get_data_info(index)['label'] for index in range(len(dataset))]
     return dataset.ann_file, len(labels), any(label >= 0 for label in labels)
 

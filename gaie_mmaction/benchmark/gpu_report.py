@@ -26,6 +26,7 @@ from .tables import to_markdown, write_csv
 MODES = {'eager': None, 'compiled': 'default', 'CUDA graphs': 'reduce-overhead'}
 BATCHES = (1, 2, 8, 32)
 FORWARDS = 20  # between two looks at the clock, at most
+LEAST_SECONDS = .1  # between two looks, unless that takes more forward passes
 Built = dict[str, tuple]  # name -> config, model on the device and shape of a view
 
 
@@ -58,9 +59,9 @@ class Report:
     left_out: list[str] = field(default_factory=list)
 
 
-def measure_case(case: Case, built: Built, device: torch.device, rounds: int,
-                 seconds: float = .1) -> list[dict[str, str]]:
-    """A row per model. A step is repeated until it takes ``seconds``, 20 times at most."""
+def measure_case(case: Case, built: Built, device: torch.device,
+                 rounds: int) -> list[dict[str, str]]:
+    """A row per model. A step is repeated until it takes 0.1 s, 20 times at most."""
     dtype, mode = getattr(torch, case.precision.replace('tf32', 'float32')), MODES[case.mode]
     before, longest = torch.get_float32_matmul_precision(), 0.
     steps: dict[str, Callable[[], object]] = {}
@@ -77,7 +78,7 @@ def measure_case(case: Case, built: Built, device: torch.device, rounds: int,
             _repeat(steps[name], 3)  # compiles, and records graphs
             longest = max(longest, *time_interleaved(
                 {name: steps[name]}, device, 1, 0)[name].seconds)
-        repeats = max(1, min(FORWARDS, int(seconds / longest)))
+        repeats = max(1, min(FORWARDS, int(LEAST_SECONDS / longest)))
         times = time_interleaved({name: functools.partial(_repeat, step, repeats)
                                   for name, step in steps.items()}, device, rounds, 1)
     finally:
@@ -98,11 +99,11 @@ def _repeat(step: Callable[[], object], times: int) -> None:
         step()
 
 
-def count_kernels(built: Built, dtype: torch.dtype = torch.bfloat16) -> list[dict[str, str]]:
-    """A row per model: kernels of an eager forward pass of one clip."""
+def count_kernels(built: Built) -> list[dict[str, str]]:
+    """A row per model: kernels of an eager forward pass of one clip in bfloat16."""
     rows = []
     for name, (_, model, shape) in built.items():
-        step = inference_step(model, shape, 1, dtype)
+        step = inference_step(model, shape, 1, torch.bfloat16)
         step()
         with profile() as profiler:
             step()
@@ -151,14 +152,13 @@ def _attentions(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> dict[str, 
 
 def measure(built: Built, device: torch.device, say: Callable[[str], None], *,
             cases: Iterable[Case], seconds: float, rounds: int = 5,
-            batches: Iterable[int] = (1, 8, 32), clock: Callable[[], float] = time.monotonic,
-            ) -> Report:
+            clock: Callable[[], float] = time.monotonic) -> Report:
     """Measure everything that can be had in ``seconds``; the report names what could not."""
     report, start = Report(), clock()
     durations = {False: 10., True: 60.}  # of the longest job so far, by whether it compiles
     jobs: list[tuple[str, bool, list, Callable[[], list]]] = [
         ('kernels', False, report.kernels, lambda: count_kernels(built)),
-        ('attention', False, report.attention, lambda: time_attention(batches, device, rounds))]
+        ('attention', False, report.attention, lambda: time_attention((1, 8, 32), device, rounds))]
     jobs += [(' '.join(map(str, asdict(case).values())), MODES[case.mode] is not None,
               report.speeds, functools.partial(measure_case, case, built, device, rounds))
              for case in cases]

@@ -16,7 +16,7 @@ from ..datasets.segment_file import read_segments, write_segments
 from ..evaluation.spotting import best_threshold, spotting_f1
 from ..utils.files import atomic_file
 
-CONFIG = 'configs/spotting/sfinge3d_joints.py'
+CONFIG, DATA = 'configs/spotting/sfinge3d_joints.py', Path('data/sfinge3d')
 OVERLAPS = (.3, .5)
 
 
@@ -73,17 +73,16 @@ def _of(segments: list[tuple], videos: set[str]) -> list[tuple]:
     return [segment for segment in segments if segment[0] in videos]
 
 
-def run_spotting_study(source: str | Path, out: str | Path, seeds: Sequence[int],
-                       data_dir: str = 'data/sfinge3d') -> pd.DataFrame:
+def run_spotting_study(source: str | Path, out: str | Path, seeds: Sequence[int]) -> pd.DataFrame:
     """Train and test one detector per seed, and write ``results.csv``.
 
     A stopped study is continued: finished seeds are kept, and a training resumes at its last
     epoch.
     """
-    for line in lay_out(source, data_dir):
+    for line in lay_out(source, DATA):
         print(line)
-    true = read_segments(Path(data_dir, 'streams.csv'))
-    with np.load(Path(data_dir, 'streams.npz')) as file:
+    true = read_segments(DATA / 'streams.csv')
+    with np.load(DATA / 'streams.npz') as file:
         videos = sorted(set(file['videos'].tolist()))
     tables = []
     for seed in seeds:

@@ -15,8 +15,9 @@ from ..utils.files import atomic_file
 FIGURE = r'(?:[+-]?\d[\d.e+-]*x?|-|)$'
 
 
-def print_table(frame: pd.DataFrame, title: str, console: Console) -> None:
+def print_table(frame: pd.DataFrame, title: str, console: Console | None = None) -> None:
     """Print a table, in pieces that each repeat the first column if the terminal is narrow."""
+    console = console or Console()
     console.print(f'\n{title}', highlight=False, markup=False)
     unbounded = console.options.update(max_width=10_000)
     start, end = 1, len(frame.columns)

@@ -8,15 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..evaluation.fusion import (
-    TINY,
-    fit_temperature,
-    fuse,
-    get_kind,
-    search_weights,
-    to_probabilities,
-    weight_grid,
-)
+from ..evaluation import fusion
 from ..evaluation.score_dump import match, read_dump
 
 NUM_SAMPLES = 500
@@ -44,27 +36,21 @@ class Streams:
 def read_streams(dumps: dict[str, dict[str, Path]], calibrate: bool) -> Streams:
     """Read the dumps of ``holdout`` and ``test`` by stream, and calibrate on the first.
 
-    Raises:
-        ValueError: If one is not a dump, the streams do not match, a hold-out clip has no label,
-            or a clip is in both parts.
+    A ``ValueError`` if one is not a dump, the streams do not match, a hold-out clip has no label,
+    or a clip is in both parts.
     """
     names = list(dumps['holdout'])
     parts = {part: match([read_dump(str(paths[name])) for name in names])
              for part, paths in dumps.items()}
     holdout = parts['holdout']
-    if both := set(holdout[0].ids) & set(parts['test'][0].ids):
-        raise ValueError(f'{len(both)} clips are in the hold-out and in the test, e.g. '
-                         f'{min(both)}: nothing may be fitted on clips of the test')
-    if (holdout[0].labels < 0).any():
-        raise ValueError(f'{int((holdout[0].labels < 0).sum())} clips of the hold-out have no '
-                         'label: nothing can be fitted on them')
+    fusion.require_other_labelled_clips(holdout[0], parts['test'][0], 'the hold-out')
     # what a network outputs does not depend on the part
-    kinds = [get_kind(stream.scores) for stream in holdout]
-    temperatures = [fit_temperature(stream.scores, stream.labels, kind) if calibrate else 1.
+    kinds = [fusion.get_kind(stream.scores) for stream in holdout]
+    temperatures = [fusion.fit_temperature(stream.scores, stream.labels, kind) if calibrate else 1.
                     for stream, kind in zip(holdout, kinds)]
     return Streams(
         names, temperatures, {part: found[0].ids for part, found in parts.items()},
-        {part: np.stack([to_probabilities(stream.scores, kind, temperature)
+        {part: np.stack([fusion.to_probabilities(stream.scores, kind, temperature)
                          for stream, kind, temperature in zip(found, kinds, temperatures)])
          for part, found in parts.items()},
         {part: found[0].labels for part, found in parts.items()})
@@ -80,9 +66,9 @@ def fit_weights(streams: Streams, members: Sequence[int], weights: Sequence[floa
     """Weights ``(S,)`` of some streams, 0 for the others: those given, or the best of the grid."""
     found = np.zeros(len(streams.names))
     chosen = list(members)
-    found[chosen] = (search_weights(streams.scores['holdout'][chosen], streams.labels['holdout'],
-                                    rule=rule)
-                     if weights is None else np.asarray(weights, np.float64)[chosen])
+    found[chosen] = (np.asarray(weights, np.float64)[chosen] if weights is not None else
+                     fusion.search_weights(streams.scores['holdout'][chosen],
+                                           streams.labels['holdout'], rule=rule))
     return found
 
 
@@ -114,7 +100,7 @@ def bootstrap(streams: Streams, units: Sequence[str], weights: np.ndarray, fitte
     ``(S,)`` are the entry's, which stay unless they were ``fitted``; ``rule`` is what is summed.
     """
     scores, labels = streams.scores['holdout'], streams.labels['holdout']
-    grid = np.array(weight_grid(len(scores))) if fitted else weights[None]
+    grid = np.array(fusion.weight_grid(len(scores))) if fitted else weights[None]
     hits, losses = _outcomes(scores, labels, grid, rule)
     single = scores.argmax(axis=2) == labels  # (S, N)
     names, unit = np.unique(np.asarray(units), return_inverse=True)
@@ -145,8 +131,8 @@ def _outcomes(scores: np.ndarray, labels: np.ndarray, grid: np.ndarray, rule: st
     """Hits and negative log likelihoods ``(P, N)`` float32 of all weights of a grid."""
     hits, losses = np.empty((2, len(grid), len(labels)), np.float32)
     for k, weights in enumerate(grid):
-        fused = fuse(scores, weights, rule)
+        fused = fusion.fuse(scores, weights, rule)
         hits[k] = fused.argmax(axis=1) == labels
         true = fused[np.arange(len(labels)), labels]
-        losses[k] = -np.log(np.maximum(true / fused.sum(axis=1), TINY))
+        losses[k] = -np.log(np.maximum(true / fused.sum(axis=1), fusion.TINY))
     return hits, losses

@@ -40,7 +40,8 @@ def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
     for network in networks:
         cost, training = costs[network.stream.name], '-'
         if not is_trained(network) and network.folder not in seen:
-            training = cost.iterations_text
+            clips = '?' if cost.clips is None else cost.clips
+            training = f'{cost.epochs} epochs x {clips} clips'
         elif network.stream.checkpoint is None:
             training = 'trained' if is_trained(network) else 'as above'
         seen.add(network.folder)
@@ -68,10 +69,7 @@ def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
 def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
     """Do what is missing, write the leaderboard file and the report; returns the report.
 
-    Args:
-        entry (Entry): The entry.
-        device (str): See :func:`gaie_mmaction.apis.training.train`. Defaults to ``'cpu'``.
-        gpus (int): GPUs of a training. Defaults to 1.
+    ``device`` and ``gpus`` are those of :func:`gaie_mmaction.apis.training.train`.
 
     Raises:
         ValueError: If the streams do not match; before anything is run where that can be known.

@@ -149,11 +149,6 @@ class Cost:
     epochs: int
     clips: int | None  # None without the annotation file
 
-    @property
-    def iterations_text(self) -> str:
-        clips = '?' if self.clips is None else self.clips
-        return f'{self.epochs} epochs x {clips} clips'
-
 
 def measure_cost(network: Network) -> Cost:
     """Count what a network costs, on no device."""

@@ -15,12 +15,9 @@ SPLIT = 'pseudo'
 
 
 def choose_pseudo_labels(scores: np.ndarray, ids: list[str], rule: PseudoLabels) -> dict[str, int]:
-    """Clips that the fused scores are sure of, and their classes.
+    """Clips that the fused scores ``(N, C)`` are sure of, and their classes.
 
-    Args:
-        scores (np.ndarray): ``(N, C)``, not negative; rows are scaled to a sum of 1.
-        ids (list[str]): N clip ids.
-        rule (PseudoLabels): The lowest confidence, and the most clips of a class: the surest ones.
+    Scores are not negative; rows are scaled to a sum of 1.
     """
     confidence = scores.max(axis=1) / scores.sum(axis=1)
     labels, chosen = scores.argmax(axis=1), {}
@@ -36,11 +33,8 @@ def add_pseudo_labels(train: dict[str, Any], test: dict[str, Any], labels: dict[
                       folder: Path) -> None:
     """Let a training dataset read its own clips and those of ``labels``, from files in ``folder``.
 
-    Args:
-        train (dict): Config of the dataset, which is changed.
-        test (dict): Config of the dataset that has the clips, from files of the same kind.
-        labels (dict[str, int]): Class by clip id.
-        folder (Path): Where annotations or skeletons of both are written.
+    ``train`` is its config, which is changed, ``test`` that of the dataset that has the clips, from
+    files of the same kind; ``labels`` are classes by clip id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # of frames with skeletons, the split is named after the annotation file by default

@@ -182,7 +182,7 @@ def fuse_dumps(preds: Sequence[str], weights: Sequence[float] | None = None,
     kinds = [kind or get_kind(test.scores) for test in tests]
     temperatures = [1.] * streams
     if vals:
-        _require_other_labelled_clips(vals[0], tests[0])
+        require_other_labelled_clips(vals[0], tests[0], '--val-preds')
     if calibrate:
         temperatures = [fit_temperature(val.scores, val.labels, name)
                         for val, name in zip(vals, kinds)]
@@ -213,12 +213,13 @@ def fuse_dumps(preds: Sequence[str], weights: Sequence[float] | None = None,
     return Fusion(kinds, tests[0].ids, fused, fusion_weights, table, notes)
 
 
-def _require_other_labelled_clips(val: Scores, test: Scores) -> None:
+def require_other_labelled_clips(val: Scores, test: Scores, name: str) -> None:
+    """Refuse to fit on ``val``, called ``name``, with clips of ``test`` or without labels."""
     if both := sorted(set(val.ids) & set(test.ids), key=submission_order):
-        raise ValueError(f'{len(both)} clips are in --val-preds and in the fused part too, e.g. '
+        raise ValueError(f'{len(both)} clips are in {name} and in the fused part too, e.g. '
                          f'{examples(both)}: nothing may be fitted on the clips that are fused')
     if (val.labels < 0).any():
-        raise ValueError(f'{int((val.labels < 0).sum())} clips of --val-preds have no label')
+        raise ValueError(f'{int((val.labels < 0).sum())} clips of {name} have no label')
 
 
 def _size_warning(fused: np.ndarray, labels: np.ndarray, streams: int) -> str:

@@ -118,9 +118,9 @@ def best_threshold(predicted: Sequence[tuple], true: Sequence[tuple],
     return float(thresholds[f1.argmax()]), float(f1.max())
 
 
-def mean_average_precision(predicted: Sequence[tuple], true: Sequence[tuple],
-                           thresholds: Sequence[float] = IOU_THRESHOLDS) -> dict[float, float]:
-    """Mean over the true classes of MMAction2's average precision, by IoU threshold.
+def mean_average_precision(predicted: Sequence[tuple],
+                           true: Sequence[tuple]) -> dict[float, float]:
+    """Mean over the true classes of MMAction2's average precision, by IoU threshold, 0.1 to 0.9.
 
     Times are [start_frame, end_frame + 1), thus IoU counts frames; it must be at least the
     threshold.
@@ -132,10 +132,10 @@ def mean_average_precision(predicted: Sequence[tuple], true: Sequence[tuple],
     precisions = [average_precision_at_temporal_iou(
         {video_id: np.array(segments) for video_id, segments in videos.items()},
         [[str(segment[0]), label, segment[1], segment[2] + 1, _score(segment)]
-         for segment in predicted if int(segment[3]) == label], thresholds)
+         for segment in predicted if int(segment[3]) == label], IOU_THRESHOLDS)
         for label, videos in by_class.items()]
-    means = np.mean(precisions, axis=0) if precisions else np.zeros(len(thresholds))
-    return dict(zip(thresholds, means.tolist()))
+    means = np.mean(precisions, axis=0) if precisions else np.zeros(len(IOU_THRESHOLDS))
+    return dict(zip(IOU_THRESHOLDS, means.tolist()))
 
 
 def _score(segment: tuple) -> float:

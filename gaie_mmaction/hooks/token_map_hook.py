@@ -3,7 +3,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from mmaction.registry import HOOKS
-from mmaction.structures import ActionDataSample
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -61,31 +60,24 @@ class TokenMapHook(Hook):
         if self._recording is None:
             return
         from ..visualization import TokenMap, draw_token_map, figure_to_image
+        from ..visualization.token_map import describe_prediction
         self._recording.__exit__(None, None, None)
         self._recording = None
         history, backbone = self._history, unwrap(runner.model).backbone
-        classes = runner.visualizer.dataset_meta.get('classes')
+        names = runner.visualizer.dataset_meta.get('classes')
         place = 0  # of the clip's first view in the model's batch
         for inputs, sample in zip(data_batch['inputs'], outputs):
             if self._drawn == self.num_clips or place >= len(history[0].x):
                 return
             frames = inputs[0].permute(1, 2, 3, 0).cpu().numpy()  # (T, H, W, 3)
-            steps = backbone.tubelet_size, backbone.patch_size, backbone.patch_size
-            grid = tuple(length // step for length, step in zip(frames.shape, steps))
-            tokens = TokenMap.from_history(history, grid, place)
+            tokens = TokenMap.from_history(history, backbone.token_grid(inputs), place)
             name = str(sample.get('clip_id', self._drawn))
-            title = f'{name}, epoch {runner.epoch}: ' + _describe(sample, classes)
-            figure = draw_token_map(frames[::steps[0]], tokens, title,
+            scores = sample.pred_score.float().cpu().numpy()
+            title = f'{name}, epoch {runner.epoch}: ' + describe_prediction(
+                scores, int(sample.gt_label), names or list(map(str, range(len(scores)))))
+            figure = draw_token_map(frames[::backbone.tubelet_size], tokens, title,
                                     sorted(backbone.merge_layers))
             runner.visualizer.add_image(f'tokens_{name}', figure_to_image(figure),
                                         step=runner.epoch)
             self._drawn += 1
             place += len(inputs)
-
-
-def _describe(sample: ActionDataSample, classes: Sequence[str] | None) -> str:
-    name = (lambda label: classes[label]) if classes else str
-    best = int(sample.pred_score.argmax())
-    text = f'predicted {name(best)} ({float(sample.pred_score[best]):.2f})'
-    label = int(sample.gt_label)
-    return text if label < 0 else f'{text}, label {name(label)}'

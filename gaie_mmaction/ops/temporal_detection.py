@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FOCAL_ALPHA, FOCAL_GAMMA = .25, 2.  # RetinaNet's
+
 
 def assign_targets(points: Tensor, strides: Tensor, ranges: Tensor, segments: Tensor,
-                   radius: float = 1.5) -> tuple[Tensor, Tensor]:
-    """Assign each point of a pyramid the segment that it is to find, and the distances to its ends.
+                   radius: float = 1.5) -> Tensor:
+    """Assign each point of a pyramid the segment that it is to find.
 
     A point is positive for a segment if it lies inside, at most ``radius`` strides from the
     centre, and the distance to the farther end is in the range of the point's level. Of several
@@ -26,11 +28,10 @@ def assign_targets(points: Tensor, strides: Tensor, ranges: Tensor, segments: Te
         radius (float): Radius of centre sampling, in strides. Defaults to 1.5.
 
     Returns:
-        tuple[Tensor, Tensor]: Index of the segment, ``(P,)``, -1 for background; distances to its
-        start and end, ``(P, 2)``, 0 for background.
+        Tensor: Index of the segment, ``(P,)``, -1 for background.
     """
     if not len(segments):
-        return points.new_full(points.shape, -1, dtype=torch.long), points.new_zeros(len(points), 2)
+        return points.new_full(points.shape, -1, dtype=torch.long)
     start, end = segments.T
     distances = torch.stack([points[:, None] - start, end - points[:, None]], dim=-1)  # (P, S, 2)
     farther = distances.amax(dim=-1)
@@ -39,9 +40,7 @@ def assign_targets(points: Tensor, strides: Tensor, ranges: Tensor, segments: Te
     positive &= (farther >= ranges[:, :1]) & (farther < ranges[:, 1:])
     # argmin takes the first of equals
     index = torch.where(positive, end - start, torch.inf).argmin(dim=1)
-    found = positive.any(dim=1)
-    chosen = distances[torch.arange(len(points), device=points.device), index]
-    return torch.where(found, index, -1), chosen * found[:, None]
+    return torch.where(positive.any(dim=1), index, -1)
 
 
 def temporal_iou(segments: Tensor, others: Tensor) -> Tensor:
@@ -61,11 +60,11 @@ def diou_loss(predicted: Tensor, target: Tensor) -> Tensor:
     return 1 - temporal_iou(predicted, target) + (shift / hull.clamp(min=1e-8)).square()
 
 
-def focal_loss(logits: Tensor, targets: Tensor, alpha: float = .25, gamma: float = 2.) -> Tensor:
+def focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Binary focal loss ("RetinaNet", ICCV 2017) of each element; ``targets`` are 0 or 1."""
     wrong = (targets - logits.sigmoid()).abs()
-    weight = torch.where(targets > 0, alpha, 1 - alpha)
-    return weight * wrong**gamma * F.binary_cross_entropy_with_logits(
+    weight = torch.where(targets > 0, FOCAL_ALPHA, 1 - FOCAL_ALPHA)
+    return weight * wrong**FOCAL_GAMMA * F.binary_cross_entropy_with_logits(
         logits, targets, reduction='none')
 
 

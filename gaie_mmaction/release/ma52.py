@@ -1,13 +1,10 @@
 """Micro-Action-52 as the datasets read it: public lists, and videos under agreement."""
 import csv
 import io
-import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from sklearn.model_selection import StratifiedGroupKFold
 
 from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
 from ..utils.files import atomic_file, locked_folder, write_text
@@ -15,9 +12,9 @@ from .archives import MAX_UNPACKED_RATIO, unpack_archives
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
+from .splits import split_groups
 
 PUBLISHED = dict(train=11250, val=5586, test=5586)
-HOLDOUT_FOLDS = 10
 COLUMNS = ('vid', *(f'action_pred_{k}' for k in range(1, 6)),
            *(f'body_pred_{k}' for k in range(1, 6)))
 COLUMNS_2024 = ('id', 'pred_label_1', 'pred_label_2')
@@ -72,11 +69,8 @@ def _read_parts(root: Path, out: Path, report: Report) -> dict[str, Clips]:
         for name in missing:
             report.add('clips without a video', f'{part}: {name}', 'left out')
         parts[part] = {videos[name]: label for name, label in rows.items() if name in videos}
-        report.videos[part] = report.clips[part] = len(parts[part])
-        counts = Counter(parts[part].values())
-        report.clips_per_class[part] = {
-            'unlabelled' if label < 0 else f'{label} {MA52_ACTIONS[label]}': number
-            for label, number in sorted(counts.items())}
+        report.videos[part] = len(parts[part])
+        report.count_clips(part, list(parts[part].values()), MA52_ACTIONS)
     if not any(parts.values()):
         raise ReleaseError(f'none of the listed clips has a video below {root}: put train.zip, '
                            'val.zip and test.zip there, unpacked or as they are')
@@ -130,22 +124,12 @@ def grouped_holdout(clips: Clips, report: Report) -> dict[str, Clips]:
     documented; if it is the person, accuracy on the official validation part is optimistic.
     """
     names, labels = list(clips), list(clips.values())
-    groups = [Path(name).name.split('_')[0] for name in names]
-    folds = min(HOLDOUT_FOLDS, len(set(groups)))
-    if folds < 2:
-        report.splits['holdout'] = 'none: all clips have the same first field'
-        return {}
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'The least populated class')  # some have six clips
-        _, held_out = next(splitter.split(names, labels, groups))
-    chosen = {groups[k] for k in held_out}
-    parts: dict[str, Clips] = dict(holdout_train={}, holdout_val={})
-    for name, group, label in zip(names, groups, labels):
-        parts['holdout_val' if group in chosen else 'holdout_train'][name] = label
-    for part, own in parts.items():
-        report.splits[part] = f'{len(own)} clips'
-    return parts
+    chosen = split_groups([Path(name).name.split('_')[0] for name in names], labels)
+    if not chosen:
+        report.splits['holdout'] = ('none: all clips have the same first field, or are the only '
+                                    'one of their class')
+    report.splits |= {part: f'{len(numbers)} clips' for part, numbers in chosen.items()}
+    return {part: {names[k]: labels[k] for k in numbers} for part, numbers in chosen.items()}
 
 
 def write_ma52_submission(path: str | Path, scores: Mapping[str, Sequence[float]],

@@ -69,7 +69,8 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         parts = make_parts(layout, infos, licensed, report)
         if test_labels is not None:
             parts['test'] = add_test_labels(parts['test'], test_labels)
-            report.count_clips(parts)
+            labels = [segment.label for segment in parts['test']]
+            report.count_clips('test', labels, IMIGUE_CLASSES)
         splits = make_splits(parts, layout, infos, licensed, report)
 
         skeletons = skeleton_clips(splits, infos, cache, joints) if layout.skeletons else None

@@ -2,14 +2,13 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..datasets.annotations import Segment
-from ..datasets.imigue_classes import IMIGUE_CLASSES
 from ..utils.files import write_text
 
 PUBLISHED_CLIPS = dict(train=12893, val=777, test=4562)
@@ -48,13 +47,11 @@ class Report:
                         for text in (str(file), detail))
         self.deviations.append(Deviation(kind, file, detail))
 
-    def count_clips(self, parts: dict[str, list[Segment]]) -> None:
-        for part, segments in parts.items():
-            self.clips[part] = len(segments)
-            counts = Counter(segment.label for segment in segments)
-            self.clips_per_class[part] = {
-                'unlabelled' if label < 0 else f'{label} {IMIGUE_CLASSES[label]}': number
-                for label, number in sorted(counts.items())}
+    def count_clips(self, part: str, labels: Sequence[int], classes: Sequence[str]) -> None:
+        self.clips[part] = len(labels)
+        self.clips_per_class[part] = {
+            'unlabelled' if label < 0 else f'{label} {classes[label]}': number
+            for label, number in sorted(Counter(labels).items())}
 
     def text(self) -> str:
         """The report for people."""

@@ -3,9 +3,11 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..datasets.annotations import Segment
+from ..datasets.imigue_classes import IMIGUE_CLASSES
 from .labels import LabelRow, LicensedTable, label_of, read_label_file
 from .layout import PARTS, Layout
 from .report import Report
@@ -43,7 +45,8 @@ def make_parts(layout: Layout, infos: dict[str, VideoInfo], licensed: LicensedTa
         report.videos[part] += 1
         parts[part] += make_segments(video_id, rows, infos[video_id], video, source,
                                      part != 'test', report)
-    report.count_clips(parts)
+    for part, segments in parts.items():
+        report.count_clips(part, [segment.label for segment in segments], IMIGUE_CLASSES)
     return parts
 
 
@@ -122,15 +125,22 @@ def make_splits(parts: Splits, layout: Layout, infos: dict[str, VideoInfo],
 
 
 def hold_out(segments: Sequence[Segment], subjects: dict[str, int]) -> Splits:
-    """``holdout_train`` and ``holdout_val``, about a tenth of the clips, with nobody in both.
+    """``holdout_train`` and ``holdout_val``, as of :func:`split_groups`, with nobody in both.
 
-    Class frequencies are similar. Videos without a subject take the place of subjects, although
-    one person may be seen in several. Empty with fewer than two subjects (or videos), or if no
-    class has two clips.
+    Videos without a subject take the place of subjects, although one person may be seen in several.
     """
     videos = map(video_id_of, segments)
     groups = [str(subjects.get(video_id, f'video {video_id}')) for video_id in videos]
-    labels = [segment.label for segment in segments]
+    parts = split_groups(groups, [segment.label for segment in segments])
+    return {part: [segments[k] for k in chosen] for part, chosen in parts.items()}
+
+
+def split_groups(groups: Sequence[str], labels: Sequence[int]) -> dict[str, np.ndarray]:
+    """Numbers of the clips of ``holdout_train`` and ``holdout_val``, by group and label of each.
+
+    Nine to one, no group in both, and similar class frequencies. Empty with fewer than two groups,
+    or if no class has two clips.
+    """
     num_folds = min(HOLDOUT_FOLDS, len(set(groups)), max(Counter(labels).values(), default=0))
     if num_folds < 2:
         return {}
@@ -138,9 +148,8 @@ def hold_out(segments: Sequence[Segment], subjects: dict[str, int]) -> Splits:
     with warnings.catch_warnings():
         # rare classes have fewer clips than there are folds: that is iMiGUE
         warnings.simplefilter('ignore', UserWarning)
-        train, val = next(folds.split(labels, labels, groups))
-    return dict(holdout_train=[segments[k] for k in train],
-                holdout_val=[segments[k] for k in val])
+        return dict(zip(('holdout_train', 'holdout_val'), next(
+            folds.split(labels, labels, groups))))
 
 
 def video_id_of(segment: Segment) -> str:

@@ -34,15 +34,9 @@ class Overlay:
 
 def make_overlays(sources: Mapping[str, SkeletonSource], folder: Path, workers: int
                   ) -> tuple[dict[str, Overlay], list[str]]:
-    """Write a JPEG per video, in parallel; those that are up to date are kept.
+    """Write a JPEG per video into ``folder``, in parallel; those that are up to date are kept.
 
-    Args:
-        sources (Mapping[str, SkeletonSource]): Skeletons by video id.
-        folder (Path): Where the pictures go.
-        workers (int): Number of processes.
-
-    Returns:
-        tuple: Pictures by video id, and a note if some could not be made.
+    Returns the pictures by video id, and a note if some could not be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_partial_files(folder)

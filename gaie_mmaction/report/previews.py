@@ -22,15 +22,9 @@ QUALITIES = (28, 36, 44, 51)  # x264's constant rate factor, the first that is s
 
 def make_previews(clips: Sequence[ClipInfo], folder: Path, workers: int
                   ) -> tuple[list[str | None], list[str]]:
-    """Write an mp4 per clip, in parallel; those that are there already are kept.
+    """Write an mp4 per clip into ``folder``, in parallel; those that are there already are kept.
 
-    Args:
-        clips (Sequence[ClipInfo]): The clips.
-        folder (Path): Where the previews go.
-        workers (int): Number of processes.
-
-    Returns:
-        tuple: File name of each clip's preview, None where there is none, and notes on those.
+    Returns the file name of each clip's preview, None where there is none, and notes on those.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_partial_files(folder)

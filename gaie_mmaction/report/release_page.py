@@ -31,15 +31,10 @@ class Media:
 
 def make_media(out: Path, root: Path, parts: Parts, skeletons: Mapping[str, SkeletonSource],
                workers: int, previews: bool = False) -> Media:
-    """Draw skeletons over frames and, on demand, cut previews; what is there already is kept.
+    """Draw skeletons over frames, and with ``previews`` cut three clips of each class.
 
-    Args:
-        out (Path): Folder of the page.
-        root (Path): Folder of the videos in ``parts``.
-        parts (Mapping[str, Sequence[Segment]]): Clips of each part.
-        skeletons (Mapping[str, SkeletonSource]): By video id; may be empty.
-        workers (int): Number of processes.
-        previews (bool): Whether to make a video of three clips of each class. Defaults to False.
+    ``out`` is the folder of the page, ``root`` that of the videos in ``parts``; ``skeletons`` are
+    by video id, perhaps none. What is there already is kept.
     """
     media = Media()
     if skeletons:
@@ -67,14 +62,7 @@ def choose_clips(parts: Parts) -> list[Segment]:
 
 
 def write_release_page(path: Path, report: Mapping[str, Any], parts: Parts, media: Media) -> None:
-    """Write the page.
-
-    Args:
-        path (Path): The file to write, beside the media.
-        report (Mapping[str, Any]): Content of ``report.json``.
-        parts (Mapping[str, Sequence[Segment]]): Clips of each part.
-        media (Media): From :func:`make_media`.
-    """
+    """Write the page beside the media of :func:`make_media`; ``report`` is that of report.json."""
     labelled = {part: counts for part, counts in report['clips_per_class'].items()
                 if counts and 'unlabelled' not in counts}
     lengths = {part: [clip.end_frame - clip.start_frame + 1 for clip in clips]

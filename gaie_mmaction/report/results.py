@@ -3,6 +3,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,18 +13,9 @@ from ..apis.model import build_recognizer, find_class_names, view_shape
 from ..benchmark.complexity import measure_complexity
 from ..evaluation.fusion import TINY, get_kind, to_probabilities
 from ..evaluation.score_dump import Scores, match, read_dump
+from . import numbers
 from .clips import ClipInfo, read_clip_infos
-from .numbers import (
-    Comparison,
-    Share,
-    accuracies,
-    accuracy_by_length,
-    accuracy_by_video,
-    class_recalls,
-    compare,
-    rank_classes,
-    reliability,
-)
+from .numbers import Comparison, Share
 
 NUM_BEST = 5
 VERSIONS = ('gaie_mmaction', 'mmaction2', 'mmengine', 'torch', 'numpy')
@@ -66,14 +58,10 @@ class Results:
 
 
 def read_results(cfg: Config, dumps: Sequence[str]) -> Results:
-    """Read dumps (``mim test --dump``) of the same clips, and compute all statistics.
+    """Read dumps (``mim test --dump``) of the same clips, one per network; all statistics.
 
-    Args:
-        cfg (Config): Its test annotations give lengths and videos, its model the cost.
-        dumps (Sequence[str]): Paths of the dumps, one per network.
-
-    Raises:
-        ValueError: If one is not a dump, or if their clips, labels or classes differ.
+    The test annotations of ``cfg`` give lengths and videos, its model the cost. A ``ValueError`` if
+    one is not a dump, or if their clips, labels or classes differ.
     """
     streams = match([read_dump(path) for path in dumps])
     ids, labels = streams[0].ids, streams[0].labels
@@ -85,9 +73,9 @@ def read_results(cfg: Config, dumps: Sequence[str]) -> Results:
         notes.append(f'{unlabelled} of {len(ids)} clips have no label, and do not enter accuracies')
     networks = [_evaluate(stream, clips) for stream in streams]
     labelled = labels >= 0
-    pairs = [(i, j) for i in range(len(networks)) for j in range(i + 1, len(networks))]
-    comparisons = [(i, j, compare(networks[i].ranked[labelled, 0], networks[j].ranked[labelled, 0],
-                                  labels[labelled])) for i, j in pairs if labelled.any()]
+    predicted = [network.ranked[labelled, 0] for network in networks]
+    comparisons = [(i, j, numbers.compare(predicted[i], predicted[j], labels[labelled]))
+                   for i, j in combinations(range(len(networks)), 2) if labelled.any()]
     cost = _measure_cost(cfg, notes)
     versions = [('Python', platform.python_version()), *((name, version(name))
                                                          for name in VERSIONS)]
@@ -97,7 +85,7 @@ def read_results(cfg: Config, dumps: Sequence[str]) -> Results:
 
 def _evaluate(stream: Scores, clips: Sequence[ClipInfo]) -> Network:
     probabilities = to_probabilities(stream.scores, get_kind(stream.scores))
-    ranked, labelled = rank_classes(probabilities), stream.labels >= 0
+    ranked, labelled = numbers.rank_classes(probabilities), stream.labels >= 0
     scores = np.take_along_axis(probabilities, ranked, axis=1)
     network = Network(stream.path, ranked, scores, np.full(len(labelled), np.nan))
     if not labelled.any():
@@ -105,16 +93,17 @@ def _evaluate(stream: Scores, clips: Sequence[ClipInfo]) -> Network:
     labels, predicted = stream.labels[labelled], ranked[labelled, 0]
     right = predicted == labels
     network.losses[labelled] = -np.log(np.maximum(probabilities[labelled, labels], TINY))
-    network.accuracies = accuracies(probabilities[labelled], labels)
-    network.recalls = class_recalls(predicted, labels, probabilities.shape[1])
-    network.reliability, network.calibration_error = reliability(scores[labelled, 0], right)
+    network.accuracies = numbers.accuracies(probabilities[labelled], labels)
+    network.recalls = numbers.class_recalls(predicted, labels, probabilities.shape[1])
+    network.reliability, network.calibration_error = numbers.reliability(scores[labelled, 0], right)
     infos = [info for info, has_label in zip(clips, labelled) if has_label]
     if all(info.length is not None for info in infos):
-        network.by_length = accuracy_by_length(np.array([info.length for info in infos]), right)
+        lengths = np.array([info.length for info in infos])
+        network.by_length = numbers.accuracy_by_length(lengths, right)
     videos = [info.filename for info in infos]
     # of cut clips each is a video of its own
     if None not in videos and len(set(videos)) < len(videos):
-        network.by_video = accuracy_by_video([str(video) for video in videos], right)
+        network.by_video = numbers.accuracy_by_video([str(video) for video in videos], right)
     return network
 
 

@@ -12,12 +12,8 @@ def write_page(results: Results, folder: str | Path, previews: Sequence[str | No
                tokens: Sequence[str | None] = ()) -> Path:
     """Write ``folder/index.html``; returns its path.
 
-    Args:
-        results (Results): What to show.
-        folder (str or Path): Where to write.
-        previews (Sequence[str or None]): Names of files in ``folder/previews``, one per clip.
-            Defaults to (), no previews.
-        tokens (Sequence[str or None]): Likewise, of the videos with kept tokens. Defaults to ().
+    ``previews`` are names of files in ``folder/previews``, one per clip, and so are ``tokens``, the
+    videos with kept tokens; by default there are none.
     """
     path = Path(folder, 'index.html')
     write_html(path, 'results', results=results, data=to_json(results, previews, tokens))

@@ -24,17 +24,9 @@ def make_token_previews(cfg: Config, checkpoint: str, clips: Sequence[ClipInfo],
                         ) -> tuple[list[str | None], list[str]]:
     """Write importance and kept tokens of each clip that has a preview; files that exist are kept.
 
-    Args:
-        cfg (Config): The config of the network.
-        checkpoint (str): Its checkpoint, path or URL.
-        clips (Sequence[ClipInfo]): The clips.
-        previews (Sequence[str or None]): Their previews, as of :func:`make_previews`.
-        folder (Path): Where those are.
-        device (str): Where the network runs. Defaults to ``'cpu'``.
-
-    Returns:
-        tuple: File name of each clip's video, None where there is none, and notes on those. Both
-        are empty for a network without a reducer.
+    ``previews`` are those of :func:`make_previews`, which are in ``folder``. Returns the file name
+    of each clip's video, None where there is none, and notes on those. Both are empty for a network
+    without a reducer.
     """
     backbone = cfg.model.backbone
     if not (backbone.get('neck') and backbone.get('merge_layers', True)):

@@ -34,14 +34,9 @@ class Run:
 def read_runs(work_dirs: Sequence[str | Path]) -> list[Run]:
     """Read ``scalars.json`` of all starts of each training.
 
-    A resumed training goes back to its checkpoint: what an earlier start logged from there on is
-    replaced.
-
-    Args:
-        work_dirs (Sequence[str or Path]): Work folders, one per training, also of running ones.
-
-    Raises:
-        ValueError: If a folder has no training iteration, or a line is not one of mmengine's.
+    ``work_dirs`` has one folder per training, also of running ones. A resumed training goes back to
+    its checkpoint: what an earlier start logged from there on is replaced. A ``ValueError`` if a
+    folder has no training iteration, or a line is not one of mmengine's.
     """
     names = [Path(folder).resolve().name for folder in work_dirs]
     return [_read_run(Path(folder), name if names.count(name) == 1 else str(folder))

@@ -64,7 +64,10 @@ class AnnotatedVideo:
         """Draw frame ``number``, ``(H, W, 3)`` uint8, RGB; the result has one size for all."""
         frame = cv2.resize(frame, self.panel, interpolation=cv2.INTER_AREA)
         canvas, base = self.canvas.copy(), self.top + self.panel[1]
-        for place, image in enumerate([frame, *self._token_panels(number, frame)]):
+        # of the windows that a frame is in, the one whose centre is nearest
+        window = self.result.windows[int(np.abs(self.centers - number).argmin())]
+        panels = paint_window(frame, number, window, self.result.recognizer.tubelet_size)
+        for place, image in enumerate([frame, *panels]):
             x = self.slot * place + (self.slot - self.panel[0]) // 2
             canvas[self.top:base, x:x + self.panel[0]] = image
         # the cursor
@@ -88,11 +91,6 @@ class AnnotatedVideo:
         if first.box != WHOLE:
             heads[1] += ' (the model sees the bright part)'
         return heads
-
-    def _token_panels(self, number: int, frame: np.ndarray) -> list[np.ndarray]:
-        # of the windows that a frame is in, the one whose centre is nearest
-        window = self.result.windows[int(np.abs(self.centers - number).argmin())]
-        return paint_window(frame, number, window, self.result.recognizer.tubelet_size)
 
     def _draw_strip(self) -> np.ndarray:
         """Curves and segments."""

@@ -47,6 +47,13 @@ class TokenMap:
         return {name: values for name, values in arrays.items() if values is not None}
 
 
+def describe_prediction(scores: np.ndarray, label: int, classes: Sequence[str]) -> str:
+    """The best class of ``(classes,)`` scores with its score, and the label if it is known."""
+    best = int(scores.argmax())
+    text = f'predicted {classes[best]} ({scores[best]:.2f})'
+    return text if label < 0 else f'{text}, label {classes[label]}'
+
+
 def _importance_in_place(before: TokenState, clip: int,
                          grid: tuple[int, int, int]) -> np.ndarray | None:
     if before.importance is None:

@@ -3,11 +3,10 @@ import math
 
 
 def assign(points, strides, ranges, segments, radius):
-    """Index of the segment, or -1, and distances to its ends, of each point."""
+    """Index of the segment, or -1, of each point."""
     found = []
     for point, stride, (low, high) in zip(points, strides, ranges):
-        best = (-1, 0., 0.)
-        shortest = math.inf
+        best, shortest = -1, math.inf
         for index, (start, end) in enumerate(segments):
             left, right = point - start, end - point
             if left <= 0 or right <= 0:
@@ -17,7 +16,7 @@ def assign(points, strides, ranges, segments, radius):
             if not low <= max(left, right) < high:
                 continue
             if end - start < shortest:
-                best, shortest = (index, left, right), end - start
+                best, shortest = index, end - start
         found.append(best)
     return found
 

@@ -4,7 +4,6 @@ import sys
 
 import pandas as pd
 from mmengine.config import DictAction
-from rich.console import Console
 
 from gaie_mmaction.apis import build_recognizer, load_config, view_shape
 from gaie_mmaction.benchmark import measure_complexity, print_table
@@ -30,7 +29,7 @@ def main() -> None:
     groups = pd.DataFrame({'GMACs (true)': cost.true_groups, 'parameters (M)':
                            cost.parameter_groups}).fillna(0) / [1e9, 1e6]
     print_table(groups.map('{:.3f}'.format).rename_axis('group').reset_index(),
-                'One view of ' + ' x '.join(map(str, view)), Console())
+                'One view of ' + ' x '.join(map(str, view)))
     print(f'true:               {cost.true_macs / 1e9:.3f} GMACs per view '
           '(every multiply-add once, attention and matching included)')
     print(f"paper's convention: {cost.paper_macs / 1e9:.3f} GMACs per view "

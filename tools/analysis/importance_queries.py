@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from mmengine.config import DictAction
-from rich.console import Console
 
 from gaie_mmaction.apis import load_config
 from gaie_mmaction.benchmark import print_table
@@ -36,7 +35,7 @@ def main() -> None:
         table = measure_queries(cfg, args.checkpoint, args.queries, args.device)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
-    print_table(table, 'Importance from some of the queries', Console())
+    print_table(table, 'Importance from some of the queries')
 
 
 if __name__ == '__main__':

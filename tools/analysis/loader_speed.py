@@ -16,7 +16,6 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from rich.console import Console  # noqa: E402
 
 from gaie_mmaction.benchmark import print_table  # noqa: E402
 from gaie_mmaction.benchmark.loading import CLIP_LEN, measure_loading  # noqa: E402
@@ -66,7 +65,7 @@ def main() -> None:
             'with transforms': f'{1 / whole:.1f}',
             **{f'workers for {rate:g}/s': str(math.ceil(rate * whole)) for rate in args.gpu_rate}})
     print_table(pd.DataFrame(rows), f'Loading {CLIP_LEN} frames per clip, one worker, medians of '
-                f'{args.clips} clips, {args.rounds} rounds in turn', Console())
+                f'{args.clips} clips, {args.rounds} rounds in turn')
 
 
 if __name__ == '__main__':

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import DictAction
-from rich.console import Console
 
 from gaie_mmaction.apis import find_class_names, load_config, read_test_clips, region_survival
 from gaie_mmaction.benchmark import print_table, write_csv
@@ -58,7 +57,7 @@ def main() -> None:
     if not seen:
         sys.exit('no clip is left')
     summary = region_survival.summarize_survival(found)
-    print_table(summary, f'Tokens of the moving region that are kept, {seen} clips', Console())
+    print_table(summary, f'Tokens of the moving region that are kept, {seen} clips')
     write_csv(summary, out.with_suffix('.csv'))
     classes = find_class_names({}, cfg, cfg.model.cls_head.num_classes).names
     region_survival.draw_survival(found, classes, out)

@@ -82,12 +82,7 @@ class SkeletonTransformer(BaseModule):
         self.norm = build_norm_layer(NORM_CFG, embed_dims)[1]
 
     def init_weights(self) -> None:
-        """Initialize, then load ``pretrained``.
-
-        Raises:
-            ValueError: If the checkpoint has no backbone, or keys or shapes differ; all are
-                listed.
-        """
+        """Initialize, then load ``pretrained``; errors as of :class:`GAIEVisionTransformer`."""
         super().init_weights()
         if self.pretrained is not None:
             weights = load_backbone_weights(self.pretrained, self.num_heads)
@@ -124,8 +119,7 @@ class SkeletonTransformer(BaseModule):
     def token_grid(self, x: Tensor) -> tuple[int, int]:
         """Grid (T', V) of the tokens of a ``(B, T, V, C)`` input.
 
-        Raises:
-            ValueError: If V is not ``num_joints``, or T not a multiple of ``temporal_patch``.
+        A ``ValueError`` if V is not ``num_joints``, or T not a multiple of ``temporal_patch``.
         """
         frames, joints = x.shape[1:3]
         if joints != self.num_joints:

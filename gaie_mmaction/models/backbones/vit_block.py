@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmaction.models.backbones import vit_mae
 from mmaction.utils import OptConfigType
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
@@ -25,6 +26,14 @@ NORM_CFG = dict(type='LN', eps=1e-6)  # VideoMAE's
 Attended = tuple[Tensor, Tensor | None, Tensor | None]
 
 
+def split_tubelets(x: Tensor, tubelet: tuple[int, ...]) -> Tensor:
+    """``(B, C, T, H, W)`` -> ``(B, N, C, t, p, p)``, the values of each tubelet ``(t, p, p)``."""
+    for axis, step in zip((2, 4, 6), tubelet):
+        x = x.unflatten(axis, (-1, step))
+    # (B, C, T', t, H', p, W', p) -> (B, T', H', W', C, t, p, p) -> (B, N, C, t, p, p)
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(1, 3)
+
+
 class TubeletProjection(nn.Conv3d):
     """Conv3d with stride = kernel, as the one matrix product that it is.
 
@@ -34,10 +43,7 @@ class TubeletProjection(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, T, H, W)`` -> ``(B, N, embed_dims)``."""
-        for axis, step in zip((2, 4, 6), self.kernel_size):
-            x = x.unflatten(axis, (-1, step))
-        # (B, C, T', t, H', p, W', p) -> (B, T', H', W', C, t, p, p) -> (B, N, C t p p)
-        x = x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4).flatten(1, 3)
+        x = split_tubelets(x, self.kernel_size).flatten(2)  # (B, N, C t p p)
         return F.linear(x, self.weight.flatten(1), self.bias)
 
 
@@ -53,33 +59,13 @@ class TubeletEmbed(BaseModule):
         return self.projection(x)
 
 
-class Attention(BaseModule):
-    """Multi-head self-attention with the parameters of MMAction2's ``VisionTransformer``.
-
-    The arguments are those of :class:`~.gaie_vit.GAIEVisionTransformer`; ``drop_rate`` is that of
-    the output.
-    """
-
-    def __init__(self, *, embed_dims: int, num_heads: int, qkv_bias: bool = True,
-                 qk_scale: float | None = None, attn_drop_rate: float = 0.,
-                 drop_rate: float = 0.) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.scale = qk_scale or (embed_dims // num_heads)**-0.5
-        self.attn_drop_rate = attn_drop_rate
-        self.q_bias: nn.Parameter | None = None
-        self.v_bias: nn.Parameter | None = None
-        if qkv_bias:
-            self.q_bias = nn.Parameter(torch.zeros(embed_dims))
-            self.v_bias = nn.Parameter(torch.zeros(embed_dims))
-        self.qkv = nn.Linear(embed_dims, embed_dims * 3, bias=False)
-        self.proj = nn.Linear(embed_dims, embed_dims)
-        self.proj_drop = nn.Dropout(drop_rate)
+class Attention(vit_mae.Attention):
+    """MMAction2's multi-head self-attention, whose map fused kernels or a reducer can replace."""
 
     def project(self, x: Tensor) -> Tensor:
         """``(..., C)`` -> queries, keys and values ``(..., 3, h, d)``."""
         bias = None
-        if self.q_bias is not None and self.v_bias is not None:
+        if hasattr(self, 'q_bias'):
             # keys have no bias: it would add the same to all logits of a query
             bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
         # a functional product, as in VideoMAE's own code: thop does not count it (see docs)
@@ -88,7 +74,7 @@ class Attention(BaseModule):
     @property
     def dropout_p(self) -> float:
         """float: Dropout of the attention map in the current mode."""
-        return self.attn_drop_rate if self.training else 0.
+        return self.attn_drop.p if self.training else 0.
 
     def forward(self, x: Tensor, attend: Callable | None = None,
                 needs_keys: bool = False) -> Attended:

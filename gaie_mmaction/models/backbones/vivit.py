@@ -155,7 +155,6 @@ class ViViT(BaseModule):
     The others are those of :class:`GAIEVisionTransformer`.
 
     Raises:
-        TypeError: If a keyword is unknown.
         ValueError: If ``variant`` or ``tubelet_init`` is unknown, or sizes do not divide.
     """
 

@@ -21,13 +21,7 @@ PRIOR = .01  # initial score of a class at a point: most points are background
 
 
 class DetectionHead(nn.Module):
-    """Three convolutions, shared by all levels.
-
-    Args:
-        embed_dims (int): C.
-        num_outputs (int): Outputs per point.
-        bias (float): Initial bias of the outputs. Defaults to 0.
-    """
+    """Three convolutions, shared by all levels; ``bias`` is the initial one of the outputs."""
 
     def __init__(self, embed_dims: int, num_outputs: int, *, bias: float = 0.) -> None:
         super().__init__()
@@ -130,7 +124,7 @@ class TemporalDetector(BaseModel):
         targets, positives, boxes = torch.zeros_like(logits), [], []
         for k, sample in enumerate(data_samples):
             true, labels = to_steps(sample), sample.gt_instances.labels
-            index, distances = assign_targets(points, strides, ranges, true, self.center_radius)
+            index = assign_targets(points, strides, ranges, true, self.center_radius)
             positive = (index >= 0) & valid[k]
             targets[k, positive, labels[index[positive]]] = 1
             positives.append(positive)

@@ -11,13 +11,7 @@ from ...ops.local_attention import local_attention
 
 
 class TemporalConv(nn.Module):
-    """Convolution of three steps of ``(B, T, C)``, which keeps padding at zero.
-
-    Args:
-        in_channels (int): Number of input channels.
-        out_channels (int): Number of output channels.
-        groups (int): Groups of channels. Defaults to 1.
-    """
+    """Convolution of three steps of ``(B, T, C)``, which keeps padding at zero."""
 
     def __init__(self, in_channels: int, out_channels: int, *, groups: int = 1) -> None:
         super().__init__()
@@ -29,14 +23,7 @@ class TemporalConv(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Transformer block with local attention.
-
-    Args:
-        embed_dims (int): C.
-        num_heads (int): Number of heads.
-        radius (int): Steps to either side that a step attends to.
-        drop_rate (float): Dropout after attention and MLP.
-    """
+    """Transformer block with local attention; arguments as of :class:`TemporalPyramid`."""
 
     def __init__(self, embed_dims: int, *, num_heads: int, radius: int, drop_rate: float) -> None:
         super().__init__()
@@ -74,7 +61,7 @@ class TemporalPyramid(BaseModule):
         num_levels (int): L. Defaults to 5.
         stem_blocks (int): Blocks before the pyramid. Defaults to 2.
         radius (int): Steps to either side that a step attends to. Defaults to 8.
-        drop_rate (float): Dropout. Defaults to 0.1.
+        drop_rate (float): Dropout after attention and MLP. Defaults to 0.1.
         init_cfg (dict, optional): Weight initialization. Defaults to None.
     """
 

@@ -3,6 +3,7 @@
 Shapes: B batch, T frames of the RGB branch, k T heatmaps of the pose branch, D shared channels.
 """
 import torch
+import torch.nn.functional as F
 from mmaction.models.backbones import RGBPoseConv3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
@@ -46,8 +47,8 @@ class ChannelCrossAttention(nn.Module):
         for name, other in (('rgb', 'pose'), ('pose', 'rgb')):
             query = self.query[name](shared[name])
             key, value = self.key[other](shared[other]), self.value[other](shared[other])
-            attn = (query @ key.transpose(1, 2) / query.shape[2]**.5).softmax(dim=-1)  # (B, D, D)
-            scale[name] = self.back[name](attn @ value)[..., None, None]  # (B, C, T, 1, 1)
+            attended = F.scaled_dot_product_attention(query, key, value)  # (B, D, T)
+            scale[name] = self.back[name](attended)[..., None, None]  # (B, C, T, 1, 1)
         scale['pose'] = scale['pose'].repeat_interleave(self.speed_ratio, dim=2)
         return rgb + rgb * scale['rgb'], pose + pose * scale['pose']
 

@@ -88,11 +88,12 @@ class DiffRateNeck(TokenReducer):
         if granularity < 1:
             raise ValueError(f'granularity must be at least 1, but got {granularity}')
         self.start_keep_ratio = token_keep_ratio
-        self._token_keep_ratio = None  # from here on the counts are learned
+        self.token_keep_ratio = None  # from here on the counts are learned
         self.granularity = granularity
         self.num_tokens = 0  # set by setup()
         self.counts: list[tuple[int, int]] = []
-        self._is_fixed = False
+        #: whether the search is over
+        self.is_fixed = False
 
     def setup(self, num_tokens: int, num_reductions: int) -> None:
         total = self.num_tokens = num_tokens
@@ -119,11 +120,6 @@ class DiffRateNeck(TokenReducer):
         self.register_buffer('fixed_counts', torch.zeros(len(prune), 2, dtype=torch.long))
         self.update_counts()
 
-    @property
-    def is_fixed(self) -> bool:
-        """bool: Whether the search is over."""
-        return self._is_fixed
-
     def expected_counts(self) -> list[tuple[Tensor, Tensor]]:
         """Counts after pruning and after merging of each block, rounded, differentiable."""
         with torch.autocast(self.prune_logits.device.type, enabled=False):
@@ -143,8 +139,8 @@ class DiffRateNeck(TokenReducer):
         if self.prune_logits.is_meta:
             return  # those that were read before the values went
         counts = self.fixed_counts.tolist()
-        self._is_fixed = counts[0][0] > 0
-        if not self._is_fixed:
+        self.is_fixed = counts[0][0] > 0
+        if not self.is_fixed:
             counts = torch.stack([torch.stack(pair) for pair in self.expected_counts()]).tolist()
         self.counts = [(int(pruned), int(left)) for pruned, left in counts]
 
@@ -152,7 +148,7 @@ class DiffRateNeck(TokenReducer):
         """End the search: from now on tokens are removed in training, too."""
         self.update_counts()
         self.fixed_counts.copy_(torch.tensor(self.counts))
-        self._is_fixed = True
+        self.is_fixed = True
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -170,7 +166,7 @@ class DiffRateNeck(TokenReducer):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout_p: float,
                state: TokenState, needs_importance: bool) -> tuple[Tensor, Tensor | None]:
         """Same as :meth:`TokenReducer.attend`, without the hidden tokens."""
-        mask = state.mask if isinstance(state, MaskedState) else None
+        mask = getattr(state, 'mask', None)
         if mask is None:
             return super().attend(q, k, v, scale=scale, dropout_p=dropout_p, state=state,
                                   needs_importance=needs_importance)
@@ -182,10 +178,10 @@ class DiffRateNeck(TokenReducer):
         return out, importance if needs_importance else None
 
     def mean_weight(self, state: TokenState) -> Tensor | None:
-        weight = super().mean_weight(state)
-        if not isinstance(state, MaskedState) or state.mask is None:
+        weight, mask = super().mean_weight(state), getattr(state, 'mask', None)
+        if mask is None:
             return weight
-        return state.mask if weight is None else weight * state.mask
+        return mask if weight is None else weight * mask
 
     def forward(self, state: TokenState) -> TokenState:
         """Reduce N tokens, or hide as many while the counts are learned.
@@ -203,7 +199,7 @@ class DiffRateNeck(TokenReducer):
         assert state.importance is not None
         importance, mask = state.importance, None
         if searching:
-            mask = state.mask if isinstance(state, MaskedState) else None
+            mask = getattr(state, 'mask', None)
             mask = torch.ones_like(state.size) if mask is None else mask
             importance = importance.masked_fill(mask == 0, -1.)  # hidden tokens rank last
         order = importance.argsort(dim=1, descending=True, stable=True)

@@ -142,9 +142,14 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     def __init__(self, token_keep_ratio: float | None, prop_attn: bool = False) -> None:
         super().__init__()
         self.register_forward_pre_hook(_refuse_other_input, with_kwargs=True)
-        self._token_keep_ratio: float | None = None
         if token_keep_ratio is not None:
-            self.token_keep_ratio = token_keep_ratio
+            if not is_number(token_keep_ratio):
+                raise TypeError('token_keep_ratio must be a number in (0, 1], but got '
+                                f'{token_keep_ratio!r}')
+            if not 0 < token_keep_ratio <= 1:
+                raise ValueError(f'token_keep_ratio must be in (0, 1], but got {token_keep_ratio}')
+        #: share of the tokens that stay; may change during training
+        self.token_keep_ratio = token_keep_ratio
         self.prop_attn = prop_attn
         #: whether the backbone's final mean weighs tokens by size
         self.weighted_mean = prop_attn
@@ -153,19 +158,6 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
     def needs_attention_score(self) -> bool:
         """bool: Whether the importance comes from the attention of the reducing blocks."""
         return self.importance in ('attention', 'sharpness')
-
-    @property
-    def token_keep_ratio(self) -> float | None:
-        """float: Share of the tokens that stay, in (0, 1]; may change during training."""
-        return self._token_keep_ratio
-
-    @token_keep_ratio.setter
-    def token_keep_ratio(self, value: float) -> None:
-        if not is_number(value):
-            raise TypeError(f'token_keep_ratio must be a number in (0, 1], but got {value!r}')
-        if not 0 < value <= 1:
-            raise ValueError(f'token_keep_ratio must be in (0, 1], but got {value}')
-        self._token_keep_ratio = float(value)
 
     def setup(self, num_tokens: int, num_reductions: int) -> None:
         """Called once by the backbone when it is built, with N0 and the number of its reductions.
@@ -179,8 +171,8 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
 
     def num_left(self, num_tokens: int, step: int) -> int:
         """Number of tokens, in [1, N], after a reduction of N; ``step`` earlier ones were made."""
-        assert self._token_keep_ratio is not None, 'override num_left without a token_keep_ratio'
-        return num_kept(num_tokens, self._token_keep_ratio)
+        assert self.token_keep_ratio is not None, 'override num_left without a token_keep_ratio'
+        return num_kept(num_tokens, self.token_keep_ratio)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout_p: float,
                state: TokenState, needs_importance: bool) -> tuple[Tensor, Tensor | None]:

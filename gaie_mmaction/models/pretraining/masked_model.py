@@ -19,15 +19,7 @@ PREPROCESSOR = dict(type='mmaction.ActionDataPreprocessor')
 
 
 class Decoder(BaseModule):
-    """Blocks, norm and a linear layer to the values of a token's target.
-
-    Args:
-        dims (int): Number of channels D.
-        depth (int): Number of blocks.
-        num_heads (int): Number of heads.
-        num_values (int): P.
-        norm_cfg (dict): Norm layers.
-    """
+    """``depth`` blocks of ``dims`` = D channels, norm, and a linear layer to ``num_values`` = P."""
 
     def __init__(self, *, dims: int, depth: int, num_heads: int, num_values: int,
                  norm_cfg: dict) -> None:

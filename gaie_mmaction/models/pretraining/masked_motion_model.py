@@ -96,7 +96,6 @@ class MaskedMotionModel(MaskedModel):
                            self.temperature)
 
     def embed(self, skeletons: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens with positions ``(B, N, C)``, and the decoder's positions ``(1, N, D)``."""
         skeletons = _single_persons(skeletons)
         tokens = self.backbone.embed(skeletons)
         length, _ = self.backbone.token_grid(skeletons)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...ops.masking import tube_mask
 from ..backbones import GAIEVisionTransformer
-from ..backbones.vit_block import NORM_CFG
+from ..backbones.vit_block import NORM_CFG, split_tubelets
 from ..utils.positions import resize_positions
 from .masked_model import Decoder, MaskedModel, num_hidden
 
@@ -77,7 +77,6 @@ class MaskedVideoModel(MaskedModel):
         return tube_mask(len(frames), self.backbone.token_grid(frames), self.mask_ratio)
 
     def embed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens with positions ``(B, N, C)``, and the decoder's positions ``(1, N, D)``."""
         backbone = self.backbone
         grid = backbone.token_grid(frames)
         positions, decoder_positions = (resize_positions(table, backbone.grid_size, grid) for table
@@ -89,11 +88,9 @@ class MaskedVideoModel(MaskedModel):
 
         Of ``(B, 3, T, H, W)`` frames, normalized by ImageNet's mean and standard deviation.
         """
-        side, tubelet = self.backbone.patch_size, self.backbone.tubelet_size
-        for dim, step in ((4, side), (3, side), (2, tubelet)):
-            frames = frames.unflatten(dim, (-1, step))
-        # (B, 3, T', t, H', p, W', p) -> (B, N, 3, t p p) -> (B, M, 3, t p p)
-        pixels = frames.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(5).flatten(1, 3)
+        tubelet = self.backbone.patch_embed.projection.kernel_size
+        pixels = split_tubelets(frames, tubelet).flatten(3)  # (B, N, 3, t p p)
+        # -> (B, M, 3, t p p)
         pixels = pixels[mask].view(len(frames), num_hidden(mask), *pixels.shape[2:])
         mean, std = (pixels.new_tensor(values).view(3, 1)
                      for values in (IMAGENET_MEAN, IMAGENET_STD))

@@ -27,29 +27,25 @@ def load_backbone_weights(source: str, num_heads: int) -> dict[str, Tensor]:
     return found
 
 
-def list_misfits(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[str]:
-    """One line per missing key, left-over key and different shape of two state_dicts."""
-    problems = [f'missing: {key}' for key in own if key not in weights]
-    problems += [f'left over: {key}' for key in weights if key not in own]
-    return problems + [
-        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
-        for key in own if key in weights and weights[key].shape != own[key].shape]
+def describe_misfits(own: dict[str, Tensor], weights: dict[str, Tensor],
+                     most: int | None = 4) -> str:
+    """Missing keys, left-over keys and different shapes of two state_dicts; '' if they fit.
 
-
-def describe_misfits(own: dict[str, Tensor], weights: dict[str, Tensor], most: int = 4) -> str:
-    """The first of :func:`list_misfits`, each on a new line, and how many more; '' if none."""
-    misfits = list_misfits(own, weights)
-    more = f'\n  and {len(misfits) - most} more' if len(misfits) > most else ''
+    Each is on a new line; of more than ``most``, the first and how many more.
+    """
+    misfits = [f'missing: {key}' for key in own if key not in weights]
+    misfits += [f'left over: {key}' for key in weights if key not in own]
+    misfits += [f'{key}: {tuple(weights[key].shape)} in the file, {tuple(own[key].shape)} here'
+                for key in own if key in weights and weights[key].shape != own[key].shape]
+    more = f'\n  and {len(misfits) - most} more' if most and len(misfits) > most else ''
     return ''.join(f'\n  {misfit}' for misfit in misfits[:most]) + more
 
 
 def load_strictly(backbone: nn.Module, weights: dict[str, Tensor], source: str,
                   way_out: str = VIDEO_SIZES) -> None:
     """Load a whole state_dict that comes from ``source``; all that does not fit is listed."""
-    # torch's own error does not list differing shapes beside missing keys, nor say what to do
-    problems = list_misfits(backbone.state_dict(), weights)
-    if problems:
-        raise ValueError(
-            '\n  '.join([f'the backbone of {source} does not fit:', *problems])
-            + f'\nBuild the backbone with the sizes of the checkpoint. {way_out}')
+    # torch's own error does not say what to do
+    if misfits := describe_misfits(backbone.state_dict(), weights, most=None):
+        raise ValueError(f'the backbone of {source} does not fit:{misfits}\n'
+                         f'Build the backbone with the sizes of the checkpoint. {way_out}')
     backbone.load_state_dict(weights)
