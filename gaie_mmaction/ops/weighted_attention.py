@@ -6,10 +6,11 @@ sharpness of a token's own attention, and gradients to a mask of zeros and ones.
 Shapes: B batch, h heads, N tokens, M queries of a block, d channels per head.
 """
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 from .attention import check_qkv
 from .precision import at_least_float32, no_autocast
@@ -65,49 +66,79 @@ def weighted_attention(q: Tensor,
         if tensor is not None and tensor.shape != (q.shape[0], q.shape[2]):
             raise ValueError(f'{name} must have the shape (B, N) = {(q.shape[0], q.shape[2])}, '
                              f'but got {tuple(tensor.shape)}')
+    weight = size if mask is None else mask if size is None else size * mask
     scale = q.shape[-1]**-0.5 if scale is None else scale
-    rows = torch.ones_like(q[:, 0, :, 0]) if mask is None else mask.detach().to(q.dtype)  # (B, N)
-    outs, scores = [], []
+    visible = None if mask is None else mask.detach()
     with no_autocast(q.device):
-        # float32 at least: rounded logits would misplace probabilities, and gradients, which are
-        # sums over many blocks, would lose the small terms
-        dtype = at_least_float32(q.dtype)
-        keys, values = k.to(dtype), v.to(dtype)
+        return _WeightedAttention.apply(q, k, v, weight, visible, scale, score)
+
+
+def _logits(q: Tensor, k: Tensor, scale: float) -> Tensor:
+    """``(B, h, M, N)`` in float32 at least: rounded logits would misplace probabilities."""
+    dtype = at_least_float32(q.dtype)
+    return (q.to(dtype) * scale) @ k.to(dtype).transpose(-2, -1)
+
+
+def _weigh(logits: Tensor, weight: Tensor | None) -> Tensor:
+    return logits if weight is None else logits + weight.to(logits.dtype).log()[:, None, None, :]
+
+
+def _sharpness(attn: Tensor) -> Tensor:
+    """``(B, h, M, N)`` plain attention -> ``(B, M)``, log N minus the entropy of the head mean."""
+    attn = attn.mean(dim=1)
+    return (math.log(attn.shape[-1]) + torch.xlogy(attn, attn).sum(dim=-1)).clamp(min=0)
+
+
+class _WeightedAttention(torch.autograd.Function):
+    """Blocks of queries; the backward pass makes their probabilities again."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, weight: Tensor | None,
+                visible: Tensor | None, scale: float, score: str) -> tuple[Tensor, Tensor]:
+        parts, scores = [], []
+        rows = torch.ones_like(q[:, 0, :, 0]) if visible is None else visible.to(q.dtype)  # (B, N)
         for queries, row in zip(q.split(QUERY_BLOCK, dim=2), rows.split(QUERY_BLOCK, dim=1)):
-            block = (queries, keys, values, size, mask, row, scale, score)
-            # the backward pass makes the probabilities again
-            out, part = (checkpoint(_attend, *block, use_reentrant=False, preserve_rng_state=False)
-                         if torch.is_grad_enabled() else _attend(*block))
-            outs.append(out)
-            scores.append(part)
+            logits = _logits(queries, k, scale)
+            attn = _weigh(logits, weight).softmax(dim=-1)
+            parts.append(attn.to(v.dtype) @ v)
+            if score == 'sharpness':
+                scores.append(_sharpness(attn if weight is None else logits.softmax(dim=-1)))
+            else:
+                scores.append((attn.mean(dim=1) * row.unsqueeze(-1)).sum(dim=1))
+        out = torch.cat(parts, dim=2)
         if score == 'sharpness':
             importance = torch.cat(scores, dim=1)
         else:
-            importance = sum(scores) / rows.sum(dim=1, keepdim=True, dtype=dtype)
-    return torch.cat(outs, dim=2).to(v.dtype), importance.float()
+            importance = sum(scores) / rows.sum(dim=1, keepdim=True, dtype=scores[0].dtype)
+        importance = importance.float()
+        ctx.save_for_backward(q, k, v, weight, out)
+        ctx.scale = scale
+        ctx.mark_non_differentiable(importance)
+        return out, importance
 
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, size: Tensor | None, mask: Tensor | None,
-            row: Tensor, scale: float, score: str) -> tuple[Tensor, Tensor]:
-    """Output ``(B, h, M, d)`` of a block, and its sharpness ``(B, M)`` or column sums ``(B, N)``.
-
-    ``row`` is ``(B, M)``, whether a query is visible.
-    """
-    logits = (q.to(k.dtype) * scale) @ k.transpose(-2, -1)  # (B, h, M, N)
-    weighed = logits if size is None else logits + size.to(k.dtype).log()[:, None, None, :]
-    if mask is None:
-        attn = weighed.softmax(dim=-1)
-    else:
-        # not by a bias of -inf, through which the zeros of the mask would get no gradient
-        weight = mask.to(k.dtype)[:, None, None, :]
-        top = weighed.detach().masked_fill(weight == 0, -torch.inf).amax(dim=-1, keepdim=True)
-        attn = weight * (weighed - top).clamp(max=MAX_EXPONENT).exp()
-        attn = attn / attn.sum(dim=-1, keepdim=True)
-    out = attn.to(q.dtype) @ v.to(q.dtype)
-    with torch.no_grad():
-        if score != 'sharpness':
-            return out, (attn.mean(dim=1) * row.unsqueeze(-1)).sum(dim=1)
-        # of the attention without weights: log N minus the entropy of the heads' mean
-        plain = (attn if mask is None and size is None else logits.softmax(dim=-1)).mean(dim=1)
-        entropy = torch.special.entr(plain).sum(dim=-1)
-        return out, (math.log(plain.shape[-1]) - entropy).clamp(min=0)
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, weight, out = ctx.saved_tensors
+        # row sums of P * dP: what the softmax takes off every logit's gradient
+        row_sum = (grad_out * out).sum(dim=-1, keepdim=True)
+        grad_q = []
+        # sums over many blocks: in half precision they would lose the small terms
+        grad_k, grad_v = (torch.zeros_like(t, dtype=at_least_float32(t.dtype)) for t in (k, v))
+        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[3] else None
+        blocks = (t.split(QUERY_BLOCK, dim=2) for t in (q, grad_out, row_sum))
+        for queries, grad, row in zip(*blocks):
+            logits = _logits(queries, k, ctx.scale)  # (B, h, M, N)
+            weighed = _weigh(logits, weight)
+            attn = weighed.softmax(dim=-1)
+            slope = grad @ v.transpose(-2, -1) - row
+            grad_v += attn.to(v.dtype).transpose(-2, -1) @ grad
+            if grad_weight is not None:
+                log_sum = weighed.logsumexp(dim=-1, keepdim=True)
+                share = (logits - log_sum).clamp(max=MAX_EXPONENT).exp()
+                grad_weight += (share * slope).sum(dim=(1, 2)).to(weight.dtype)
+            grad_logits = (attn * slope * ctx.scale).to(q.dtype)
+            grad_q.append(grad_logits @ k)
+            grad_k += grad_logits.transpose(-2, -1) @ queries
+        return (torch.cat(grad_q, dim=2), grad_k.to(k.dtype), grad_v.to(v.dtype), grad_weight,
+                None, None, None)
