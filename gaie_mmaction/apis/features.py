@@ -13,7 +13,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Subset
 
 from ..utils.files import atomic_file, require_writable
-from .model import load_recognizer
+from .model import load_recognizer, require_test_part
 
 
 @torch.no_grad()
@@ -57,6 +57,7 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
     a folder of ``CLIP_ID.npy``, ``(C, T', H', W')``: the last tokens, before the final norm, each
     merged token at all of its places, zeros where tokens were dropped. Files that exist are kept.
     """
+    require_test_part(cfg)
     if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
         cfg.model.backbone.return_feat_map = True
     if not dense and not out.endswith('.npz'):

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 
@@ -45,6 +46,11 @@ class ImageFolder:
     def read(self, frame_inds: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Read frames, each ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``."""
         return [self._read(self._files[number]) for number in map(int, frame_inds)]
+
+    def frames(self, frame_inds: Sequence[int] | np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield number and frame, ascending and without repeats, as :meth:`VideoFile.frames`."""
+        for number in np.unique(frame_inds).tolist():
+            yield number, av.VideoFrame.from_ndarray(self._read(self._files[number]), 'rgb24')
 
     def _read(self, path: Path) -> np.ndarray:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)

@@ -55,6 +55,13 @@ def load_recognizer(cfg: Config, checkpoint: str,
     return model, load_weights(model, checkpoint, cfg.filename)
 
 
+def require_test_part(cfg: Config) -> None:
+    """Raise ``ValueError`` for a config of pretraining, which tests nothing."""
+    if cfg.get('test_dataloader') is None:
+        raise ValueError(f'{cfg.filename} has no test pipeline: give the config of the network '
+                         'that is trained from its weights')
+
+
 def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:
     """Shape of one view, ``(C, T, H, W)``, as the test pipeline makes it.
 
@@ -65,9 +72,7 @@ def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...
         ValueError: If the config is for pretraining or takes several inputs at once, or if its
             test pipeline does not name the sizes.
     """
-    if cfg.get('test_dataloader') is None:
-        raise ValueError(f'{cfg.filename} has no test pipeline: give the config of the network '
-                         'that is trained from its weights')
+    require_test_part(cfg)
     if 'preprocessors' in (cfg.model.get('data_preprocessor') or {}):
         raise ValueError(f'{cfg.filename} takes frames and skeletons at once: only a network of '
                          'one input has one shape and one cost per view, give such a config')

@@ -1,14 +1,25 @@
 """Clips by their id and frame range, and the models that recognize them."""
+import cv2
 import numpy as np
 import pytest
 from evaluating import write_segments
+from mmengine.dataset import Compose
 from numbered_video import WIDTH, write_video
 from running import run_tool
 from small_model import write_small_model
 
-from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config
+from gaie_mmaction.apis import (
+    Clip,
+    ClipPipeline,
+    ClipRecognizer,
+    extract_features,
+    find_clip,
+    load_config,
+    open_footage,
+    read_test_clips,
+)
 from gaie_mmaction.apis.region_survival import measure_survival
-from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
 
 
 @pytest.fixture(scope='module')
@@ -64,6 +75,39 @@ def test_the_last_frame_is_minus_one(recognizer, whole):
 def test_ranges_outside_the_video(folder, recognizer, start, end):
     with pytest.raises(VideoReadError, match=r'is outside its 60 frames \(0..59\)'):
         recognizer.recognize_clip(Clip(str(folder / 'video.mp4'), 'x', start, end))
+
+
+def test_taylor_frames(root, folder, tmp_path):
+    """Same as the dataset's pipeline, of a video and of its frames as images."""
+    cfg = load_config(root / 'configs/demo/taylor_demo.py')
+    pipeline, path = ClipPipeline(cfg), folder / 'video.mp4'
+    expected = Compose(cfg.test_dataloader.dataset.pipeline)(dict(
+        filename=str(path), start_frame=20, end_frame=49, label=-1, modality='RGB'))
+    with VideoFile(path) as video:
+        for number, image in enumerate(video.read(range(60))):
+            cv2.imwrite(str(tmp_path / f'{number:05}.png'), image[..., ::-1])
+    for source in (path, tmp_path):
+        with open_footage(source) as footage:
+            packed, results = pipeline(footage, 20, 49)
+        assert (packed['inputs'] == expected['inputs']).all() and packed['inputs'].any()
+        assert results['frame_inds'].max() <= 49 - 5  # a window begins at each
+
+
+@pytest.mark.parametrize('config, message', [
+    ('stgcn_imigue_joint', r'needs skeletons \(PoseDecode\)'),
+    ('multimodal/m2hen_imigue', r'needs skeletons \(MMClipDecode\)'),
+    ('pretraining/videomae_demo', 'has no test pipeline'),
+    ('spotting/detector_demo', 'must decode frames')])
+def test_configs_that_recognize_no_video(root, config, message):
+    cfg = load_config(root / f'configs/{config}.py')
+    with pytest.raises(ValueError, match=message):
+        ClipRecognizer(cfg, 'none.pth')
+
+
+@pytest.mark.parametrize('function', [read_test_clips, lambda cfg: extract_features(cfg, '', 'a')])
+def test_pretraining_has_no_test_part(root, function):
+    with pytest.raises(ValueError, match='has no test pipeline'):
+        function(load_config(root / 'configs/pretraining/videomae_demo.py'))
 
 
 def test_arrays_of_a_token_map(folder):
