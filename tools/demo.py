@@ -100,7 +100,7 @@ def main() -> None:
             with apis.open_footage(source, args.seconds) as footage:
                 result = apis.recognize_video(
                     recognizer, footage, args.window, args.stride, args.threshold, rule,
-                    detector)
+                    detector, keep_tokens=not args.no_video)
                 print_result(name, result)
                 write_text(out, json.dumps(result.to_dict(), indent=1))
                 print(f'Written: {out}')

@@ -22,16 +22,23 @@ def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> to
     batch = model.data_preprocessor(batch)
     features, _ = model.extract_feat(
         batch['inputs'], stage='neck', data_samples=batch['data_samples'], test_mode=True)
-    return _pool(features, len(batch['data_samples']), dense, type(model.backbone).__name__)
+    name = type(model.backbone).__name__
+    if not isinstance(features, torch.Tensor):
+        raise ValueError(f'the {name} gives a {type(features).__name__} of features, such as those '
+                         'of its branches: only one tensor of features can be extracted')
+    return _pool(features, len(batch['data_samples']), dense, name)
 
 
 @contextmanager
-def record_features(model: BaseRecognizer) -> Iterator[list[np.ndarray]]:
-    """Record the features ``(C,)`` of each clip that the model recognizes in the block, singly."""
-    found: list[np.ndarray] = []
+def record_features(model: BaseRecognizer) -> Iterator[list[np.ndarray | None]]:
+    """Record the features ``(C,)`` of each clip that the model recognizes in the block, singly.
+
+    None where the head sees anything but one tensor, such as those of two branches.
+    """
+    found: list[np.ndarray | None] = []
     name = type(model.backbone).__name__
-    handle = model.cls_head.register_forward_pre_hook(
-        lambda _, args: found.append(_pool(args[0], 1, False, name)[0].numpy()))
+    handle = model.cls_head.register_forward_pre_hook(lambda _, args: found.append(
+        _pool(args[0], 1, False, name)[0].numpy() if isinstance(args[0], torch.Tensor) else None))
     try:
         yield found
     finally:

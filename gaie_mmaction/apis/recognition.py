@@ -39,7 +39,7 @@ class Window:
     frame_inds: np.ndarray  # (T,), the frames that the model saw
     box: Box  # the part of the frame that it saw
     size: tuple[int, int]  # H and W of the model's input, pixels
-    features: np.ndarray  # (C,), what the head sees, mean over positions
+    features: np.ndarray | None  # (C,), what the head sees, mean over positions; if one tensor
 
 
 class ClipPipeline:
