@@ -137,6 +137,12 @@ def test_joined_sequences(tmp_path):
     for start, _ in sample['segments'].astype(int):
         known = [frame.tobytes() in frames for frame in sample['raw_feature'][start - 60:start]]
         assert any(a and b for a, b in zip(known, known[1:]))
+    write_features(tmp_path / 'f.npz', dict(a=1, b=1, c=9), window=1, stride=1)
+    write_segments(tmp_path / 's.csv', [(name, 0, 0, 0) for name in 'abc'])
+    short = DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source, part_prob=1.))
+    for _ in range(20):  # a clip of one frame has pieces of one frame
+        assert short.get_data_info(0)['num_frames'] > 1
+    write_features(tmp_path / 'f.npz', lengths, window=1, stride=1)
     write_segments(tmp_path / 's.csv', [(name, k, k, 0) for name in 'abc' for k in (0, 5)])
     with pytest.raises(ValueError, match='clip [abc] must have one segment, but has 2'):
         DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source)).get_data_info(0)
