@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
 from ..utils.files import atomic_file, locked_folder, write_text
-from .archives import MAX_UNPACKED_RATIO, unpack_archives
+from .archives import DAMAGE, MAX_UNPACKED_RATIO, unpack_archives
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
@@ -184,7 +184,7 @@ def check_ma52_submission(path: str | Path, names: Sequence[str]) -> list[str]:
             if file.namelist() != ['prediction.csv']:
                 return [f'it must hold prediction.csv alone, but holds {file.namelist()[:5]}']
             rows = list(csv.reader(io.StringIO(file.read('prediction.csv').decode('utf-8'))))
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, csv.Error) as error:
+    except (*DAMAGE, OSError, RuntimeError, csv.Error) as error:  # RuntimeError: a password
         return [f'it cannot be read as a zip with a csv: {error}']
     header = tuple(rows[0]) if rows else ()
     if header not in (COLUMNS, COLUMNS_2024):
