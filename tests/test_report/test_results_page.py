@@ -92,6 +92,8 @@ def test_previews(tmp_path, monkeypatch):
     video = str(tmp_path / 'v.mp4')
     clips = [ClipInfo(video, 0, 19), ClipInfo(video, 20, -1),
              ClipInfo(str(tmp_path / 'bad.mp4')), ClipInfo()]
+    assert 'frames 95..104 are outside' in previews.write_preview(
+        ClipInfo(video, 95, 104), tmp_path / 'x.mp4')
     names, notes = previews.make_previews(clips, tmp_path / 'p', workers=1)
     assert [name is not None for name in names] == [True, True, False, False]
     assert len(notes) == 2 and 'videos are unknown' in notes[0] and 'bad.mp4' in notes[1]
