@@ -80,11 +80,11 @@ def main() -> None:
     args = parse_args()
     try:
         rule = load_rule(args.rule) if args.rule else None
-        true = read_segments(args.true) if args.true else []
         recognizer = apis.ClipRecognizer(
             apis.load_config(args.config, args.cfg_options), args.checkpoint, args.device)
         detector = apis.VideoDetector(apis.load_config(args.detector[0]), args.detector[1],
                                       args.device) if args.detector else None
+        true = (read_segments(args.true, len(recognizer.classes.names)) if args.true else [])
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     print(f'{len(recognizer.classes.names)} classes, named by {recognizer.classes.origin}')
