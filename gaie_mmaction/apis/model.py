@@ -123,10 +123,12 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes') or ()
     if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(
-            tuple(map(str, classes)), 'the config', caution or
-            f'{reason}: the names are the config\'s, and wrong if it was trained with others')
+            tuple(map(str, classes)), 'the config', '. '.join(filter(None, (
+                f'{reason}: the names are the config\'s, and wrong if it was trained with others',
+                caution))))
     names = tuple(f'class {label}' for label in range(num_classes))
-    return ClassNames(names, 'nobody', caution or f'{reason}, nor does the config: numbers only')
+    return ClassNames(names, 'nobody', '. '.join(filter(None, (
+        f'{reason}, nor does the config: numbers only', caution))))
 
 
 def _printable(text: object) -> str:

@@ -24,6 +24,15 @@ def test_who_names_the_classes(root, learnt, own, names, origin, caution):
     assert found.caution == caution if learnt is CHECKPOINT else caution in found.caution
 
 
+@pytest.mark.parametrize('number, reason', [(32, "the config's"), (3, 'numbers only')])
+def test_both_cautions(root, number, reason):
+    """Of the data, and of names that are not the checkpoint's."""
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    found = find_class_names(dict(dataset_meta=CHECKPOINT), cfg, number).caution
+    assert f'2 classes for {number} outputs' in found and reason in found
+    assert found.endswith('. of drawings')
+
+
 def test_checkpoints_of_the_demo_warn(root, tmp_path):
     (tmp_path / 'caution.txt').write_text(CAUTION)  # as the demo puts it beside its data
     cfg = Config.fromfile(root / 'configs/demo/gaie_demo.py')
