@@ -75,6 +75,7 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
 
     Raises:
         ValueError: If the streams do not match; before anything is run where that can be known.
+        ReleaseError: If ``subjects`` is not the licensed release's table.
         ChildProcessError: If a training or a test fails. What was done before is kept.
         FolderInUseError: If another process makes this entry.
         OSError: If no space is left, or a file cannot be read or written.
@@ -84,11 +85,11 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
         raise ValueError('nothing was run:\n  ' + '\n  '.join(problems))
     require_writable(entry.out)
     ids = list(read_labels(networks[0].cfg, 'test'))
-    units, unit_name = _units(entry, ids)
+    units, unit_name = _units(entry, ids, 'hold-out')
     # what a given checkpoint was trained on is not known
     trained = next((one for one in networks if one.stream.checkpoint is None), None)
-    shared = None if trained is None else len(
-        set(units) & set(_units(entry, list(read_labels(trained.cfg, 'train')))[0]))
+    shared = None if trained is None else len(set(units) & set(
+        _units(entry, list(read_labels(trained.cfg, 'train')), 'training part')[0]))
     entry.work_dir.mkdir(parents=True, exist_ok=True)
     with locked_folder(entry.work_dir):
         costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
@@ -126,8 +127,8 @@ def _run(entry: Entry, networks: list[Network], costs: dict[str, Cost], device: 
     return streams, fit_weights(streams, range(len(streams.names)), given, entry.sum)
 
 
-def _units(entry: Entry, ids: list[str]) -> tuple[list[str], str]:
-    """What a bootstrap draws, for each clip, and its name."""
+def _units(entry: Entry, ids: list[str], part: str) -> tuple[list[str], str]:
+    """What a bootstrap draws, for each clip of a part, and its name."""
     videos = [clip_id.rpartition('_')[0] for clip_id in ids]
     if not all(videos):
         return ids, 'clips'
@@ -136,7 +137,7 @@ def _units(entry: Entry, ids: list[str]) -> tuple[list[str], str]:
     subjects = read_licensed_csv(Path(entry.subjects), entry.subjects, Report()).subjects
     if missing := sorted(set(videos) - set(subjects)):
         raise ValueError(f'{entry.subjects} has no subject of {len(missing)} videos of the '
-                         f'hold-out, e.g. {", ".join(missing[:5])}')
+                         f'{part}, e.g. {", ".join(missing[:5])}')
     return [str(subjects[video]) for video in videos], 'subjects'
 
 

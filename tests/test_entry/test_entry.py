@@ -335,6 +335,9 @@ def test_bootstrap_against_loops():
     (dict(flow=dict(name='../flow')), {}, "stream 3: name must be of letters.*got '../flow'"),
     (dict(flow=dict(name='a:b')), {}, "name must be of letters.*got 'a:b'"),
     ({}, dict(sum='votes'), 'sum must be one of'),
+    ({}, dict(work_dir=2025), 'work_dir must be text, but is 2025'),
+    ({}, dict(calibrate='no'), "calibrate must be true or false, but is 'no'"),
+    ({}, dict(parts=dict(test=2025)), 'parts: test must be text, but is 2025'),
     ({}, dict(streams=[]), 'streams must be a list of at least one'),
     ({}, dict(out='a.txt'), 'must end in .csv or .zip'),
     ({}, dict(parts=dict(train='val', holdout='val')), 'the parts must differ'),
@@ -370,6 +373,19 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
         assert said in run_tool('entry.py', path)[0]
     path.write_text('streams: [')
     assert 'is not YAML' in run_tool('entry.py', path)[0]
+
+
+def test_wrong_tables_of_subjects(folder, stand_ins):
+    """The message names the part, and the tool ends in it."""
+    table = folder / 'subjects.csv'
+    path = write_entry(folder, subjects=str(table))
+    assert 'subjects.csv cannot be read' in run_tool('entry.py', path)[0]
+    for videos, said in (([5], 'of 2 videos of the hold-out, e.g. 0006, 0007'),
+                         ([5, 6, 7], 'of 3 videos of the training part, e.g. 0001, 0002, 0003')):
+        table.write_text('video_id,class,start_frame,end_frame,subject_id\n' + ''.join(
+            f'{video},1,0,9,1\n' for video in videos))
+        assert said in run_tool('entry.py', path)[0]
+    assert stand_ins.calls == []
 
 
 def test_no_space_left(folder, stand_ins, monkeypatch):
