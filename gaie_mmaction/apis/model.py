@@ -118,9 +118,12 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
         return ClassNames(tuple(map(_printable, classes)), 'the checkpoint', caution)
     reason = ('the checkpoint does not name its classes' if not classes else
               f'the checkpoint names {len(classes)} classes for {num_classes} outputs')
-    dataset = cfg.test_dataloader.dataset
-    metainfo = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
-    classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes') or ()
+    dataset, lacking = cfg.test_dataloader.dataset, 'nor does the config'
+    try:  # as the dataset does: names may be those of registered data, or in a file
+        load = getattr(DATASETS.get(dataset.type), '_load_metainfo', dict)
+        classes = load(dataset.get('metainfo') or {}).get('classes') or ()
+    except FileNotFoundError as error:
+        classes, lacking = (), f'and {error}'
     if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(
             tuple(map(str, classes)), 'the config', '. '.join(filter(None, (
@@ -128,7 +131,7 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
                 caution))))
     names = tuple(f'class {label}' for label in range(num_classes))
     return ClassNames(names, 'nobody', '. '.join(filter(None, (
-        f'{reason}, nor does the config: numbers only', caution))))
+        f'{reason}, {lacking}: numbers only', caution))))
 
 
 def _printable(text: object) -> str:

@@ -4,7 +4,7 @@ from mmaction.registry import DATASETS
 from mmengine.config import Config
 
 from gaie_mmaction.apis import find_class_names
-from gaie_mmaction.datasets import IMIGUE_CLASSES
+from gaie_mmaction.datasets import IMIGUE_CLASSES, MA52_ACTIONS
 from gaie_mmaction.synthetic import CAUTION
 
 CHECKPOINT = dict(classes=('nod', 'wa\x1bve'), caution=['of', 'drawings\n'])
@@ -22,6 +22,19 @@ def test_who_names_the_classes(root, learnt, own, names, origin, caution):
     found = find_class_names(dict(dataset_meta=learnt), cfg, len(names))
     assert (found.names, found.origin) == (names, origin)
     assert found.caution == caution if learnt is CHECKPOINT else caution in found.caution
+
+
+def test_names_of_registered_data_and_of_files(root, tmp_path):
+    """As the dataset itself reads ``metainfo``, and never iMiGUE's for others."""
+    cfg = Config.fromfile(root / 'configs/ma52/gaie_vitb_ma52.py')
+    assert find_class_names({}, cfg, 52).names == tuple(MA52_ACTIONS)
+    assert find_class_names({}, cfg, 32).origin == 'nobody'
+    (tmp_path / 'classes.txt').write_text('nod\nwave\n')
+    for name, names, caution in (('classes', ('nod', 'wave'), "the config's"),
+                                 ('none', ('class 0', 'class 1'), 'none.txt does not exist')):
+        cfg.test_dataloader.dataset.metainfo = dict(classes=str(tmp_path / f'{name}.txt'))
+        found = find_class_names({}, cfg, 2)
+        assert found.names == names and caution in found.caution
 
 
 @pytest.mark.parametrize('number, reason', [(32, "the config's"), (3, 'numbers only')])
