@@ -53,7 +53,13 @@ class ImageFolder:
             yield number, av.VideoFrame.from_ndarray(self._read(self._files[number]), 'rgb24')
 
     def _read(self, path: Path) -> np.ndarray:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        try:
+            content = path.read_bytes()  # imread() fails for some names, by a crash for not UTF-8
+        except OSError as error:
+            raise VideoReadError(f'the image {path.name} cannot be read: {error.strerror}'
+                                 ) from error
+        image = cv2.imdecode(np.frombuffer(content, np.uint8),
+                             cv2.IMREAD_COLOR) if content else None
         if image is None:
             raise VideoReadError(f'the image {path.name} cannot be read')
         self.shape = self.shape or image.shape
