@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from mmengine.config import Config
 
-from ..datasets import IMIGUE_CLASSES
+from ..apis import find_class_names
 from ..evaluation.fusion import fuse
 from ..evaluation.submission_check import check_submission
 from ..evaluation.submission_file import write_submission
@@ -108,8 +108,7 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
                                weights, entry.fitted, entry.sum)
         num_classes = streams.scores['test'].shape[2]
         _write_submission(entry, streams, weights, num_classes)
-        classes = (list(IMIGUE_CLASSES) if num_classes == len(IMIGUE_CLASSES)
-                   else [str(label) for label in range(num_classes)])
+        classes = find_class_names({}, networks[0].cfg, num_classes).names
         seconds = {name: seconds_of(networks, name) for name in streams.names}
         tables = make_tables(entry, streams, weights, confidence, costs, seconds, classes)
         notes = _notes(entry, streams, confidence, unit_name, shared) + more_notes

@@ -142,9 +142,13 @@ def test_figures_are_those_of_the_dumps(folder, stand_ins, rule):
 
 
 def test_temperatures_and_given_weights(folder, stand_ins):
-    path = write_entry(folder, calibrate=True, changes={
-        name: dict(weight=weight) for name, weight in zip(STRENGTHS, (1, .5, 0))})
-    make(path)
+    changes = {name: dict(weight=weight) for name, weight in zip(STRENGTHS, (1, .5, 0))}
+    changes['rgb']['options'] = {
+        'model.cls_head.num_classes': CLASSES,
+        'test_dataloader.dataset.metainfo': dict(classes=['a', 'b', 'c', 'd', 'e'])}
+    make(write_entry(folder, calibrate=True, changes=changes))
+    # names of the config, and not those of iMiGUE
+    assert pd.read_csv(folder / 'work/classes.csv')['class'].tolist() == list('abcde')
     (holdout, labels), (test, _) = (read_dumps(folder / 'work', STRENGTHS, part)
                                     for part in ('val', 'test'))
     calibrated = [softmax(np.log(one) / fusion.fit_temperature(two, labels, 'probabilities'), 1)
