@@ -1,5 +1,6 @@
 """Frames by number, from a video file, a folder of images or a webcam."""
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wm
 
 
 class ImageFolder:
-    """Images of a folder, sorted by name, as the frames of a video with ``fps`` frames/s.
+    """Images of a folder as the frames of a video with ``fps`` frames/s.
+
+    They are sorted by name, numbers in it by value: ``img9.png`` before ``img10.png``.
 
     A folder without images, an image that cannot be read, or one of another size than the first
     is a ``VideoReadError``.
@@ -143,5 +146,7 @@ def _is_webcam(source: str) -> bool:
 
 
 def _files_of(folder: str, endings: Sequence[str]) -> list[Path]:
-    return sorted(path for path in Path(folder).iterdir()
-                  if path.suffix.lower() in endings and path.is_file())
+    found = [path for path in Path(folder).iterdir()
+             if path.suffix.lower() in endings and path.is_file()]
+    return sorted(found, key=lambda path: [
+        int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', path.name)])

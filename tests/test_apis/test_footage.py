@@ -51,6 +51,13 @@ def test_images_of_any_name(tmp_path):
             footage.read([1])
 
 
+def test_images_in_the_order_of_their_numbers(tmp_path):
+    for number in (9, 10, 100, 2):
+        cv2.imwrite(str(tmp_path / f'img{number}.png'), image_of(number))
+    with open_footage(tmp_path) as footage:
+        assert [read_number(image) for image in footage.read(range(4))] == [2, 9, 10, 100]
+
+
 @pytest.mark.parametrize('inputs, names', [
     (['a/x.mp4', 'b/x.mp4', 'c/x-2.mp4'], ['x', 'x-3', 'x-2']),
     (['x-2.mp4', 'a/x.mp4', 'b/x.mp4', 'c/x.mp4'], ['x-2', 'x', 'x-3', 'x-4']),
