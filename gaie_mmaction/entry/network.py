@@ -49,6 +49,9 @@ def make_network(entry: Entry, stream: Stream, part: str, cfg: Config,
     With ``pseudo_labels`` it is trained on these clips of the part, too.
     """
     cfg.merge_from_dict(stream.options)
+    if 'cls_head' not in cfg.model:
+        raise ValueError(f'stream {stream.name}: {stream.config} has no model.cls_head: give the '
+                         'config of a classifier')
     for key, name in (('train', entry.trained_on[part]), ('val', entry.parts['holdout']),
                       ('test', entry.parts[part])):
         if cfg.get(f'{key}_dataloader'):

@@ -379,6 +379,13 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
     assert 'is not YAML' in run_tool('entry.py', path)[0]
 
 
+@pytest.mark.parametrize('config', ['pretraining/videomae_demo', 'spotting/detector_demo'])
+def test_configs_without_a_classifier(folder, stand_ins, config):
+    path = write_entry(folder, dict(flow=dict(config=f'configs/{config}.py', options={})))
+    assert run_tool('entry.py', path)[0].startswith(
+        f'stream flow: configs/{config}.py has no model.cls_head')
+
+
 def test_wrong_tables_of_subjects(folder, stand_ins):
     """The message names the part, and the tool ends in it."""
     table = folder / 'subjects.csv'

@@ -79,6 +79,12 @@ def test_other_clips_are_an_error(tmp_path):
     assert '1 clips are only in' in code and not (tmp_path / 'report').exists()
 
 
+def test_pretraining_has_no_results(root, tmp_path):
+    code, _ = run_tool('visualize/report.py', root / 'configs/pretraining/videomae_demo.py',
+                       '--scores', 'none.pkl', '--out', tmp_path / 'report')
+    assert 'videomae_demo.py has no test pipeline' in code
+
+
 def test_cost_of_two_inputs_is_a_note(root):
     notes = []
     assert results._measure_cost(load_config(root / 'configs/demo/m2hen_demo.py'), notes) == []
