@@ -50,6 +50,18 @@ def test_videos_too_short_to_have_a_stride(tmp_path, monkeypatch):
         read_feature_file(tmp_path / 'f.npz')
 
 
+def test_file_that_is_no_npz(tmp_path):
+    path = tmp_path / 'f.npz'
+    with pytest.raises(FileNotFoundError, match='f.npz'):
+        read_feature_file(path)
+    write_features(path, dict(a=9), window=4, stride=2)
+    whole = path.read_bytes()
+    for content in (b'', b'text', b'PK' + whole[2:200], whole[:-50]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match='f.npz cannot be read .*extract_features.py'):
+            read_feature_file(path)
+
+
 @pytest.mark.parametrize('changes, message', [
     (dict(features=np.full((12, 6), np.nan)), 'of video [ab] are not finite'),
     (dict(features=np.zeros((3, 6))), 'one row per step'),
