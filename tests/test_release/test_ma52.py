@@ -137,6 +137,12 @@ def test_submission(tmp_path, form):
         file.writestr('prediction.csv', 'id,pred_label_1,pred_label_2\na.mp4,7,0\na.mp4,0,0\n')
     faults = check_ma52_submission(path, ['a.mp4'])
     assert 'one out of range, e.g. a.mp4,7,0' in faults[0] and 'more than once' in faults[1]
+    for method, size in ((zipfile.ZIP_DEFLATED, ma52.MAX_BYTES + 1), (zipfile.ZIP_BZIP2, 9)):
+        with zipfile.ZipFile(path, 'w', method) as file:
+            file.writestr('prediction.csv', 'x' * size)
+        assert check_ma52_submission(path, []) == [
+            f'prediction.csv takes {size} bytes, of at most {ma52.MAX_BYTES}, by method {method}: '
+            'write it with Deflate']
     write_ma52_submission(path, scores, form)
     whole = path.read_bytes()
     first = whole.index(b'prediction.csv') + len('prediction.csv')
