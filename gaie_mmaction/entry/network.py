@@ -3,7 +3,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,9 @@ def make_network(entry: Entry, stream: Stream, part: str, cfg: Config,
     if randomness.get('seed') is None:
         cfg.randomness = dict(randomness, seed=0)
     cfg.test_evaluator = dict(type='MiGASubmission')
+    # here and not by the test, so that the scores' name and the cost tell the views
+    views = cfg.pop('tta', None)
+    stream = replace(stream, tta=stream.tta or views)
     if stream.tta:
         cfg.test_dataloader = with_views(cfg.test_dataloader, stream.tta)
     content = cfg.to_dict()

@@ -379,6 +379,18 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
     assert 'is not YAML' in run_tool('entry.py', path)[0]
 
 
+def test_views_by_a_key_of_the_config(folder):
+    """The same as ``tta`` of the stream: other scores than without, and other costs."""
+    views, classes = '2x3+flip', {'model.cls_head.num_classes': CLASSES}
+    paths = (write_entry(folder, dict(rgb=change)) for change in (
+        {}, dict(tta=views), dict(options=dict(classes, tta=views))))
+    plain, of_stream, of_config = (
+        entries.make.make_networks(entries.load_entry(str(path)))[0] for path in paths)
+    assert of_config.dump == of_stream.dump != plain.dump
+    assert of_config.folder == plain.folder and 'tta' not in of_config.cfg
+    assert network.measure_cost(of_config).views == 12
+
+
 @pytest.mark.parametrize('config', ['pretraining/videomae_demo', 'spotting/detector_demo'])
 def test_configs_without_a_classifier(folder, stand_ins, config):
     path = write_entry(folder, dict(flow=dict(config=f'configs/{config}.py', options={})))
