@@ -184,7 +184,10 @@ def _hash(value: object) -> str:
 
 def _hash_clips(cfg: Config, key: str) -> str:
     dataset = inner_dataset(cfg[f'{key}_dataloader'])
-    return f'{dataset.get("split")} {_hash_file(_ann_file(dataset))}'
+    files = [_ann_file(dataset)]
+    if 'skeleton_file' in dataset:
+        files.append(os.path.join(dataset.get('data_root') or '', dataset['skeleton_file']))
+    return ' '.join([str(dataset.get('split')), *map(_hash_file, files)])
 
 
 def _hash_file(path: object) -> str:

@@ -391,6 +391,15 @@ def test_views_by_a_key_of_the_config(folder):
     assert network.measure_cost(of_config).views == 12
 
 
+def test_skeletons_beside_frames_count(folder):
+    path, found = write_entry(folder, dict(rgb=dict(config='configs/demo/m2hen_demo.py'))), []
+    for content in ('one', 'other', 'one'):
+        (folder / 'data/skeleton.pkl').write_text(content)
+        found.append(entries.make.make_networks(entries.load_entry(str(path)))[0])
+    assert found[0].folder == found[2].folder != found[1].folder
+    assert found[0].dump.name == found[2].dump.name != found[1].dump.name
+
+
 @pytest.mark.parametrize('config', ['pretraining/videomae_demo', 'spotting/detector_demo'])
 def test_configs_without_a_classifier(folder, stand_ins, config):
     path = write_entry(folder, dict(flow=dict(config=f'configs/{config}.py', options={})))
