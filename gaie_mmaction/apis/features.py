@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmaction.models import BaseRecognizer, RecognizerGCN
-from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from rich.progress import track
 from torch.utils.data import DataLoader, Subset
 
 from ..utils.files import atomic_file, require_writable
-from .model import load_recognizer, require_test_part
+from .model import build_test_dataset, load_recognizer, require_test_part
 
 
 @torch.no_grad()
@@ -74,7 +73,7 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
     if not dense and not out.endswith('.npz'):
         raise ValueError(f'the features of all clips go into one .npz file, but got {out}')
     model, _ = load_recognizer(cfg, checkpoint, device)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_test_dataset(cfg)
     require_writable(str(Path(out) / 'x.npy') if dense else out)
     clips = [dataset.get_data_info(index) for index in range(len(dataset))]
     wanted = [index for index, clip in enumerate(clips)

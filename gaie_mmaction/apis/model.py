@@ -1,10 +1,12 @@
 """Recognizers from config files and checkpoints, and the names of their classes."""
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmaction.models import BaseRecognizer
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
@@ -60,6 +62,18 @@ def require_test_part(cfg: Config) -> None:
     if cfg.get('test_dataloader') is None:
         raise ValueError(f'{cfg.filename} has no test pipeline: give the config of the network '
                          'that is trained from its weights')
+
+
+def build_test_dataset(cfg: Config) -> BaseDataset:
+    """Build the dataset of ``test_dataloader``; one whose clips have no ids is a ``ValueError``."""
+    require_test_part(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+    if 'clip_id' not in dataset.get_data_info(0):
+        raise ValueError(f'the {type(dataset).__name__} of {cfg.filename} gives its clips no ids: '
+                         "set test_dataloader.dataset.type='IMiGUEDataset', which reads the same "
+                         'annotation files')
+    return dataset
 
 
 def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from mmaction.registry import DATASETS, TRANSFORMS
+from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
@@ -16,7 +16,7 @@ from ..visualization.overlay import Box, box_in_pixels
 from ..visualization.token_map import TokenMap, record_tokens
 from .features import record_features
 from .footage import Footage, open_footage
-from .model import find_class_names, load_recognizer, require_test_part
+from .model import build_test_dataset, find_class_names, load_recognizer, require_test_part
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,7 @@ class ClipRecognizer:
 
 def read_test_clips(cfg: Config) -> dict[str, Clip]:
     """Clips of ``test_dataloader`` by their id; no video is opened."""
-    require_test_part(cfg)
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+    dataset = build_test_dataset(cfg)
     clips = (dataset.get_data_info(index) for index in range(len(dataset)))
     return {clip['clip_id']: Clip(clip['filename'], clip['clip_id'], clip['start_frame'],
                                   clip['end_frame'], clip['label']) for clip in clips}

@@ -1,11 +1,10 @@
 """What a config's test annotations tell about the clips of a dump."""
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmaction.registry import DATASETS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+
+from ..apis.model import build_test_dataset
 
 
 @dataclass(frozen=True)
@@ -22,9 +21,8 @@ def read_clip_infos(cfg: Config, ids: Sequence[str]) -> tuple[list[ClipInfo], li
 
     No video is opened.
     """
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
     try:
-        dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+        dataset = build_test_dataset(cfg)
     except FileNotFoundError as error:
         return [ClipInfo()] * len(ids), [f'Lengths and videos of the clips are unknown: {error}']
     known = {info['clip_id']: _describe(info)

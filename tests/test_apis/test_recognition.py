@@ -24,6 +24,7 @@ from gaie_mmaction.apis import (
 )
 from gaie_mmaction.apis.region_survival import measure_survival
 from gaie_mmaction.datasets.video_file import VideoFile, VideoReadError
+from gaie_mmaction.report.clips import read_clip_infos
 from gaie_mmaction.visualization.overlay import paint_window
 
 
@@ -113,6 +114,18 @@ def test_configs_that_recognize_no_video(root, config, message):
 def test_pretraining_has_no_test_part(root, function):
     with pytest.raises(ValueError, match='has no test pipeline'):
         function(load_config(root / 'configs/pretraining/videomae_demo.py'))
+
+
+@pytest.mark.parametrize('function', [
+    read_test_clips, lambda cfg: read_clip_infos(cfg, ['video']),
+    lambda cfg: extract_features(cfg, cfg.filename.replace('.py', '.pth'), 'a.npz')])
+def test_datasets_without_ids(folder, function):
+    """MMAction2's own gives clips no ids."""
+    cfg = load_config(folder / 'small.py')
+    cfg.test_dataloader.dataset.update(
+        type='VideoDataset', ann_file=str(folder / 'clips.txt'), data_root='')
+    with pytest.raises(ValueError, match="VideoDataset of .*small.py gives .* no ids: set .*'IMiG"):
+        function(cfg)
 
 
 def test_arrays_of_a_token_map(folder):
