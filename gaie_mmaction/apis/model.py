@@ -39,15 +39,16 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
         loaded = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', 'silent')
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    if not isinstance(loaded, dict):
-        raise ValueError(f'checkpoint {checkpoint} holds no weights, but a {type(loaded).__name__}')
+    state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(state, dict):
+        raise ValueError(f'checkpoint {checkpoint} holds no weights, but a {type(state).__name__}')
     weights = {key.removeprefix('module.'): value  # of distributed training
-               for key, value in loaded.get('state_dict', loaded).items()}
+               for key, value in state.items()}
     if misfits := describe_misfits(model.state_dict(), weights):
         raise ValueError(f'checkpoint {checkpoint} does not fit {config}:{misfits}\n'
                          'give the config that it was trained with')
     model.load_state_dict(weights)
-    return loaded.get('meta', {})
+    return _as_dict(loaded.get('meta'))
 
 
 def load_recognizer(cfg: Config, checkpoint: str,
@@ -124,9 +125,10 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     training set ends up in its checkpoints and becomes the caution (a list, because mmengine takes
     a plain string for a file name).
     """
-    learned = meta.get('dataset_meta') or {}
+    learned = _as_dict(meta.get('dataset_meta'))
     caution = learned.get('caution', ())
-    caution = _printable(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
+    caution = _printable(' '.join(map(str, caution)) if isinstance(caution, (list, tuple))
+                         else caution)
     classes = learned.get('classes', learned.get('CLASSES')) or ()
     if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(tuple(map(_printable, classes)), 'the checkpoint', caution)
@@ -146,6 +148,10 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     names = tuple(f'class {label}' for label in range(num_classes))
     return ClassNames(names, 'nobody', '. '.join(filter(None, (
         f'{reason}, {lacking}: numbers only', caution))))
+
+
+def _as_dict(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
 
 
 def _printable(text: object) -> str:

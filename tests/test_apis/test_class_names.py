@@ -1,9 +1,10 @@
 """Names of the outputs: the checkpoint's, else the config's, else numbers."""
 import pytest
+import torch
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 
-from gaie_mmaction.apis import find_class_names
+from gaie_mmaction.apis import find_class_names, load_weights
 from gaie_mmaction.datasets import IMIGUE_CLASSES, MA52_ACTIONS
 from gaie_mmaction.synthetic import CAUTION
 
@@ -35,6 +36,20 @@ def test_names_of_registered_data_and_of_files(root, tmp_path):
         cfg.test_dataloader.dataset.metainfo = dict(classes=str(tmp_path / f'{name}.txt'))
         found = find_class_names({}, cfg, 2)
         assert found.names == names and caution in found.caution
+
+
+@pytest.mark.parametrize('meta', [None, [], dict(dataset_meta=['nod']), dict(dataset_meta=5),
+                                  dict(dataset_meta=dict(caution=5, classes='ab'))])
+def test_meta_of_any_kind(root, tmp_path, meta):
+    """A checkpoint may come from anybody."""
+    model = torch.nn.Linear(2, 2)
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), tmp_path / 'a.pth')
+    loaded = load_weights(model, str(tmp_path / 'a.pth'), 'a.py')
+    cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
+    assert find_class_names(loaded, cfg, 32).names == IMIGUE_CLASSES
+    torch.save(dict(meta=meta, state_dict=[1]), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='a.pth holds no weights, but a list'):
+        load_weights(model, str(tmp_path / 'a.pth'), 'a.py')
 
 
 @pytest.mark.parametrize('number, reason', [(32, "the config's"), (3, 'numbers only')])
