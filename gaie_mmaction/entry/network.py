@@ -104,6 +104,8 @@ def read_labels(cfg: Config, key: str) -> dict[str, int]:
     by_id, splits = _read_skeletons(path, os.stat(path).st_mtime_ns)
     if dataset['split'] not in splits:
         raise ValueError(f'{path} has no split {dataset["split"]!r}, only {sorted(splits)}')
+    if not splits[dataset['split']]:
+        raise ValueError(f'{path} has no clip in the split {dataset["split"]!r}')
     return {clip_id: by_id[clip_id] for clip_id in splits[dataset['split']]}
 
 

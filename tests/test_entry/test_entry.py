@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from running import run_tool
 from scipy.special import softmax
+from skeleton_file import make_clip, write_skeletons
 
 from gaie_mmaction import entry as entries
 from gaie_mmaction.apis import build_recognizer
@@ -389,6 +390,14 @@ def test_views_by_a_key_of_the_config(folder):
     assert of_config.dump == of_stream.dump != plain.dump
     assert of_config.folder == plain.folder and 'tta' not in of_config.cfg
     assert network.measure_cost(of_config).views == 12
+
+
+def test_split_without_clips(folder, stand_ins):
+    write_skeletons(folder / 'data/skeleton.pkl', [make_clip('0001_0', 1)], train=['0001_0'],
+                    val=[], test=['0001_0'])
+    path = write_entry(folder, dict(rgb=dict(config='configs/demo/stgcn_demo.py')))
+    assert 'stream rgb: ' in (said := run_tool('entry.py', path)[0])
+    assert "skeleton.pkl has no clip in the split 'val'" in said
 
 
 def test_skeletons_beside_frames_count(folder):
