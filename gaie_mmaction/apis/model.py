@@ -126,7 +126,7 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     a plain string for a file name).
     """
     learned = _as_dict(meta.get('dataset_meta'))
-    caution = learned.get('caution', ())
+    caution = learned.get('caution') or ()
     caution = _printable(' '.join(map(str, caution)) if isinstance(caution, (list, tuple))
                          else caution)
     classes = learned.get('classes', learned.get('CLASSES')) or ()

@@ -39,6 +39,7 @@ def test_names_of_registered_data_and_of_files(root, tmp_path):
 
 
 @pytest.mark.parametrize('meta', [None, [], dict(dataset_meta=['nod']), dict(dataset_meta=5),
+                                  dict(dataset_meta=dict(caution=None)),
                                   dict(dataset_meta=dict(caution=5, classes='ab'))])
 def test_meta_of_any_kind(root, tmp_path, meta):
     """A checkpoint may come from anybody."""
@@ -46,7 +47,8 @@ def test_meta_of_any_kind(root, tmp_path, meta):
     torch.save(dict(meta=meta, state_dict=model.state_dict()), tmp_path / 'a.pth')
     loaded = load_weights(model, str(tmp_path / 'a.pth'), 'a.py')
     cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
-    assert find_class_names(loaded, cfg, 32).names == IMIGUE_CLASSES
+    found = find_class_names(loaded, cfg, 32)
+    assert found.names == IMIGUE_CLASSES and 'None' not in found.caution
     torch.save(dict(meta=meta, state_dict=[1]), tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='a.pth holds no weights, but a list'):
         load_weights(model, str(tmp_path / 'a.pth'), 'a.py')
