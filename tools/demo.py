@@ -13,7 +13,7 @@ from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.datasets.segment_file import read_segments
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.evaluation.window_spotting import load_rule
-from gaie_mmaction.utils.files import write_text
+from gaie_mmaction.utils.files import require_writable, write_text
 from gaie_mmaction.visualization import write_annotated_video
 from gaie_mmaction.visualization.timeline import draw_timeline
 
@@ -78,13 +78,14 @@ def write_timeline(out: Path, name: str, result: apis.VideoResult, true: list[tu
 def main() -> None:
     args = parse_args()
     try:
+        require_writable(f'{args.out}/NAME.json')
         rule = load_rule(args.rule) if args.rule else None
-        true = read_segments(args.true) if args.true else []
         recognizer = apis.ClipRecognizer(
             apis.load_config(args.config, args.cfg_options), args.checkpoint, args.device)
         detector = apis.VideoDetector(apis.load_config(args.detector[0]), args.detector[1],
                                       args.device) if args.detector else None
-    except (ValueError, FileNotFoundError) as error:
+        true = (read_segments(args.true, len(recognizer.classes.names)) if args.true else [])
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(f'{len(recognizer.classes.names)} classes, named by {recognizer.classes.origin}')
     if recognizer.classes.caution:
@@ -99,7 +100,7 @@ def main() -> None:
             with apis.open_footage(source, args.seconds) as footage:
                 result = apis.recognize_video(
                     recognizer, footage, args.window, args.stride, args.threshold, rule,
-                    detector)
+                    detector, keep_tokens=not args.no_video)
                 print_result(name, result)
                 write_text(out, json.dumps(result.to_dict(), indent=1))
                 print(f'Written: {out}')

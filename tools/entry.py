@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.entry import describe_entry, load_entry, run_entry
+from gaie_mmaction.release import ReleaseError
 from gaie_mmaction.utils.files import FolderInUseError
 
 
@@ -41,7 +42,7 @@ def main() -> None:
         report = run_entry(entry, args.device, args.gpus)
     except KeyboardInterrupt:
         sys.exit('stopped: run again, and it goes on')
-    except (OSError, ValueError, ChildProcessError, FolderInUseError) as error:
+    except (OSError, ValueError, ChildProcessError, FolderInUseError, ReleaseError) as error:
         sys.exit(f'{error}\nwhat was done is kept: mend it and run again')
     console.print(report.read_text(encoding='utf-8'), highlight=False, markup=False, soft_wrap=True)
     console.print(f'leaderboard file: {entry.out}\nreport: {report}', highlight=False)

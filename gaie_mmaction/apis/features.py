@@ -5,32 +5,42 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmaction.models import BaseRecognizer
+from mmaction.models import BaseRecognizer, RecognizerGCN
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from rich.progress import track
 from torch.utils.data import DataLoader, Subset
 
 from ..utils.files import atomic_file, require_writable
-from .model import build_test_dataset, load_recognizer
+from .model import build_test_dataset, load_recognizer, require_test_part
 
 
 @torch.no_grad()
 def clip_features(model: BaseRecognizer, batch: dict, dense: bool = False) -> torch.Tensor:
     """Features ``(B, C)``, or dense ``(B, C, T', H', W')``: mean over views, float32 on the CPU."""
     batch = model.data_preprocessor(batch)
-    features, _ = model.extract_feat(
-        batch['inputs'], stage='neck', data_samples=batch['data_samples'], test_mode=True)
-    return _pool(features, len(batch['data_samples']), dense, type(model.backbone).__name__)
+    of_graph = isinstance(model, RecognizerGCN)  # which has no neck
+    features, _ = model.extract_feat(batch['inputs'], stage='backbone' if of_graph else 'neck',
+                                     data_samples=batch['data_samples'], test_mode=True)
+    if of_graph:
+        features = features.mean(dim=1)  # (views, M, C, T, V): over people, as its head does
+    name = type(model.backbone).__name__
+    if not isinstance(features, torch.Tensor):
+        raise ValueError(f'the {name} gives a {type(features).__name__} of features, such as those '
+                         'of its branches: only one tensor of features can be extracted')
+    return _pool(features, len(batch['data_samples']), dense, name)
 
 
 @contextmanager
-def record_features(model: BaseRecognizer) -> Iterator[list[np.ndarray]]:
-    """Record the features ``(C,)`` of each clip that the model recognizes in the block, singly."""
-    found: list[np.ndarray] = []
+def record_features(model: BaseRecognizer) -> Iterator[list[np.ndarray | None]]:
+    """Record the features ``(C,)`` of each clip that the model recognizes in the block, singly.
+
+    None where the head sees anything but one tensor, such as those of two branches.
+    """
+    found: list[np.ndarray | None] = []
     name = type(model.backbone).__name__
-    handle = model.cls_head.register_forward_pre_hook(
-        lambda _, args: found.append(_pool(args[0], 1, False, name)[0].numpy()))
+    handle = model.cls_head.register_forward_pre_hook(lambda _, args: found.append(
+        _pool(args[0], 1, False, name)[0].numpy() if isinstance(args[0], torch.Tensor) else None))
     try:
         yield found
     finally:
@@ -52,10 +62,12 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
 
     ``out`` is an npz of ``clip_ids`` ``(clips,)``, ``labels`` (-1 is unlabelled), ``videos`` (stems
     of the files), ``start_frames``, ``end_frames`` and ``features`` ``(clips, C)``, which
-    :func:`read_feature_file` reads if the clips are windows of whole videos. With ``dense`` it is
-    a folder of ``CLIP_ID.npy``, ``(C, T', H', W')``: the last tokens, before the final norm, each
-    merged token at all of its places, zeros where tokens were dropped. Files that exist are kept.
+    :func:`read_feature_file` reads if the clips are windows of whole videos; clips of skeletons
+    count as files of their own, frames 0 to -1. With ``dense`` it is a folder of ``CLIP_ID.npy``,
+    ``(C, T', H', W')``: the last tokens, before the final norm, each merged token at all of its
+    places, zeros where tokens were dropped. Files that exist are kept.
     """
+    require_test_part(cfg)
     if dense and cfg.model.backbone.type == 'GAIEVisionTransformer':
         cfg.model.backbone.return_feat_map = True
     if not dense and not out.endswith('.npz'):
@@ -82,8 +94,9 @@ def extract_features(cfg: Config, checkpoint: str, out: str, dense: bool = False
         with atomic_file(out) as partial, open(partial, 'wb') as file:
             np.savez(file, clip_ids=np.array([clip['clip_id'] for clip in clips]),
                      labels=np.array([clip['label'] for clip in clips]),
-                     videos=np.array([Path(clip['filename']).stem for clip in clips]),
-                     start_frames=np.array([clip['start_frame'] for clip in clips]),
-                     end_frames=np.array([clip['end_frame'] for clip in clips]),
+                     videos=np.array([Path(clip.get('filename', clip['clip_id'])).stem
+                                      for clip in clips]),
+                     start_frames=np.array([clip.get('start_frame', 0) for clip in clips]),
+                     end_frames=np.array([clip.get('end_frame', -1) for clip in clips]),
                      features=np.stack(found))
     return len(wanted), len(clips)

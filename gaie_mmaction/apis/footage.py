@@ -1,5 +1,6 @@
 """Frames by number, from a video file, a folder of images or a webcam."""
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 
@@ -19,7 +21,9 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wm
 
 
 class ImageFolder:
-    """Images of a folder, sorted by name, as the frames of a video with ``fps`` frames/s.
+    """Images of a folder as the frames of a video with ``fps`` frames/s.
+
+    They are sorted by name, numbers in it by value: ``img9.png`` before ``img10.png``.
 
     A folder without images, an image that cannot be read, or one of another size than the first
     is a ``VideoReadError``.
@@ -46,8 +50,19 @@ class ImageFolder:
         """Read frames, each ``(H, W, 3)`` uint8, RGB, in the order of ``frame_inds``."""
         return [self._read(self._files[number]) for number in map(int, frame_inds)]
 
+    def frames(self, frame_inds: Sequence[int] | np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield number and frame, ascending and without repeats, as :meth:`VideoFile.frames`."""
+        for number in np.unique(frame_inds).tolist():
+            yield number, av.VideoFrame.from_ndarray(self._read(self._files[number]), 'rgb24')
+
     def _read(self, path: Path) -> np.ndarray:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        try:
+            content = path.read_bytes()  # imread() fails for some names, by a crash for not UTF-8
+        except OSError as error:
+            raise VideoReadError(f'the image {path.name} cannot be read: {error.strerror}'
+                                 ) from error
+        image = cv2.imdecode(np.frombuffer(content, np.uint8),
+                             cv2.IMREAD_COLOR) if content else None
         if image is None:
             raise VideoReadError(f'the image {path.name} cannot be read')
         self.shape = self.shape or image.shape
@@ -131,5 +146,7 @@ def _is_webcam(source: str) -> bool:
 
 
 def _files_of(folder: str, endings: Sequence[str]) -> list[Path]:
-    return sorted(path for path in Path(folder).iterdir()
-                  if path.suffix.lower() in endings and path.is_file())
+    found = [path for path in Path(folder).iterdir()
+             if path.suffix.lower() in endings and path.is_file()]
+    return sorted(found, key=lambda path: [
+        int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', path.name)])

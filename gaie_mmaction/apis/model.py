@@ -2,11 +2,11 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mmaction.models import BaseRecognizer
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
@@ -27,12 +27,6 @@ def build_recognizer(cfg: Config, device: str = 'cpu') -> BaseRecognizer:
     return MODELS.build(cfg.model).eval().to(device)
 
 
-def build_test_dataset(cfg: Config) -> Any:
-    """Build the dataset of ``test_dataloader``; no video is opened."""
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    return DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
-
-
 def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
     """Load a checkpoint (path or URL) that fits the model exactly, and return its ``meta``.
 
@@ -45,15 +39,16 @@ def load_weights(model: nn.Module, checkpoint: str, config: str) -> dict:
         loaded = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', 'silent')
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    if not isinstance(loaded, dict):
-        raise ValueError(f'checkpoint {checkpoint} holds no weights, but a {type(loaded).__name__}')
+    state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(state, dict):
+        raise ValueError(f'checkpoint {checkpoint} holds no weights, but a {type(state).__name__}')
     weights = {key.removeprefix('module.'): value  # of distributed training
-               for key, value in loaded.get('state_dict', loaded).items()}
+               for key, value in state.items()}
     if misfits := describe_misfits(model.state_dict(), weights):
         raise ValueError(f'checkpoint {checkpoint} does not fit {config}:{misfits}\n'
                          'give the config that it was trained with')
     model.load_state_dict(weights)
-    return loaded.get('meta', {})
+    return _as_dict(loaded.get('meta'))
 
 
 def load_recognizer(cfg: Config, checkpoint: str,
@@ -61,6 +56,25 @@ def load_recognizer(cfg: Config, checkpoint: str,
     """Build a config's model with the weights of a checkpoint, as by :func:`load_weights`."""
     model = build_recognizer(cfg, device)
     return model, load_weights(model, checkpoint, cfg.filename)
+
+
+def require_test_part(cfg: Config) -> None:
+    """Raise ``ValueError`` for a config of pretraining, which tests nothing."""
+    if cfg.get('test_dataloader') is None:
+        raise ValueError(f'{cfg.filename} has no test pipeline: give the config of the network '
+                         'that is trained from its weights')
+
+
+def build_test_dataset(cfg: Config) -> BaseDataset:
+    """Build the dataset of ``test_dataloader``; one whose clips have no ids is a ``ValueError``."""
+    require_test_part(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
+    if 'clip_id' not in dataset.get_data_info(0):
+        raise ValueError(f'the {type(dataset).__name__} of {cfg.filename} gives its clips no ids: '
+                         "set test_dataloader.dataset.type='IMiGUEDataset', which reads the same "
+                         'annotation files')
+    return dataset
 
 
 def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...]:
@@ -73,9 +87,7 @@ def view_shape(cfg: Config, view: Sequence[int] | None = None) -> tuple[int, ...
         ValueError: If the config is for pretraining or takes several inputs at once, or if its
             test pipeline does not name the sizes.
     """
-    if cfg.get('test_dataloader') is None:
-        raise ValueError(f'{cfg.filename} has no test pipeline: give the config of the network '
-                         'that is trained from its weights')
+    require_test_part(cfg)
     if 'preprocessors' in (cfg.model.get('data_preprocessor') or {}):
         raise ValueError(f'{cfg.filename} takes frames and skeletons at once: only a network of '
                          'one input has one shape and one cost per view, give such a config')
@@ -113,23 +125,33 @@ def find_class_names(meta: dict, cfg: Config, num_classes: int) -> ClassNames:
     training set ends up in its checkpoints and becomes the caution (a list, because mmengine takes
     a plain string for a file name).
     """
-    learned = meta.get('dataset_meta') or {}
-    caution = learned.get('caution', ())
-    caution = _printable(caution if isinstance(caution, str) else ' '.join(map(str, caution)))
+    learned = _as_dict(meta.get('dataset_meta'))
+    caution = learned.get('caution') or ()
+    caution = _printable(' '.join(map(str, caution)) if isinstance(caution, (list, tuple))
+                         else caution)
     classes = learned.get('classes', learned.get('CLASSES')) or ()
     if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(tuple(map(_printable, classes)), 'the checkpoint', caution)
     reason = ('the checkpoint does not name its classes' if not classes else
               f'the checkpoint names {len(classes)} classes for {num_classes} outputs')
-    dataset = cfg.test_dataloader.dataset
-    metainfo = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
-    classes = {**metainfo, **dataset.get('metainfo', {})}.get('classes') or ()
+    dataset, lacking = cfg.test_dataloader.dataset, 'nor does the config'
+    try:  # as the dataset does: names may be those of registered data, or in a file
+        load = getattr(DATASETS.get(dataset.type), '_load_metainfo', dict)
+        classes = load(dataset.get('metainfo') or {}).get('classes') or ()
+    except FileNotFoundError as error:
+        classes, lacking = (), f'and {error}'
     if isinstance(classes, (list, tuple)) and len(classes) == num_classes:
         return ClassNames(
-            tuple(map(str, classes)), 'the config', caution or
-            f'{reason}: the names are the config\'s, and wrong if it was trained with others')
+            tuple(map(str, classes)), 'the config', '. '.join(filter(None, (
+                f'{reason}: the names are the config\'s, and wrong if it was trained with others',
+                caution))))
     names = tuple(f'class {label}' for label in range(num_classes))
-    return ClassNames(names, 'nobody', caution or f'{reason}, nor does the config: numbers only')
+    return ClassNames(names, 'nobody', '. '.join(filter(None, (
+        f'{reason}, {lacking}: numbers only', caution))))
+
+
+def _as_dict(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
 
 
 def _printable(text: object) -> str:

@@ -16,7 +16,7 @@ from ..visualization.overlay import Box, box_in_pixels
 from ..visualization.token_map import TokenMap, describe_prediction, record_tokens
 from .features import record_features
 from .footage import Footage, open_footage
-from .model import build_test_dataset, find_class_names, load_recognizer
+from .model import build_test_dataset, find_class_names, load_recognizer, require_test_part
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Window:
     frame_inds: np.ndarray  # (T,), the frames that the model saw
     box: Box  # the part of the frame that it saw
     size: tuple[int, int]  # H and W of the model's input, pixels
-    features: np.ndarray  # (C,), what the head sees, mean over positions
+    features: np.ndarray | None  # (C,), what the head sees, mean over positions; if one tensor
 
 
 class ClipPipeline:
@@ -49,10 +49,11 @@ class ClipPipeline:
     centre crop, and networks that take whole clips get the first of several clips.
 
     Raises:
-        ValueError: If the pipeline decodes no frames, such as one of skeletons.
+        ValueError: If there is no such pipeline, or it decodes no frames or needs skeletons.
     """
 
     def __init__(self, cfg: Config) -> None:
+        require_test_part(cfg)
         init_default_scope(cfg.get('default_scope', 'mmaction'))
         steps = copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline))
         names = [step['type'] for step in steps]
@@ -60,6 +61,9 @@ class ClipPipeline:
         if len(decode) != 1 or names[-1] != 'PackActionInputs':
             raise ValueError(f'the test pipeline of {cfg.filename} must decode frames and end with '
                              f'PackActionInputs, but its steps are {", ".join(names)}')
+        if names[decode[0]].startswith(('MM', 'Pose')):
+            raise ValueError(f'{cfg.filename} needs skeletons ({names[decode[0]]}), and a video '
+                             'has none: give a config that takes frames alone')
         for step in steps:
             if step['type'] in ('ThreeCrop', 'TenCrop'):
                 step['type'] = 'CenterCrop'
@@ -79,9 +83,9 @@ class ClipPipeline:
         results = self._sample(dict(
             filename=footage.filename, clip_id=f'{footage.filename}:{start}-{end}', label=-1,
             start_frame=start, end_frame=end, start_index=start, total_frames=end - start + 1,
-            avg_fps=footage.fps, modality='RGB'))
+            avg_fps=footage.fps, modality='RGB', video_reader=footage))
         frame_inds = np.array(results['frame_inds']).reshape(-1)
-        results['imgs'] = footage.read(frame_inds)
+        results['imgs'] = results.pop('video_reader').read(frame_inds)  # perhaps Taylor frames
         results['original_shape'] = results['img_shape'] = results['imgs'][0].shape[:2]
         results = self._prepare(results)
         results['frame_inds'] = frame_inds
@@ -96,9 +100,9 @@ class ClipRecognizer:
 
     def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu') -> None:
         self.cfg, self.checkpoint = copy.deepcopy(cfg), checkpoint
+        self.pipeline = ClipPipeline(self.cfg)
         # probabilities, whether there are several views or one
         self.cfg.model.cls_head.average_clips = 'prob'
-        self.pipeline = ClipPipeline(self.cfg)
         self.model, meta = load_recognizer(self.cfg, checkpoint, device)
         self.classes = find_class_names(meta, self.cfg, self.cfg.model.cls_head.num_classes)
         self.tubelet_size = getattr(self.model.backbone, 'tubelet_size', 1)

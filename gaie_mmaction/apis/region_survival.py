@@ -36,6 +36,9 @@ def read_regions(path: str) -> dict[str, Region]:
     if wrong.any():
         raise ValueError(f'{path}, line {wrong.idxmax() + 2}: needs numbers with x0 < x1 and '
                          f'y0 < y1, but got {table.loc[wrong.idxmax()].tolist()}')
+    if (again := table.clip_id.duplicated()).any():
+        raise ValueError(f'{path}, line {again.idxmax() + 2}: clip '
+                         f'{table.clip_id[again.idxmax()]} was already given: remove one of them')
     return dict(zip(table.clip_id, boxes.itertuples(index=False, name=None)))
 
 

@@ -26,11 +26,13 @@ def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequenc
     its annotation file, and thus are left out.
     """
     folder, report = Path(data, 'spotting'), []
-    folder.mkdir(exist_ok=True)
+    # all of them before anything is written
+    clips = {part: read_annotations(str(Path(data, f'{part}.csv')), len(classes))
+             for part in parts}
     write_text(folder / 'classes.txt', '\n'.join([*classes, BACKGROUND]) + '\n')
     for part in parts:
         path = Path(data, f'{part}.csv')
-        segments = [Segment(**clip) for clip in read_annotations(str(path), len(classes))]
+        segments = [Segment(**clip) for clip in clips[part]]
         num_frames = {}
         for video in sorted({segment.video for segment in segments}):
             with VideoFile(str(Path(data, 'videos', video))) as file:

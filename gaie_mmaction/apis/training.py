@@ -79,10 +79,10 @@ def device_environment(device: str) -> dict[str, str]:
     if kind == 'cpu':
         return dict(CUDA_VISIBLE_DEVICES='')
     visible = os.environ.get('CUDA_VISIBLE_DEVICES')
-    if not visible:
+    if visible is None:
         return dict(CUDA_VISIBLE_DEVICES=index or '0')
     try:
-        return dict(CUDA_VISIBLE_DEVICES=visible.split(',')[int(index or 0)])
+        return dict(CUDA_VISIBLE_DEVICES=(visible.split(',') if visible else [])[int(index or 0)])
     except IndexError:
         raise ValueError(f'device {device} is not among CUDA_VISIBLE_DEVICES={visible}') from None
 

@@ -2,7 +2,7 @@
 
 Shapes: F frames, C classes. Frame ranges include both ends.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +58,19 @@ class VideoResult:
 
 def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 64,
                     stride: int = 16, threshold: float = .5,
-                    rule: SegmentRule | None = None,
-                    detector: VideoDetector | None = None) -> VideoResult:
+                    rule: SegmentRule | None = None, detector: VideoDetector | None = None,
+                    keep_tokens: bool = True) -> VideoResult:
     """Recognize the gestures of a video in windows of ``window`` frames, ``stride`` apart.
 
     Neighbouring frames of one class with a score of at least ``threshold`` become a segment. With
     the ``rule`` of a window classifier, whose last class is background, segments are those of
     :func:`spot`; with a ``detector``, those that it finds in the features of the windows with a
-    score of at least ``threshold``.
+    score of at least ``threshold``. Of the tokens is kept what :func:`write_annotated_video`
+    draws, 14 kB of 1568 tokens per window, or nothing without ``keep_tokens``.
 
     Raises:
-        ValueError: If the rule or the detector does not fit the classes, or the errors of
-            :meth:`VideoDetector.detect`.
+        ValueError: If the rule or the detector does not fit the classes, the recognizer gives a
+            detector no features, or the errors of :meth:`VideoDetector.detect`.
     """
     classes = len(recognizer.classes.names)
     if rule is not None and len(rule.thresholds) != classes - 1:
@@ -79,12 +80,19 @@ def recognize_video(recognizer: ClipRecognizer, footage: Footage, window: int = 
         raise ValueError(f'the detector {detector.cfg.filename} has {detector.model.num_classes} '
                          f'classes, but the recognizer only {classes}')
     ranges = window_ranges(len(footage), window, stride)
-    windows = list(track(
+    found_windows = track(
         recognizer.recognize(footage, ranges), f'{Path(footage.filename).name}, windows',
-        len(ranges), transient=True, disable=len(ranges) == 1))
+        len(ranges), transient=True, disable=len(ranges) == 1)
+    # an hour has thousands of windows
+    windows = [replace(one, tokens=one.tokens.as_drawn() if one.tokens and keep_tokens else None)
+               for one in found_windows]
     scores = frame_scores(ranges, np.stack([window.scores for window in windows]))
     if detector is not None:
-        found = detector.detect(np.stack([window.features for window in windows]), ranges)
+        features = [window.features for window in windows if window.features is not None]
+        if not features:
+            raise ValueError('a detector needs one tensor of features, which the backbone of '
+                             f'{recognizer.cfg.filename} does not give')
+        found = detector.detect(np.stack(features), ranges)
         segments = [Segment(*row) for row in found if row[3] >= threshold]
     elif rule is not None:
         segments = [Segment(*row[1:]) for row in spot({'': scores[:, :-1]}, rule)]

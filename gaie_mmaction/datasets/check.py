@@ -30,10 +30,13 @@ class Problem(NamedTuple):
 def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
     """Clips that an RGB config trains, validates and tests with, in this order, each set once.
 
-    ``data_root`` replaces the datasets' own. A dataset that reads no videos is a ``ValueError``.
+    Pretraining has the first ones alone. ``data_root`` replaces the datasets' own. A dataset that
+    reads no videos is a ``ValueError``.
     """
     found = []
     for part in ('train', 'val', 'test'):
+        if cfg.get(f'{part}_dataloader') is None:
+            continue
         dataset = inner_dataset(cfg[f'{part}_dataloader'])
         if 'data_prefix' not in dataset:
             raise ValueError(f'{dataset["type"]} of {part}_dataloader reads no videos')
@@ -41,7 +44,7 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
         length = next((step['clip_len'] for step in dataset['pipeline'] if 'clip_len' in step), 1)
         found.append(ClipSet(os.path.join(root, dataset['ann_file']),
                              os.path.join(root, dataset['data_prefix'].get('video', '')),
-                             cfg.model.cls_head.num_classes,
+                             cfg.model.get('cls_head', {}).get('num_classes', len(IMIGUE_CLASSES)),
                              length['RGB'] if isinstance(length, dict) else length))
     return list(dict.fromkeys(found))
 

@@ -10,10 +10,12 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ..utils.files import atomic_file
+from ..utils.safe_pickle import DAMAGE
 from .imigue_classes import HasIMiGUEClasses
 from .segment_file import check_segments, read_segments
 
 KEYS = ('videos', 'start_frames', 'end_frames', 'features')
+REMEDY = 'write it with tools/extract_features.py from windows of a segment csv'
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,21 @@ def read_feature_file(path: str | Path) -> dict[str, FeatureSequence]:
     or two windows get the stride of the others, which is logged.
 
     Raises:
-        ValueError: If an array is missing or of the wrong length, a feature is not finite, or
-            the steps of a video are not equally far apart, or too few where the other videos
-            have no common stride.
+        ValueError: If the file is damaged, an array missing or of the wrong length, a feature not
+            finite, or the steps of a video are not equally far apart, or too few where the other
+            videos have no common stride.
     """
-    with np.load(path, allow_pickle=False) as file:
-        if missing := [key for key in KEYS if key not in file]:
-            raise ValueError(f'{path} lacks {", ".join(missing)}: write it with '
-                             'tools/extract_features.py from windows of a segment csv')
-        videos, starts, ends, features = (file[key] for key in KEYS)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in KEYS if key in file}
+    except FileNotFoundError:
+        raise
+    except DAMAGE as error:
+        raise ValueError(f'{path} cannot be read ({type(error).__name__}: {error}): {REMEDY}'
+                         ) from error
+    if missing := [key for key in KEYS if key not in arrays]:
+        raise ValueError(f'{path} lacks {", ".join(missing)}: {REMEDY}')
+    videos, starts, ends, features = (arrays[key] for key in KEYS)
     if features.ndim != 2 or not len(videos) == len(starts) == len(ends) == len(features) > 0:
         raise ValueError(f'{path}: {", ".join(KEYS)} must have one row per step, but have the '
                          f'shapes {videos.shape}, {starts.shape}, {ends.shape}, {features.shape}')

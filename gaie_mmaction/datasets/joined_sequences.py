@@ -99,7 +99,7 @@ class JoinedSequenceDataset(BaseDataset):
 
     def _piece(self) -> np.ndarray:
         frames = self._draw()['raw_feature']
-        length = np.random.randint(2, max(len(frames) // 3, 2) + 1)
+        length = min(np.random.randint(2, max(len(frames) // 3, 2) + 1), len(frames))
         start = np.random.randint(len(frames) - length + 1)
         return frames[start:start + length][::np.random.choice([1, -1])]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from mmengine.config import Config
 
-from ..datasets import IMIGUE_CLASSES
+from ..apis import find_class_names
 from ..evaluation.fusion import fuse
 from ..evaluation.submission_check import check_submission
 from ..evaluation.submission_file import write_submission
@@ -73,6 +73,7 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
 
     Raises:
         ValueError: If the streams do not match; before anything is run where that can be known.
+        ReleaseError: If ``subjects`` is not the licensed release's table.
         ChildProcessError: If a training or a test fails. What was done before is kept.
         FolderInUseError: If another process makes this entry.
         OSError: If no space is left, or a file cannot be read or written.
@@ -82,11 +83,11 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
         raise ValueError('nothing was run:\n  ' + '\n  '.join(problems))
     require_writable(entry.out)
     ids = list(read_labels(networks[0].cfg, 'test'))
-    units, unit_name = _units(entry, ids)
+    units, unit_name = _units(entry, ids, 'hold-out')
     # what a given checkpoint was trained on is not known
     trained = next((one for one in networks if one.stream.checkpoint is None), None)
-    shared = None if trained is None else len(
-        set(units) & set(_units(entry, list(read_labels(trained.cfg, 'train')))[0]))
+    shared = None if trained is None else len(set(units) & set(
+        _units(entry, list(read_labels(trained.cfg, 'train')), 'training part')[0]))
     entry.work_dir.mkdir(parents=True, exist_ok=True)
     with locked_folder(entry.work_dir):
         costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
@@ -105,8 +106,7 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
                                weights, entry.fitted, entry.sum)
         num_classes = streams.scores['test'].shape[2]
         _write_submission(entry, streams, weights, num_classes)
-        classes = (list(IMIGUE_CLASSES) if num_classes == len(IMIGUE_CLASSES)
-                   else [str(label) for label in range(num_classes)])
+        classes = find_class_names({}, networks[0].cfg, num_classes).names
         seconds = {name: seconds_of(networks, name) for name in streams.names}
         tables = make_tables(entry, streams, weights, confidence, costs, seconds, classes)
         notes = _notes(entry, streams, confidence, unit_name, shared) + more_notes
@@ -124,8 +124,8 @@ def _run(entry: Entry, networks: list[Network], costs: dict[str, Cost], device: 
     return streams, fit_weights(streams, range(len(streams.names)), given, entry.sum)
 
 
-def _units(entry: Entry, ids: list[str]) -> tuple[list[str], str]:
-    """What a bootstrap draws, for each clip, and its name."""
+def _units(entry: Entry, ids: list[str], part: str) -> tuple[list[str], str]:
+    """What a bootstrap draws, for each clip of a part, and its name."""
     videos = [clip_id.rpartition('_')[0] for clip_id in ids]
     if not all(videos):
         return ids, 'clips'
@@ -134,7 +134,7 @@ def _units(entry: Entry, ids: list[str]) -> tuple[list[str], str]:
     subjects = read_licensed_csv(Path(entry.subjects), entry.subjects, Report()).subjects
     if missing := sorted(set(videos) - set(subjects)):
         raise ValueError(f'{entry.subjects} has no subject of {len(missing)} videos of the '
-                         f'hold-out, e.g. {", ".join(missing[:5])}')
+                         f'{part}, e.g. {", ".join(missing[:5])}')
     return [str(subjects[video]) for video in videos], 'subjects'
 
 

@@ -3,7 +3,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ def make_network(entry: Entry, stream: Stream, part: str, cfg: Config,
     With ``pseudo_labels`` it is trained on these clips of the part, too.
     """
     cfg.merge_from_dict(stream.options)
+    if 'cls_head' not in cfg.model:
+        raise ValueError(f'stream {stream.name}: {stream.config} has no model.cls_head: give the '
+                         'config of a classifier')
     for key, name in (('train', entry.trained_on[part]), ('val', entry.parts['holdout']),
                       ('test', entry.parts[part])):
         if cfg.get(f'{key}_dataloader'):
@@ -62,6 +65,9 @@ def make_network(entry: Entry, stream: Stream, part: str, cfg: Config,
     if randomness.get('seed') is None:
         cfg.randomness = dict(randomness, seed=0)
     cfg.test_evaluator = dict(type='MiGASubmission')
+    # here and not by the test, so that the scores' name and the cost tell the views
+    views = cfg.pop('tta', None)
+    stream = replace(stream, tta=stream.tta or views)
     if stream.tta:
         cfg.test_dataloader = with_views(cfg.test_dataloader, stream.tta)
     content = cfg.to_dict()
@@ -99,6 +105,8 @@ def read_labels(cfg: Config, key: str) -> dict[str, int]:
     by_id, splits = _read_skeletons(path, os.path.isfile(path) and os.stat(path).st_mtime_ns)
     if dataset['split'] not in splits:
         raise ValueError(f'{path} has no split {dataset["split"]!r}, only {sorted(splits)}')
+    if not splits[dataset['split']]:
+        raise ValueError(f'{path} has no clip in the split {dataset["split"]!r}')
     return {clip_id: by_id[clip_id] for clip_id in splits[dataset['split']]}
 
 
@@ -174,7 +182,10 @@ def _hash(value: object) -> str:
 
 def _hash_clips(cfg: Config, key: str) -> str:
     dataset = inner_dataset(cfg[f'{key}_dataloader'])
-    return f'{dataset.get("split")} {_hash_file(_ann_file(dataset))}'
+    files = [_ann_file(dataset)]
+    if 'skeleton_file' in dataset:
+        files.append(os.path.join(dataset.get('data_root') or '', dataset['skeleton_file']))
+    return ' '.join([str(dataset.get('split')), *map(_hash_file, files)])
 
 
 def _hash_file(path: object) -> str:

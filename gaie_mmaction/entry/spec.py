@@ -98,6 +98,7 @@ class Entry:
 ENTRY_KEYS = {one.name for one in fields(Entry)} - {'path'}
 STREAM_KEYS = {one.name for one in fields(Stream)}
 PSEUDO_KEYS = [one.name for one in fields(PseudoLabels)]
+TYPES = dict(work_dir=str, out=str, data_root=str, subjects=str, calibrate=bool)
 PARTS = dict(train='holdout_train', holdout='holdout_val', test='test')
 
 
@@ -115,6 +116,11 @@ def load_entry(path: str) -> Entry:
                     for number, stream in enumerate(content['streams'], 1))
     parts = content.get('parts') or {}
     _check_keys(f'{path}: parts', parts, {*PARTS, 'final'})
+    for where, value, kind in (*((key, content.get(key), kind) for key, kind in TYPES.items()),
+                               *((f'parts: {key}', part, str) for key, part in parts.items())):
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f'{path}: {where} must be '
+                             f'{"text" if kind is str else "true or false"}, but is {value!r}')
     work_dir = Path(content['work_dir'])
     out = content.get('out') or os.path.join(work_dir, 'prediction.csv')
     entry = Entry(**{**content, 'path': path, 'streams': streams, 'work_dir': work_dir,

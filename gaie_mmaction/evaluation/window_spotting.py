@@ -153,9 +153,13 @@ def save_rule(path: str | Path, rule: SegmentRule) -> None:
 
 
 def load_rule(path: str | Path) -> SegmentRule:
-    """Read what :func:`save_rule` wrote."""
-    values = json.loads(Path(path).read_text(encoding='utf-8'))
-    return SegmentRule(**{**values, 'thresholds': tuple(values['thresholds'])})
+    """Read what :func:`save_rule` wrote; anything else is a ``ValueError``."""
+    try:
+        values = json.loads(Path(path).read_text(encoding='utf-8'))
+        return SegmentRule(**{**values, 'thresholds': tuple(values['thresholds'])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is not a rule ({type(error).__name__}: {error}): give the '
+                         'OUT.rule.json of tools/spot_windows.py') from error
 
 
 def describe(name: str, predicted: Sequence[tuple], true: Sequence[tuple],

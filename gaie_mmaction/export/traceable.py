@@ -33,8 +33,10 @@ class TraceableRecognizer(nn.Module):
         self.backbone = model.backbone
         self.cls_head = model.cls_head
         preprocessor = model.data_preprocessor
-        self.register_buffer('mean', preprocessor.mean.view(-1, 1, 1, 1))
-        self.register_buffer('std', preprocessor.std.view(-1, 1, 1, 1))
+        self.to_rgb = preprocessor.to_rgb
+        for name, default in (('mean', 0.), ('std', 1.)):  # heat maps have neither
+            values = getattr(preprocessor, name, torch.tensor(default))
+            self.register_buffer(name, values.view(-1, 1, 1, 1))
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -49,7 +51,8 @@ class TraceableRecognizer(nn.Module):
         """
         history: list[TokenState] = []
         with torch.autocast(frames.device.type, self.dtype, self.dtype != torch.float32):
-            x = (frames - self.mean) / self.std
+            x = frames[:, [2, 1, 0]] if self.to_rgb else frames
+            x = (x - self.mean) / self.std
             if hasattr(self.backbone, 'forward_tokens'):
                 state = self.backbone.forward_tokens(x, history)
                 features = self.backbone.pool(self.backbone.norm(state.x), state)

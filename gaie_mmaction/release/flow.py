@@ -11,6 +11,7 @@ import numpy as np
 
 from ..datasets.annotations import Segment, read_annotations
 from ..datasets.video_file import VideoFile, to_rgb
+from ..utils.files import locked_folder
 from .cutting import clip_size, write_clips
 from .report import ReleaseError
 
@@ -80,7 +81,8 @@ def make_flow(ann_files: Sequence[str], videos: Path, out: Path, workers: int
     """Write the flow of every clip of some annotation files; a second run does what is missing.
 
     Returns the number of clips, how many were written, and the failures. Annotation files that
-    cannot be read, or give one clip id different frames, are a ``ValueError``.
+    cannot be read, or give one clip id different frames, are a ``ValueError``, a folder that
+    another run writes into a :class:`FolderInUseError`.
     """
     clips: dict[str, Segment] = {}
     for ann_file in ann_files:
@@ -91,6 +93,8 @@ def make_flow(ann_files: Sequence[str], videos: Path, out: Path, workers: int
                                  'another annotation file; ids must be unique')
     if out.resolve() == videos.resolve():
         raise ReleaseError(f'{out} is the folder of the videos: give another one to --out')
-    written, failures = write_clips(list(clips.values()), videos, out, workers, 'flow',
-                                    encode_flow, KIND)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked_folder(out):
+        written, failures = write_clips(list(clips.values()), videos, out, workers, 'flow',
+                                        encode_flow, KIND)
     return len(clips), written, [f'{video}: {error}' for video, error in failures]

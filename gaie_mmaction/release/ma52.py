@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
 from ..utils.files import atomic_file, locked_folder, write_text
-from .archives import MAX_UNPACKED_RATIO, unpack_archives
+from .archives import DAMAGE, MAX_UNPACKED_RATIO, METHODS, unpack_archives
 from .layout import find_files
 from .prepare import link_videos
 from .report import ReleaseError, Report
 from .splits import split_groups
 
 PUBLISHED = dict(train=11250, val=5586, test=5586)
+MAX_BYTES = 4 * 2**20  # of a submission's csv; the test part takes 250 KB
 COLUMNS = ('vid', *(f'action_pred_{k}' for k in range(1, 6)),
            *(f'body_pred_{k}' for k in range(1, 6)))
 COLUMNS_2024 = ('id', 'pred_label_1', 'pred_label_2')
@@ -167,8 +168,12 @@ def check_ma52_submission(path: str | Path, names: Sequence[str]) -> list[str]:
         with zipfile.ZipFile(path) as file:
             if file.namelist() != ['prediction.csv']:
                 return [f'it must hold prediction.csv alone, but holds {file.namelist()[:5]}']
+            member, = file.infolist()
+            if member.file_size > MAX_BYTES or member.compress_type not in METHODS:
+                return [f'prediction.csv takes {member.file_size} bytes, of at most {MAX_BYTES}, '
+                        f'by method {member.compress_type}: write it with Deflate']
             rows = list(csv.reader(io.StringIO(file.read('prediction.csv').decode('utf-8'))))
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, csv.Error) as error:
+    except (*DAMAGE, OSError, RuntimeError, csv.Error) as error:  # RuntimeError: a password
         return [f'it cannot be read as a zip with a csv: {error}']
     header = tuple(rows[0]) if rows else ()
     if header not in (COLUMNS, COLUMNS_2024):

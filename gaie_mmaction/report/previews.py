@@ -57,7 +57,7 @@ def write_preview(clip: ClipInfo, path: Path) -> str:
         write_small_video(path, [cv2.resize(frame, (WIDTH, height), interpolation=cv2.INTER_AREA)
                                  for frame in frames], rate, MAX_BYTES)
         return ''
-    except (VideoReadError, OSError) as error:
+    except (VideoReadError, IndexError, OSError) as error:  # IndexError: beyond the last frame
         return f'{clip.filename}: {error}'
 
 

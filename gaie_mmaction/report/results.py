@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from mmengine.config import Config
 
-from ..apis.model import build_recognizer, find_class_names, view_shape
+from ..apis.model import build_recognizer, find_class_names, require_test_part, view_shape
 from ..benchmark.complexity import measure_complexity
 from ..evaluation.fusion import TINY, get_kind, to_probabilities
 from ..evaluation.score_dump import Scores, match, read_dump
@@ -63,6 +63,7 @@ def read_results(cfg: Config, dumps: Sequence[str]) -> Results:
     The test annotations of ``cfg`` give lengths and videos, its model the cost. A ``ValueError`` if
     one is not a dump, or if their clips, labels or classes differ.
     """
+    require_test_part(cfg)
     streams = match([read_dump(path) for path in dumps])
     ids, labels = streams[0].ids, streams[0].labels
     names = find_class_names({}, cfg, streams[0].scores.shape[1])

@@ -40,6 +40,11 @@ class TokenMap:
             owner.append(np.where(source < 0, -1, places[source]).reshape(grid))
         return cls(tuple(importance), tuple(kept), tuple(owner))
 
+    def as_drawn(self) -> 'TokenMap':
+        """What :func:`paint_window` draws: the first importance, and the last merge's tokens."""
+        return TokenMap(self.importance[:1], self.kept[-1:],
+                        (self.owner[-1].astype(np.int32), ))
+
     def to_arrays(self, layers: Sequence[int]) -> dict[str, Any]:
         """``importance_L``, ``kept_L`` and ``owner_L`` of each merge, L the block, for an npz."""
         arrays = {f'{name}_{layer}': values for name in ('importance', 'kept', 'owner')

@@ -1,4 +1,6 @@
 """Images of a folder and a webcam's frames by number, and the names of all footage."""
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -32,6 +34,28 @@ def test_folder_of_images(tmp_path):
         (tmp_path / 'img_00003.png').write_bytes(b'no')
         with pytest.raises(VideoReadError, match='img_00003.png cannot be read'):
             footage.read([3])
+
+
+def test_images_of_any_name(tmp_path):
+    """OpenCV's own reading fails for names beyond the code page, on Windows, or UTF-8."""
+    path = tmp_path / os.fsdecode(b'\xe9')
+    try:
+        path.mkdir()
+    except OSError:
+        pytest.skip('no such names on this file system')
+    (path / '0.png').write_bytes(cv2.imencode('.png', image_of(7))[1].tobytes())
+    (path / '1.png').touch()
+    with open_footage(path) as footage:
+        assert read_number(footage.read([0])[0]) == 7
+        with pytest.raises(VideoReadError, match='1.png cannot be read'):
+            footage.read([1])
+
+
+def test_images_in_the_order_of_their_numbers(tmp_path):
+    for number in (9, 10, 100, 2):
+        cv2.imwrite(str(tmp_path / f'img{number}.png'), image_of(number))
+    with open_footage(tmp_path) as footage:
+        assert [read_number(image) for image in footage.read(range(4))] == [2, 9, 10, 100]
 
 
 @pytest.mark.parametrize('inputs, names', [

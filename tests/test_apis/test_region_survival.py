@@ -44,6 +44,9 @@ def test_regions_file(tmp_path):
     path.write_text(good + '0001_1,3,2,3,4\n')
     with pytest.raises(ValueError, match='line 3: needs numbers with x0 < x1'):
         rs.read_regions(path)
+    path.write_text(good + good.splitlines()[1] + '\n')
+    with pytest.raises(ValueError, match='line 3: clip 0001_0 was already given'):
+        rs.read_regions(path)
     path.write_text('clip_id,x,y,w,h\n')
     with pytest.raises(ValueError, match='must have the header clip_id,x0'):
         rs.read_regions(path)

@@ -43,6 +43,7 @@ def test_windows(tmp_path):
 
 
 def test_errors(tmp_path):
+    assert 'none/train.csv does not exist: make it with' in run(tmp_path / 'none')[0]
     write_release(tmp_path, [(0, 119, 3)], [(5, 20, -1)])
     assert 'no window of 16 frames is free of segments' in run(tmp_path)[0]
     assert 'longer than the 120 frames of train.mp4' in run(tmp_path, '--length', '121')[0]

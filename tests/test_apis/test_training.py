@@ -85,6 +85,9 @@ def test_a_device_that_is_hidden(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '4,5')
     with pytest.raises(ValueError, match='cuda:2 is not among CUDA_VISIBLE_DEVICES=4,5'):
         training.device_environment('cuda:2')
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')  # as a scheduler hides all of them
+    with pytest.raises(ValueError, match='cuda is not among CUDA_VISIBLE_DEVICES=$'):
+        training.device_environment('cuda')
 
 
 def test_failures(tmp_path, monkeypatch):

@@ -50,6 +50,18 @@ def test_videos_too_short_to_have_a_stride(tmp_path, monkeypatch):
         read_feature_file(tmp_path / 'f.npz')
 
 
+def test_file_that_is_no_npz(tmp_path):
+    path = tmp_path / 'f.npz'
+    with pytest.raises(FileNotFoundError, match='f.npz'):
+        read_feature_file(path)
+    write_features(path, dict(a=9), window=4, stride=2)
+    whole = path.read_bytes()
+    for content in (b'', b'text', b'PK' + whole[2:200], whole[:-50]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match='f.npz cannot be read .*extract_features.py'):
+            read_feature_file(path)
+
+
 @pytest.mark.parametrize('changes, message', [
     (dict(features=np.full((12, 6), np.nan)), 'of video [ab] are not finite'),
     (dict(features=np.zeros((3, 6))), 'one row per step'),
@@ -137,6 +149,12 @@ def test_joined_sequences(tmp_path):
     for start, _ in sample['segments'].astype(int):
         known = [frame.tobytes() in frames for frame in sample['raw_feature'][start - 60:start]]
         assert any(a and b for a, b in zip(known, known[1:]))
+    write_features(tmp_path / 'f.npz', dict(a=1, b=1, c=9), window=1, stride=1)
+    write_segments(tmp_path / 's.csv', [(name, 0, 0, 0) for name in 'abc'])
+    short = DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source, part_prob=1.))
+    for _ in range(20):  # a clip of one frame has pieces of one frame
+        assert short.get_data_info(0)['num_frames'] > 1
+    write_features(tmp_path / 'f.npz', lengths, window=1, stride=1)
     write_segments(tmp_path / 's.csv', [(name, k, k, 0) for name in 'abc' for k in (0, 5)])
     with pytest.raises(ValueError, match='clip [abc] must have one segment, but has 2'):
         DATASETS.build(dict(type='JoinedSequenceDataset', dataset=source)).get_data_info(0)

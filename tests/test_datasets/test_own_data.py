@@ -169,3 +169,5 @@ def test_check_of_a_config(root, folder):
     assert status == 1 and 'val.csv does not exist' in output
     with pytest.raises(ValueError, match='IMiGUEPoseDataset of train_dataloader reads no videos'):
         find_clip_sets(Config.fromfile(root / 'configs/stgcn_imigue_joint.py'))
+    assert find_clip_sets(Config.fromfile(root / 'configs/pretraining/videomae_demo.py')) == [
+        ClipSet('data/demo/windows.csv', 'data/demo/videos', 32, 16)]

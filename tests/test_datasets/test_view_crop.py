@@ -22,6 +22,10 @@ def test_as_upstreams_crops_where_these_take_the_frames(size):
     found = ViewCrop(crop_size=20)(make_frames(*size))['imgs']
     first, last, middle = np.split(np.stack(ThreeCrop(20)(make_frames(*size))['imgs']), 3)
     np.testing.assert_array_equal(found, np.concatenate([first, middle, last]))
+
+
+@pytest.mark.parametrize('size', [(20, 34), (34, 20), (23, 35)])
+def test_one_crop_is_the_centre_crop(size):
     np.testing.assert_array_equal(ViewCrop(crop_size=20, num_crops=1)(make_frames(*size))['imgs'],
                                   CenterCrop(20)(make_frames(*size))['imgs'])
 

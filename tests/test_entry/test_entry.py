@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from running import run_tool
 from scipy.special import softmax
+from skeleton_file import make_clip, write_skeletons
 
 from gaie_mmaction import entry as entries
 from gaie_mmaction.apis import build_recognizer
@@ -142,9 +143,13 @@ def test_figures_are_those_of_the_dumps(folder, stand_ins, rule):
 
 
 def test_temperatures_and_given_weights(folder, stand_ins):
-    path = write_entry(folder, calibrate=True, changes={
-        name: dict(weight=weight) for name, weight in zip(STRENGTHS, (1, .5, 0))})
-    make(path)
+    changes = {name: dict(weight=weight) for name, weight in zip(STRENGTHS, (1, .5, 0))}
+    changes['rgb']['options'] = {
+        'model.cls_head.num_classes': CLASSES,
+        'test_dataloader.dataset.metainfo': dict(classes=['a', 'b', 'c', 'd', 'e'])}
+    make(write_entry(folder, calibrate=True, changes=changes))
+    # names of the config, and not those of iMiGUE
+    assert pd.read_csv(folder / 'work/classes.csv')['class'].tolist() == list('abcde')
     (holdout, labels), (test, _) = (read_dumps(folder / 'work', STRENGTHS, part)
                                     for part in ('val', 'test'))
     calibrated = [softmax(np.log(one) / fusion.fit_temperature(two, labels, 'probabilities'), 1)
@@ -335,6 +340,9 @@ def test_bootstrap_against_loops():
     (dict(flow=dict(name='../flow')), {}, "stream 3: name must be of letters.*got '../flow'"),
     (dict(flow=dict(name='a:b')), {}, "name must be of letters.*got 'a:b'"),
     ({}, dict(sum='votes'), 'sum must be one of'),
+    ({}, dict(work_dir=2025), 'work_dir must be text, but is 2025'),
+    ({}, dict(calibrate='no'), "calibrate must be true or false, but is 'no'"),
+    ({}, dict(parts=dict(test=2025)), 'parts: test must be text, but is 2025'),
     ({}, dict(streams=[]), 'streams must be a list of at least one'),
     ({}, dict(out='a.txt'), 'must end in .csv or .zip'),
     ({}, dict(parts=dict(train='val', holdout='val')), 'the parts must differ'),
@@ -370,6 +378,55 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
         assert said in run_tool('entry.py', path)[0]
     path.write_text('streams: [')
     assert 'is not YAML' in run_tool('entry.py', path)[0]
+
+
+def test_views_by_a_key_of_the_config(folder):
+    """The same as ``tta`` of the stream: other scores than without, and other costs."""
+    views, classes = '2x3+flip', {'model.cls_head.num_classes': CLASSES}
+    paths = (write_entry(folder, dict(rgb=change)) for change in (
+        {}, dict(tta=views), dict(options=dict(classes, tta=views))))
+    plain, of_stream, of_config = (
+        entries.make.make_networks(entries.load_entry(str(path)))[0] for path in paths)
+    assert of_config.dump == of_stream.dump != plain.dump
+    assert of_config.folder == plain.folder and 'tta' not in of_config.cfg
+    assert network.measure_cost(of_config).views == 12
+
+
+def test_split_without_clips(folder, stand_ins):
+    write_skeletons(folder / 'data/skeleton.pkl', [make_clip('0001_0', 1)], train=['0001_0'],
+                    val=[], test=['0001_0'])
+    path = write_entry(folder, dict(rgb=dict(config='configs/demo/stgcn_demo.py')))
+    assert 'stream rgb: ' in (said := run_tool('entry.py', path)[0])
+    assert "skeleton.pkl has no clip in the split 'val'" in said
+
+
+def test_skeletons_beside_frames_count(folder):
+    path, found = write_entry(folder, dict(rgb=dict(config='configs/demo/m2hen_demo.py'))), []
+    for content in ('one', 'other', 'one'):
+        (folder / 'data/skeleton.pkl').write_text(content)
+        found.append(entries.make.make_networks(entries.load_entry(str(path)))[0])
+    assert found[0].folder == found[2].folder != found[1].folder
+    assert found[0].dump.name == found[2].dump.name != found[1].dump.name
+
+
+@pytest.mark.parametrize('config', ['pretraining/videomae_demo', 'spotting/detector_demo'])
+def test_configs_without_a_classifier(folder, stand_ins, config):
+    path = write_entry(folder, dict(flow=dict(config=f'configs/{config}.py', options={})))
+    assert run_tool('entry.py', path)[0].startswith(
+        f'stream flow: configs/{config}.py has no model.cls_head')
+
+
+def test_wrong_tables_of_subjects(folder, stand_ins):
+    """The message names the part, and the tool ends in it."""
+    table = folder / 'subjects.csv'
+    path = write_entry(folder, subjects=str(table))
+    assert 'subjects.csv cannot be read' in run_tool('entry.py', path)[0]
+    for videos, said in (([5], 'of 2 videos of the hold-out, e.g. 0006, 0007'),
+                         ([5, 6, 7], 'of 3 videos of the training part, e.g. 0001, 0002, 0003')):
+        table.write_text('video_id,class,start_frame,end_frame,subject_id\n' + ''.join(
+            f'{video},1,0,9,1\n' for video in videos))
+        assert said in run_tool('entry.py', path)[0]
+    assert stand_ins.calls == []
 
 
 def test_no_space_left(folder, stand_ins, monkeypatch):

@@ -61,6 +61,10 @@ def test_fit(tmp_path):
     assert load_rule(tmp_path / 'rule.json') == rule
     with pytest.raises(ValueError, match='no true segment'):
         fit_rule(held_out, [])
+    for text in ('no', '[]', '{}', '{"thresholds": [0.5], "max_gap": 1}'):
+        (tmp_path / 'rule.json').write_text(text)
+        with pytest.raises(ValueError, match='rule.json is not a rule .* give the OUT.rule.json'):
+            load_rule(tmp_path / 'rule.json')
 
 
 def write_part(folder, name, seed):

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from mmaction.models import ActionDataPreprocessor
 from small_model import write_small_model
 
 from gaie_mmaction import export
@@ -31,9 +32,14 @@ def make_model(tmp_path, root, neck=NECKS['GAIE']):  # noqa: B008
     return load_recognizer(cfg, checkpoint)[0]
 
 
-def test_graph_takes_pixels(tmp_path, root):
+@pytest.mark.parametrize('preprocessor', [
+    None, dict(to_rgb=True, mean=[1., 90., 200.], std=[1., 60., 99.], format_shape='NCTHW'),
+    dict(format_shape='NCTHW')], ids=['own', 'BGR', 'none'])
+def test_graph_takes_pixels(tmp_path, root, preprocessor):
     """Normalisation and head are those of the recognizer; each merge tells what it kept."""
     model = make_model(tmp_path, root)
+    if preprocessor:
+        model.data_preprocessor = ActionDataPreprocessor(**preprocessor)
     frames = sample_frames((2, 3, 16, 96, 96))
     scores, *kept = reference_outputs(model, frames)
     inputs = [torch.from_numpy(clip)[None] for clip in frames]

@@ -148,7 +148,20 @@ def test_submission(tmp_path, form):
         file.writestr('prediction.csv', 'id,pred_label_1,pred_label_2\na.mp4,7,0\na.mp4,0,0\n')
     faults = check_ma52_submission(path, ['a.mp4'])
     assert 'one out of range, e.g. a.mp4,7,0' in faults[0] and 'more than once' in faults[1]
-    path.write_bytes(b'no zip')
-    assert 'cannot be read' in check_ma52_submission(path, [])[0]
+    for method, size in ((zipfile.ZIP_DEFLATED, ma52.MAX_BYTES + 1), (zipfile.ZIP_BZIP2, 9)):
+        with zipfile.ZipFile(path, 'w', method) as file:
+            file.writestr('prediction.csv', 'x' * size)
+        assert check_ma52_submission(path, []) == [
+            f'prediction.csv takes {size} bytes, of at most {ma52.MAX_BYTES}, by method {method}: '
+            'write it with Deflate']
+    write_ma52_submission(path, scores, form)
+    whole = path.read_bytes()
+    first = whole.index(b'prediction.csv') + len('prediction.csv')
+    encrypted = bytearray(whole)
+    for place in (6, whole.index(b'PK\1\2') + 8):  # the flags of both headers
+        encrypted[place] |= 1
+    for content in (b'no zip', whole[:first] + b'\xff' * 20 + whole[first + 20:], encrypted):
+        path.write_bytes(content)
+        assert 'cannot be read' in check_ma52_submission(path, [])[0]
     with pytest.raises(ValueError, match='form must be'):
         write_ma52_submission(path, scores, '2023')

@@ -79,6 +79,12 @@ def test_other_clips_are_an_error(tmp_path):
     assert '1 clips are only in' in code and not (tmp_path / 'report').exists()
 
 
+def test_pretraining_has_no_results(root, tmp_path):
+    code, _ = run_tool('visualize/report.py', root / 'configs/pretraining/videomae_demo.py',
+                       '--scores', 'none.pkl', '--out', tmp_path / 'report')
+    assert 'videomae_demo.py has no test pipeline' in code
+
+
 def test_cost_of_two_inputs_is_a_note(root):
     notes = []
     assert results._measure_cost(load_config(root / 'configs/demo/m2hen_demo.py'), notes) == []
@@ -92,6 +98,8 @@ def test_previews(tmp_path, monkeypatch):
     video = str(tmp_path / 'v.mp4')
     clips = [ClipInfo(video, 0, 19), ClipInfo(video, 20, -1),
              ClipInfo(str(tmp_path / 'bad.mp4')), ClipInfo()]
+    assert 'frames 95..104 are outside' in previews.write_preview(
+        ClipInfo(video, 95, 104), tmp_path / 'x.mp4')
     names, notes = previews.make_previews(clips, tmp_path / 'p', workers=1)
     assert [name is not None for name in names] == [True, True, False, False]
     assert len(notes) == 2 and 'videos are unknown' in notes[0] and 'bad.mp4' in notes[1]

@@ -110,6 +110,11 @@ def test_rule_of_a_window_classifier(folder, tmp_path):
     found = json.loads((tmp_path / 'long.json').read_text())['segments']
     assert sorted((row['start_frame'], row['end_frame'], row['label']) for row in found) == sorted(
         segment[1:4] for segment in expected)
+    write_segments(tmp_path / 'true.csv', [('long', 10, 30, 32)])
+    code, _ = run(folder, path, '--rule', tmp_path / 'rule.json', '--true', tmp_path / 'true.csv')
+    assert 'true.csv, line 2' in code and 'a class in 0..31' in code
+    code, output = run(folder, path, out=tmp_path / 'rule.json/out')
+    assert 'rule.json is not a folder' in code and 'frames' not in output  # before any work
     save_rule(tmp_path / 'rule.json', SegmentRule((.03, ) * 32, 3, 2, .5))
     code, _ = run(folder, path, '--rule', tmp_path / 'rule.json', out=tmp_path)
     assert 'the rule is for 32 classes and background, but the model has 32 classes' in code

@@ -8,12 +8,14 @@ import pytest
 import torch
 from evaluating import write_segments
 from launching import needs_mim
+from mmaction.registry import DATASETS
 from mmengine.dataset import Compose
 from numbered_video import write_video
 from running import run_tool
-from small_model import write_small_model
+from skeleton_file import make_clip, write_skeletons
+from small_model import predict_clips, randomize, write_small_model
 
-from gaie_mmaction.apis import load_config, load_recognizer
+from gaie_mmaction.apis import build_recognizer, load_config, load_recognizer
 
 RANGES = {'0001_0': (0, 30), '0001_1': (31, 59), '0002_0': (5, 44)}
 
@@ -80,6 +82,28 @@ def test_wrong_arguments(folder):
     assert 'go into one .npz file, but got out' in run(folder, 'out')[0]
     code, _ = run(folder, 'out.npz', '--ann-file', 'none.csv')
     assert 'annotation file none.csv does not exist' in code
+
+
+def test_skeletons(root, tmp_path):
+    """Features of graph networks are those that the head classifies: mean over people, too."""
+    write_skeletons(tmp_path / 'skeleton.pkl', [make_clip('0001_0'), make_clip('0001_1', seed=1)])
+    options = {'test_dataloader.dataset': dict(data_root=str(tmp_path), split='train'),
+               'model.backbone': dict(base_channels=8, num_stages=3, inflate_stages=[2],
+                                      down_stages=[2]), 'model.cls_head.in_channels': 16}
+    config = str(root / 'configs/demo/stgcn_demo.py')
+    cfg = load_config(config, options)
+    cfg.dump(tmp_path / 'stgcn.py')
+    model = randomize(build_recognizer(cfg))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'stgcn.pth')
+    code, _ = run_tool('extract_features.py', tmp_path / 'stgcn.py', tmp_path / 'stgcn.pth',
+                       '--out', tmp_path / 'out.npz', '--device', 'cpu')
+    assert code is None
+    scores = predict_clips(model, DATASETS.build(cfg.test_dataloader.dataset))
+    with np.load(tmp_path / 'out.npz') as found, torch.no_grad():
+        assert found['features'].shape == (2, 16) and found['end_frames'].tolist() == [-1, -1]
+        assert found['videos'].tolist() == found['clip_ids'].tolist() == ['0001_0', '0001_1']
+        torch.testing.assert_close(
+            model.cls_head.fc(torch.from_numpy(found['features'])).softmax(1), scores)
 
 
 @needs_mim

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gaie_mmaction.release import ReleaseError
 from gaie_mmaction.release.flow import make_flow
+from gaie_mmaction.utils.files import FolderInUseError
 from gaie_mmaction.utils.parallel import WorkerError
 
 
@@ -36,7 +37,7 @@ def main() -> None:
         total, written, failures = make_flow(**vars(args))
     except KeyboardInterrupt:
         sys.exit('stopped; finished clips are kept, and run again it does only what is missing')
-    except (OSError, ValueError, ReleaseError, WorkerError) as error:
+    except (OSError, ValueError, ReleaseError, FolderInUseError, WorkerError) as error:
         sys.exit(str(error))
     print(f'{total} clips in {args.out}: {written} written, '
           f'{total - written - len(failures)} were there')

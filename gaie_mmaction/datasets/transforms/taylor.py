@@ -85,7 +85,7 @@ class TaylorReader:
     """Stands for a video: frame i is the Taylor frame of the window that begins at frame i.
 
     Args:
-        reader (VideoFile): The video, which is closed with this reader.
+        reader (VideoFile or ImageFolder): The video, which is closed with this reader.
         last_frame (int): Last frame of the clip, repeated where a window reaches beyond it.
         window, terms, short_side: Same as :class:`TaylorFrames`.
     """

@@ -44,7 +44,8 @@ class ViewCrop(ShownTransform):
         imgs: list[np.ndarray] = []
         for share in shares:
             x_share, y_share = (share, .5) if width >= height else (.5, share)
-            x, y = round(x_share * (width - size)), round(y_share * (height - size))
+            # rounded down, as upstream's centre crop
+            x, y = int(x_share * (width - size)), int(y_share * (height - size))
             imgs += [image[y:y + size, x:x + size] for image in results['imgs']]
         if self.flip:
             imgs += [np.ascontiguousarray(image[:, ::-1]) for image in imgs]

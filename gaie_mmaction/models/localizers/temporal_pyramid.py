@@ -96,7 +96,9 @@ class TemporalPyramid(BaseModule):
             valid = valid[:, ::2]
             x = block(x * valid[..., None], valid)
             levels.append((x, valid))
-        return [(norm(x), valid) for norm, (x, valid) in zip(self.norms, levels)]
+        # the norms' biases would reach valid steps through the heads' convolutions
+        return [(norm(x) * valid[..., None], valid)
+                for norm, (x, valid) in zip(self.norms, levels)]
 
 
 def level_strides(levels: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
