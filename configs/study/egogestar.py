@@ -48,6 +48,7 @@ def schedule(epochs, warm_up):
 
 study = dict(
     seeds=1,
+    beside=(),
     regions=None,
     # folds that the recipe was chosen on; the others were seen by no choice
     chosen_on=(0, 1, 2),

@@ -136,17 +136,12 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
     The tables stand between ``<!-- begin name -->`` and ``<!-- end name -->``; where these are
     missing, they are added with a heading. ``study`` is the config's: ``heading`` says what its
     budgets are if they are no keep ratios; arms in ``beside`` have a table in which all others are
-    compared with them; if the recipe was chosen on some folds, ``chosen_on``, there is a table of
-    the others alone.
+    compared with them.
     """
     budgets, heading = study['budgets'], study.get('heading', HEADING)
     put_table(document, name, make_table(rows, budgets, heading))
     for arm in study.get('beside', ()):
         put_table(document, f'{name} beside {arm}', make_table(rows, budgets, heading, arm))
-    if seen := study.get('chosen_on'):
-        unseen = rows[~rows.fold.isin(seen)]
-        put_table(document, f'{name} on folds {" and ".join(map(str, sorted(set(unseen.fold))))}',
-                  make_table(unseen, budgets, heading))
     draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
 
 
