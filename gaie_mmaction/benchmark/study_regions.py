@@ -30,27 +30,26 @@ def checkpoint_of(study: Study, budget: str, arm: str, training: str, seed: int,
     return last_checkpoint(study.run_dir(f'{budget}-{arm}', seed, fold))
 
 
-def measure_regions(study: Study, *run: str) -> list[Row]:
+def measure_regions(study: Study, budget: str, arm: str, training: str, seed: int,
+                    fold: int) -> list[Row]:
     """Share of the tokens of the moving regions that stay in place in one run of the csv."""
-    budget, arm, training, seed, fold = run
-    base = Config.fromfile(study.config)
-    cfg = run_config(arm_config(base, budget, arm), study, int(seed), int(fold))
-    model = build_recognizer(cfg).eval()
-    load_weights(model, str(checkpoint_of(study, *run)), str(study.config))  # type: ignore[arg-type]
-    plan, backbone = base.study.regions, cfg.model.backbone
+    base, run = Config.fromfile(study.config), (budget, arm, training, seed, fold)
+    cfg = run_config(arm_config(base, budget, arm), study, seed, fold)
+    model = build_recognizer(cfg)
+    load_weights(model, str(checkpoint_of(study, *run)), str(study.config))
+    plan = base.study.regions
     regions = read_regions(str(ROOT / 'data' / f'{base.study.dataset.name}_release/regions.csv'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     dataset.rows = rows = dataset.rows.iloc[::plan.every]
     loader = Runner.build_dataloader(dict(cfg.test_dataloader, dataset=dataset))
-    cells = (backbone.img_size // 16, ) * 2
-    grid = (backbone.num_frames // backbone.tubelet_size, *cells)
     shares: list[np.ndarray] = []
     for data in loader:
+        grid = model.backbone.token_grid(data['inputs'][0])
         with torch.inference_mode(), record_tokens(model) as history:
             model.test_step(data)
         for clip in range(len(data['inputs'])):
             weights = region_weights(regions[rows.clip_id.iloc[len(shares)]], plan.view,
-                                     plan.frame, cells)
+                                     plan.frame, grid[1:])
             kept = TokenMap.from_history(history, grid, clip).kept
             shares.append(np.array([survival(kept, weights),
                                     survival(kept, np.ones_like(weights))]))
