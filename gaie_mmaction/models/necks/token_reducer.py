@@ -185,7 +185,9 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
         Returns:
             tuple: Output ``(B, h, N, d)``, and importance ``(B, N)`` or None.
         """
-        bias = state.size.log().to(q.dtype) if self.prop_attn else None
+        # before the first reduction all sizes are 1; attention with a bias of zeros takes longer
+        size = state.size if self.prop_attn and state.step else None
+        bias = None if size is None else size.log().to(q.dtype)
         out = importance = None
         if needs_importance:
             # dropout is for the output alone: tokens are ranked by the whole map
@@ -193,8 +195,7 @@ class TokenReducer(BaseModule, metaclass=ABCMeta):
                 if self.importance == 'sharpness':
                     # of the rows of the map, where the other importance is of its columns
                     out, importance = weighted_attention(
-                        q, k, v, scale=scale, score='sharpness',
-                        size=state.size if self.prop_attn else None)
+                        q, k, v, scale=scale, score='sharpness', size=size)
                 else:
                     out, importance = attention_with_importance(
                         q, k, v, scale=scale, bias=bias,
