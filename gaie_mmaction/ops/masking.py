@@ -6,6 +6,32 @@ import torch
 from torch import Tensor
 
 
+def random_mask(batch: int, num_tokens: int, ratio: float,
+                generator: torch.Generator | None = None, unit: str = 'tokens') -> Tensor:
+    """Hide random tokens, each clip others.
+
+    Args:
+        batch (int): B.
+        num_tokens (int): N.
+        ratio (float): Share of the tokens to hide, in (0, 1).
+        generator (torch.Generator, optional): Source of the draw. Defaults to PyTorch's global CPU
+            generator.
+        unit (str): What is hidden, for the error. Defaults to ``'tokens'``.
+
+    Returns:
+        Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * N)`` in each clip.
+
+    Raises:
+        ValueError: If the ratio hides no token or all of them.
+    """
+    num_hidden = _num_hidden(ratio, num_tokens, unit)
+    # drawn on the CPU: the same masks on every device
+    device = 'cpu' if generator is None else generator.device
+    order = torch.rand(batch, num_tokens, generator=generator, device=device).argsort(dim=1)
+    mask = torch.zeros(batch, num_tokens, dtype=torch.bool, device=device)
+    return mask.scatter_(1, order[:, :num_hidden], True)
+
+
 def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
               generator: torch.Generator | None = None) -> Tensor:
     """Hide the same random places in every frame of a clip ("VideoMAE", NeurIPS 2022, section 3.2).
@@ -13,9 +39,7 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
     Args:
         batch (int): B; each clip draws its own places.
         grid (tuple[int]): (T', H', W').
-        ratio (float): Share of the places to hide, in (0, 1).
-        generator (torch.Generator, optional): Source of the draw. Defaults to PyTorch's global CPU
-            generator.
+        ratio, generator: Same as in :func:`random_mask`, of the places of a frame.
 
     Returns:
         Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * H'W')`` in each frame.
@@ -24,14 +48,9 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
         ValueError: If the ratio hides no place or all of them.
     """
     frames, height, width = grid
-    places = height * width
-    num_hidden = _num_hidden(ratio, places, 'places of a frame')
-    # drawn on the CPU: the same masks on every device
-    device = 'cpu' if generator is None else generator.device
-    order = torch.rand(batch, places, generator=generator, device=device).argsort(dim=1)
-    mask = torch.zeros(batch, places, dtype=torch.bool, device=device)
-    mask.scatter_(1, order[:, :num_hidden], True)
-    return mask.repeat(1, frames)  # (B, H'W') -> (B, T'H'W')
+    # (B, H'W') -> (B, T'H'W')
+    return random_mask(batch, height * width, ratio, generator, 'places of a frame').repeat(
+        1, frames)
 
 
 def motion_mask(motion: Tensor, ratio: float, temperature: float,

@@ -188,6 +188,22 @@ def test_tubes(grid, ratio):
         assert not torch.equal(mask[0], mask[1])
 
 
+def test_random_masks_hide_any_token():
+    """Exactly the share in each clip, each token as often, unlike in neighbouring frames."""
+    model = make_model(mask_ratio=.6, masking='random')
+    torch.manual_seed(0)
+    mask = model.draw_mask(torch.empty(3000, 3, 4, 16, 16))
+    assert mask.shape == (3000, 32) and (mask.sum(dim=1) == 19).all()
+    # five standard deviations of a share of 19/32 among 3000
+    assert (mask.float().mean(dim=0) - 19 / 32).abs().max() < 5 * (.594 * .406 / 3000)**.5
+    both = mask.view(3000, 2, 16).all(dim=1).float().mean()
+    assert abs(both - 19 / 32 * 18 / 31) < .01
+    with pytest.raises(ValueError, match=r"masking must be one of \('tube', 'random'\).*'cube'"):
+        make_model(masking='cube')
+    with pytest.raises(ValueError, match='32 tokens, but 0.01 hides 0'):
+        make_model(mask_ratio=.01, masking='random')
+
+
 @pytest.mark.parametrize('ratio', [0, .01, 1, 1.2])
 def test_ratio_that_hides_nothing_or_all(ratio):
     with pytest.raises(ValueError, match=f'16 places.*but {ratio} hides'):

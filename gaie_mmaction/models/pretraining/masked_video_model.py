@@ -6,18 +6,21 @@ Pre-Training", NeurIPS 2022.
 Shapes: B batch, T frames, H and W pixels, (T', H', W') the grid of tokens, N = T'H'W' tokens,
 M hidden ones, C channels of the encoder, D of the decoder, P values of a tubelet.
 """
+import math
+
 import torch
 from mmaction.models.backbones.vit_mae import get_sinusoid_encoding
 from mmaction.registry import MODELS
 from mmaction.utils import OptConfigType
 from torch import Tensor, nn
 
-from ...ops.masking import tube_mask
+from ...ops.masking import random_mask, tube_mask
 from ..backbones import GAIEVisionTransformer
 from ..backbones.vit_block import NORM_CFG, split_tubelets
 from ..utils.positions import resize_positions
 from .masked_model import Decoder, MaskedModel, num_hidden
 
+MASKINGS = ('tube', 'random')
 # of frames in [0, 1]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -31,7 +34,10 @@ class MaskedVideoModel(MaskedModel):
 
     Args:
         backbone (dict): Config of a :class:`GAIEVisionTransformer` without a neck.
-        mask_ratio (float): Share of the places that are hidden, in (0, 1). Defaults to 0.9.
+        mask_ratio (float): Share of the tokens that are hidden, in (0, 1). Defaults to 0.9.
+        masking (str): ``'tube'``, the same places in all frames, as in the paper; or
+            ``'random'``, any tokens, for small grids, where a hidden place leaves no trace.
+            Defaults to ``'tube'``.
         decoder_depth, decoder_dims, decoder_heads (int): Blocks, channels D and heads of the
             decoder. Default to 4, 384 and 6.
         normalize_target (bool): Subtract each tubelet's mean per channel, and divide by its
@@ -42,13 +48,15 @@ class MaskedVideoModel(MaskedModel):
 
     Raises:
         TypeError: If the backbone is not a :class:`GAIEVisionTransformer`.
-        ValueError: If it has a neck, or ``mask_ratio`` hides no or every place.
+        ValueError: If it has a neck, ``masking`` is unknown, or ``mask_ratio`` hides no or every
+            place.
     """
 
     def __init__(self,
                  *,
                  backbone: dict,
                  mask_ratio: float = 0.9,
+                 masking: str = 'tube',
                  decoder_depth: int = 4,
                  decoder_dims: int = 384,
                  decoder_heads: int = 6,
@@ -60,8 +68,10 @@ class MaskedVideoModel(MaskedModel):
         if self.backbone.neck is not None:
             raise ValueError('backbone must have no neck in pretraining, since hidden tokens have '
                              f'left it already, but got {type(self.backbone.neck).__name__}')
-        tube_mask(1, self.backbone.grid_size, mask_ratio)  # a wrong ratio is an error when built
-        self.mask_ratio = mask_ratio
+        if masking not in MASKINGS:
+            raise ValueError(f'masking must be one of {MASKINGS}, but got {masking!r}')
+        self.mask_ratio, self.masking = mask_ratio, masking
+        self._draw(1, self.backbone.grid_size)  # a wrong ratio is an error when built
         self.normalize_target = normalize_target
         num_values = self.backbone.patch_embed.projection.weight[0].numel()
         self.encoder_to_decoder = nn.Linear(self.backbone.embed_dims, decoder_dims, bias=False)
@@ -73,8 +83,13 @@ class MaskedVideoModel(MaskedModel):
                                num_values=num_values, norm_cfg=NORM_CFG)
 
     def draw_mask(self, frames: Tensor) -> Tensor:
-        """Tubes of ``(B, 3, T, H, W)`` frames: ``(B, N)`` bool, True = hidden."""
-        return tube_mask(len(frames), self.backbone.token_grid(frames), self.mask_ratio)
+        """Tokens of ``(B, 3, T, H, W)`` frames: ``(B, N)`` bool, True = hidden."""
+        return self._draw(len(frames), self.backbone.token_grid(frames))
+
+    def _draw(self, batch: int, grid: tuple[int, int, int]) -> Tensor:
+        if self.masking == 'tube':
+            return tube_mask(batch, grid, self.mask_ratio)
+        return random_mask(batch, math.prod(grid), self.mask_ratio)
 
     def embed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         backbone = self.backbone
