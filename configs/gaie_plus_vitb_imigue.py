@@ -1,6 +1,6 @@
 # GAIE+: merges tokens that resemble more important ones instead of unimportant tokens, in the first
 # three blocks, with token sizes in merge, attention and final mean: 1568 -> 1325 -> 1120 -> 947.
-# It costs what GAIE does; docs/study.md has how it was chosen.
+# It costs what GAIE does; docs/gaie_plus.md has how it was chosen.
 _base_ = 'gaie_vitb_imigue.py'
 
 model = dict(

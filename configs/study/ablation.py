@@ -12,7 +12,8 @@ def variant(neck=gaie, merge_layers=(1, 3, 4)):
 
 # people that the study of the reducers does not have, so that what is chosen here is tested there
 study = dict(
-    seeds=4, heading='GAIE', beside=(), regions=None, dataset=dict(name='study_ablation', seed=1),
+    page='gaie_plus', seeds=4, heading='GAIE', beside=(), regions=None,
+    dataset=dict(name='study_ablation', seed=1),
     budgets=dict(
         _delete_=True,
         full={'plain ViT': {}},

@@ -39,7 +39,8 @@ def candidates(ratio, early_ratio, peak_ratios):
 
 
 study = dict(
-    seeds=4, beside=(), regions=None, dataset=dict(name='study_ablation', seed=1),
+    page='gaie_plus', seeds=4, beside=(), regions=None,
+    dataset=dict(name='study_ablation', seed=1),
     budgets={
         '_delete_': True,
         'full': {'plain ViT': {}},

@@ -65,6 +65,7 @@ def diffrate(token_keep_ratio, target_ratio):
 # budget -> arm -> what is merged into this config; numbers such that all arms of a budget cost
 # what GAIE does with that keep ratio, within 3 %
 study = dict(
+    page='study',  # of docs/, for the tables
     seeds=10,
     # arms, besides GAIE, that all others are compared with
     beside=('GAIE+', ),

@@ -1,10 +1,9 @@
 # Whether masked pretraining helps: the plain ViT and GAIE from scratch, and from weights pretrained
-# on the training clips without their labels, with all labels or a part. Run it by
-# tools/analysis/study.py --data pretraining.
+# on the training clips without their labels, with all labels or a part; and the reducers from
+# pretrained weights. Run it by tools/analysis/study.py --data pretraining.
 _base_ = 'embedded.py'
 
 model = _base_.model
-gaie = dict(model=dict(backbone=dict(neck=dict(type='GAIENeck', token_keep_ratio=.7))))
 
 
 def schedule(epochs):
@@ -17,24 +16,34 @@ def schedule(epochs):
              convert_to_iter_based=True)])
 
 
-def arms(share):
-    """As many steps with a part of the labels as with all."""
+def arms(share, *reducers):
+    """As many steps with a part of the labels as with all; reducers besides GAIE as in its study."""
     training = dict(schedule(round(8 / share)), label_share=share)
-    return {'GAIE': dict(training, **gaie), 'plain ViT': training,
-            'GAIE, from scratch': dict(training, from_scratch=True, **gaie),
+    arms = {name: dict(training, **neck) for name, neck in _base_.study.budgets['0.7'].items()
+            if name in ('GAIE', *reducers)}
+    return {**arms, 'plain ViT': training,
+            'GAIE, from scratch': dict(arms['GAIE'], from_scratch=True),
             'plain ViT, from scratch': dict(training, from_scratch=True)}
 
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 study = dict(
-    _delete_=True,
+    page='pretraining',
     seeds=5,
+    beside=(),
+    regions=None,
     heading='share of the labels',
     start=dict(
         schedule(100),
+        _delete_=True,
         model=dict(
             _delete_=True, type='MaskedVideoModel', backbone=dict(model.backbone), mask_ratio=.6,
             decoder_depth=2, decoder_dims=64, decoder_heads=2,
             # without the clip's mean, normalized targets would be amplified noise
             normalize_target=False, data_preprocessor=dict(model.data_preprocessor))),
-    budgets={'100 %': arms(1.), '25 %': arms(.25), '10 %': arms(.1)})
+    budgets={
+        '_delete_': True,
+        '100 %': arms(1., 'GAIE+', 'ToMe', 'vid-TLDR', 'EViT'),
+        '25 %': arms(.25),
+        '10 %': arms(.1)
+    })

@@ -18,8 +18,8 @@ from gaie_mmaction.benchmark import measure_complexity, study, study_report
 from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 
-CONFIGS = {name: Config.fromfile(ROOT / 'configs' / 'study' / f'{name}.py')
-           for name in ('embedded', 'egogestar', 'ablation', 'choice', 'pretraining_raw')}
+STUDIES = ('embedded', 'egogestar', 'ablation', 'choice', 'pretraining', 'pretraining_raw')
+CONFIGS = {name: Config.fromfile(ROOT / f'configs/study/{name}.py') for name in STUDIES}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
 ARMS = [(name, budget, arm) for name in ('embedded', 'egogestar', 'choice')
         for budget, arms in CONFIGS[name].study.budgets.items() for arm in arms
@@ -252,6 +252,12 @@ def test_a_start_and_an_arm_of_it(footage, tmp_path, trainings):
         trainings[0].model.backbone)
 
 
+@pytest.mark.parametrize('name', STUDIES)
+def test_each_config_has_all_that_the_tool_reads(name):
+    assert {'page', 'seeds', 'beside', 'regions', 'dataset', 'start', 'budgets'} <= set(
+        CONFIGS[name].study)
+
+
 def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
     """Its start has nothing to test; arms load its backbone, or train from scratch."""
     cfg = Config(CONFIGS['pretraining_raw'].to_dict())
@@ -425,16 +431,21 @@ def test_unfinished_seeds_are_left_out_and_the_unit_is_a_fold_if_there_are_sever
 
 
 def test_the_document_follows_from_the_csvs(tmp_path):
-    """The tables of docs/study.md, from the committed rows."""
-    text, document = (ROOT / 'docs/study.md').read_text(), tmp_path / 'study.md'
-    lines = [line.replace(' ± ', ' old ') if line.startswith('| ') else line
-             for line in text.splitlines()]
-    document.write_text('\n'.join(lines) + '\n')
-    assert document.read_text().count(' old ') > 90
-    for name in ('embedded', 'ablation', 'choice', 'egogestar'):
-        rows = study.read_rows(ROOT / f'docs/study/{name}.csv')
-        study_report.write_report(name, CONFIGS[name].study, rows, document)
-    assert document.read_text() == text
+    """The tables of the pages, from the committed rows."""
+    document, committed = tmp_path / 'page.md', set()
+    for page in ('study', 'gaie_plus'):
+        text = (ROOT / f'docs/{page}.md').read_text()
+        lines = [line.replace(' ± ', ' old ') if line.startswith('| ') else line
+                 for line in text.splitlines()]
+        document.write_text('\n'.join(lines) + '\n')
+        assert document.read_text().count(' old ') >= 12
+        for name, cfg in CONFIGS.items():
+            table = ROOT / f'docs/study/{name}.csv'
+            if cfg.study.get('page') == page and table.exists():
+                study_report.write_report(name, cfg.study, study.read_rows(table), document)
+                committed.add(name)
+        assert document.read_text() == text
+    assert committed == {'embedded', 'egogestar', 'ablation', 'choice'}
 
 
 def test_report_writes_table_and_picture(tmp_path):

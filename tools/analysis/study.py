@@ -74,7 +74,7 @@ def main() -> None:
         studies.run_study(study, table, args.workers)
         run_regions(study, studies.read_rows(table), regions, args.workers)
     rows = studies.read_rows(table)
-    write_report(args.data, cfg.study, rows, docs / 'study.md')
+    write_report(args.data, cfg.study, rows, docs / f'{cfg.study.page}.md')
     if regions.exists():
         draw_regions(rows, pd.read_csv(regions, dtype=dict(budget=str)), cfg.study.budgets,
                      regions.with_suffix('.png'))
