@@ -1,6 +1,6 @@
-# Whether masked pretraining helps: the plain ViT and GAIE from scratch, and from weights pretrained
-# on the training clips without their labels, with all labels or a part; and the reducers from
-# pretrained weights. Run it by tools/analysis/study.py --data pretraining.
+# Whether masked pretraining helps: networks from scratch, and from weights pretrained on the
+# training clips without their labels, with all labels or a part. Run it by
+# tools/analysis/study.py --data pretraining.
 _base_ = 'embedded.py'
 
 model = _base_.model
@@ -16,34 +16,41 @@ def schedule(epochs):
              convert_to_iter_based=True)])
 
 
-def arms(share, *reducers):
-    """As many steps with a part of the labels as with all; reducers besides GAIE as in its study."""
-    training = dict(schedule(round(8 / share)), label_share=share)
-    arms = {name: dict(training, **neck) for name, neck in _base_.study.budgets['0.7'].items()
-            if name in ('GAIE', *reducers)}
-    return {**arms, 'plain ViT': training,
-            'GAIE, from scratch': dict(arms['GAIE'], from_scratch=True),
-            'plain ViT, from scratch': dict(training, from_scratch=True)}
+def training(share, epochs=16):
+    """As many steps with a part of the labels as with all of them in ``epochs``."""
+    return dict(schedule(round(epochs / share)), label_share=share)
 
 
+def twice(name, settings):
+    """An arm from pretrained weights and one from scratch."""
+    return {name: settings, f'{name}, from scratch': dict(settings, from_scratch=True)}
+
+
+necks = _base_.study.budgets['0.7']
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 study = dict(
     page='pretraining',
     seeds=5,
     beside=(),
     regions=None,
-    heading='share of the labels',
+    heading='labels',
+    reference='plain ViT, from scratch',
     start=dict(
         schedule(100),
         _delete_=True,
         model=dict(
-            _delete_=True, type='MaskedVideoModel', backbone=dict(model.backbone), mask_ratio=.6,
-            decoder_depth=2, decoder_dims=64, decoder_heads=2,
+            _delete_=True, type='MaskedVideoModel', backbone=dict(model.backbone), mask_ratio=.75,
+            masking='random', decoder_depth=2, decoder_dims=64, decoder_heads=2,
             # without the clip's mean, normalized targets would be amplified noise
             normalize_target=False, data_preprocessor=dict(model.data_preprocessor))),
     budgets={
         '_delete_': True,
-        '100 %': arms(1., 'GAIE+', 'ToMe', 'vid-TLDR', 'EViT'),
-        '25 %': arms(.25),
-        '10 %': arms(.1)
+        '100 %': {
+            **twice('plain ViT', training(1.)),
+            **twice('GAIE', dict(training(1.), **necks['GAIE'])),
+            **{name: dict(training(1.), **necks[name]) for name in ('GAIE+', 'ToMe', 'vid-TLDR')}
+        },
+        '100 %, half the steps': twice('plain ViT', training(1., 8)),
+        '25 %': twice('plain ViT', training(.25)),
+        '10 %': twice('plain ViT', training(.1)),
     })

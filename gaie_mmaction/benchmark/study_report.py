@@ -94,19 +94,20 @@ def with_interval(found: tuple[float, float]) -> str:
     return f'{mean:+.1f}' if np.isnan(half) else f'{mean:+.1f} ± {half:.1f}'
 
 
-def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str = HEADING) -> None:
-    """Draw what each arm is above GAIE, paired: a panel with finetuning and one without."""
+def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str = HEADING,
+         ours: str = OURS) -> None:
+    """Draw what each arm is above ``ours``, paired: a panel with finetuning and one without."""
     trainings = [training for training in TITLES if training in set(rows.training)]
     reduced = {budget: arms for budget, arms in budgets.items() if budget != FULL[0]}
     names = list(dict.fromkeys(arm for arms in reduced.values() for arm in arms))[::-1]
     figure = Figure((5.5 * len(trainings), 1.4 + .3 * len(names)), layout='constrained')
     panels = figure.subplots(1, len(trainings), squeeze=False, sharey=True)[0]
     for panel, training in zip(panels, trainings):
-        for number, (shift, budget) in enumerate(zip((.14, -.14, 0), reduced)):
-            _draw_differences(panel, rows, budget, training, names, shift, f'C{number}')
+        for number, (shift, budget) in enumerate(zip((.14, -.14, 0, .28), reduced)):
+            _draw_differences(panel, rows, budget, training, names, shift, f'C{number}', ours)
             panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
         panel.axvline(0, color='0.5', linewidth=1)
-        panel.set(title=f'{TITLES[training]}: Top-1 above {OURS}', xlabel='points, 95 % interval')
+        panel.set(title=f'{TITLES[training]}: Top-1 above {ours}', xlabel='points, 95 % interval')
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(-.6, len(names) - .4)
         panel.grid(axis='x', alpha=.3)
@@ -115,11 +116,11 @@ def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str =
 
 
 def _draw_differences(panel: Axes, rows: pd.DataFrame, budget: str, training: str,
-                      names: list[str], shift: float, color: str) -> None:
-    ours = scores_of(rows, budget, OURS, training)
+                      names: list[str], shift: float, color: str, ours: str) -> None:
+    reference = scores_of(rows, budget, ours, training)
     for place, arm in enumerate(names):
-        found = paired_difference(scores_of(rows, budget, arm, training), ours)
-        if found and arm != OURS:
+        found = paired_difference(scores_of(rows, budget, arm, training), reference)
+        if found and arm != ours:
             panel.errorbar(found[0], place + shift, xerr=np.nan_to_num(found[1]), fmt='o',
                            capsize=3, markersize=5, color=color)
 
@@ -135,14 +136,15 @@ def write_report(name: str, study: dict[str, Any], rows: pd.DataFrame, document:
 
     The tables stand between ``<!-- begin name -->`` and ``<!-- end name -->``; where these are
     missing, they are added with a heading. ``study`` is the config's: ``heading`` says what its
-    budgets are if they are no keep ratios; arms in ``beside`` have a table in which all others are
-    compared with them.
+    budgets are if they are no keep ratios; all arms are compared with the ``reference`` arm, GAIE
+    by default, and in a table of its own with each arm in ``beside``.
     """
     budgets, heading = study['budgets'], study.get('heading', HEADING)
-    put_table(document, name, make_table(rows, budgets, heading))
+    reference = study.get('reference', OURS)
+    put_table(document, name, make_table(rows, budgets, heading, reference))
     for arm in study.get('beside', ()):
         put_table(document, f'{name} beside {arm}', make_table(rows, budgets, heading, arm))
-    draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading)
+    draw(rows, budgets, document.parent / 'study' / f'{name}.png', heading, reference)
 
 
 def put_table(document: Path, mark: str, lines: list[str]) -> None:

@@ -270,7 +270,7 @@ def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
     assert study.missing_starts(own, rows) == [(0, 0, [])]
     assert study.train_start(own, 0, 0, []) == [] == study.missing_starts(own, rows)
     weights = torch.load(own.start_checkpoint(0, 0))['state_dict']
-    for arm, loaded in (('GAIE', True), ('plain ViT, from scratch', False)):
+    for arm, loaded in (('plain ViT', True), ('plain ViT, from scratch', False)):
         run = study.run_config(study.arm_config(cfg, '10 %', arm), own, 0, 0,
                                own.start_checkpoint(0, 0))
         inputs, first, _ = watch(run, tmp_path / arm)
@@ -278,8 +278,8 @@ def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
         same = [torch.equal(value, weights[key]) for key, value in first.items()
                 if key.endswith('attn.qkv.weight')]
         assert same == [loaded] * 6
-    row, = study.finetune(own, '10 %', 'GAIE', 0, 0)
-    assert row['arm'] == 'GAIE' and trainings[1].load_from
+    row, = study.finetune(own, '10 %', 'plain ViT', 0, 0)
+    assert row['arm'] == 'plain ViT' and trainings[1].load_from
 
 
 def test_another_state_of_the_config_is_refused(footage, tmp_path, trainings):
