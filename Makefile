@@ -94,4 +94,5 @@ $(DEV): $(STAMP)
 
 clean:
 	rm -rf $(VENV) site data/demo data/demo_release data/demo_spotting data/demo_spotting_release \
-		work_dirs/demo work_dirs/demo_pretraining work_dirs/demo_entry work_dirs/demo_spotting
+		work_dirs/demo work_dirs/demo_pretraining work_dirs/demo_entry work_dirs/demo_spotting \
+		work_dirs/demo_spotting_plain
