@@ -198,6 +198,8 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 def append_rows(path: Path, rows: list[Row]) -> None:
     """Add rows to a study's csv, all or none; a repeated run replaces its rows."""
+    if not rows:
+        return  # of a pretraining, which has no head to test
     table = pd.DataFrame([*read_rows(path).to_dict('records'),
                           *(dict(row, torch=torch.__version__) for row in rows)])
     with atomic_file(path, durable=True) as partial:

@@ -266,9 +266,12 @@ def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
         arm.train_cfg.max_epochs = 1
     cfg.dump(tmp_path / 'small.py')
     own = replace(noise, config=tmp_path / 'small.py')
-    rows = study.read_rows(tmp_path / 'none.csv')
+    table = tmp_path / 'none.csv'
+    rows = study.read_rows(table)
     assert study.missing_starts(own, rows) == [(0, 0, [])]
     assert study.train_start(own, 0, 0, []) == [] == study.missing_starts(own, rows)
+    study.append_rows(table, [])
+    assert study.read_rows(table).empty
     weights = torch.load(own.start_checkpoint(0, 0))['state_dict']
     for arm, loaded in (('plain ViT', True), ('plain ViT, from scratch', False)):
         run = study.run_config(study.arm_config(cfg, '10 %', arm), own, 0, 0,
