@@ -107,11 +107,12 @@ def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str =
             _draw_differences(panel, rows, budget, training, names, shift, f'C{number}', ours)
             panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
         panel.axvline(0, color='0.5', linewidth=1)
-        panel.set(title=f'{TITLES[training]}: Top-1 above {ours}', xlabel='points, 95 % interval')
+        panel.set(title=f'{TITLES[training]}:\nTop-1 above {ours}', xlabel='points, 95 % interval')
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(-.6, len(names) - .4)
         panel.grid(axis='x', alpha=.3)
-    panels[0].legend(fontsize='small')
+    figure.legend(*panels[0].get_legend_handles_labels(), loc='outside lower center', ncols=2,
+                  fontsize='small')
     save_figure(figure, path)
 
 
