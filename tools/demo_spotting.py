@@ -5,14 +5,19 @@ from pathlib import Path
 from gaie_mmaction.apis.spotting_demo import run_spotting_demo
 from gaie_mmaction.apis.training import run_demo
 
-DATA = Path('data/demo_spotting')
+DATA, WORK = Path('data/demo_spotting'), Path('work_dirs/demo_spotting')
+PLAIN_WORK = Path('work_dirs/demo_spotting_plain')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument('--no-reducer', action='store_true', help='the plain ViT instead of GAIE')
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument('--no-reducer', action='store_true', help='the plain ViT instead of GAIE')
-    plain = parser.parse_args().no_reducer
-    work = Path('work_dirs/demo_spotting_plain' if plain else 'work_dirs/demo_spotting')
+    plain = parse_args().no_reducer
+    work = PLAIN_WORK if plain else WORK
     lines = run_spotting_demo(DATA, work, ['model.backbone.neck=None'] if plain else ())
     print(f'\nF1 on unseen people\n  {lines["window classifier"]}\n  {lines["temporal detector"]}\n'
           f'segments, logs and checkpoints: {work}\ntimeline: {work}/timeline.png')
