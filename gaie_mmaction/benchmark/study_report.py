@@ -103,7 +103,8 @@ def draw(rows: pd.DataFrame, budgets: dict[str, Any], path: Path, heading: str =
     figure = Figure((5.5 * len(trainings), 1.4 + .3 * len(names)), layout='constrained')
     panels = figure.subplots(1, len(trainings), squeeze=False, sharey=True)[0]
     for panel, training in zip(panels, trainings):
-        for number, (shift, budget) in enumerate(zip((.14, -.14, 0, .28), reduced)):
+        for number, budget in enumerate(reduced):
+            shift = .5 * ((len(reduced) - 1) / 2 - number) / len(reduced)
             _draw_differences(panel, rows, budget, training, names, shift, f'C{number}', ours)
             panel.plot([], [], 'o', color=f'C{number}', label=f'{heading} {budget}')
         panel.axvline(0, color='0.5', linewidth=1)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def random_mask(batch: int, num_tokens: int, ratio: float,
-                generator: torch.Generator | None = None, unit: str = 'tokens') -> Tensor:
-    """Hide random tokens, each clip others.
+                generator: torch.Generator | None = None) -> Tensor:
+    """Hide random tokens, drawn independently for each clip.
 
     Args:
         batch (int): B.
@@ -16,7 +16,6 @@ def random_mask(batch: int, num_tokens: int, ratio: float,
         ratio (float): Share of the tokens to hide, in (0, 1).
         generator (torch.Generator, optional): Source of the draw. Defaults to PyTorch's global CPU
             generator.
-        unit (str): What is hidden, for the error. Defaults to ``'tokens'``.
 
     Returns:
         Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * N)`` in each clip.
@@ -24,12 +23,7 @@ def random_mask(batch: int, num_tokens: int, ratio: float,
     Raises:
         ValueError: If the ratio hides no token or all of them.
     """
-    num_hidden = _num_hidden(ratio, num_tokens, unit)
-    # drawn on the CPU: the same masks on every device
-    device = 'cpu' if generator is None else generator.device
-    order = torch.rand(batch, num_tokens, generator=generator, device=device).argsort(dim=1)
-    mask = torch.zeros(batch, num_tokens, dtype=torch.bool, device=device)
-    return mask.scatter_(1, order[:, :num_hidden], True)
+    return _hide(batch, num_tokens, _num_hidden(ratio, num_tokens, 'tokens'), generator)
 
 
 def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
@@ -39,7 +33,8 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
     Args:
         batch (int): B; each clip draws its own places.
         grid (tuple[int]): (T', H', W').
-        ratio, generator: Same as in :func:`random_mask`, of the places of a frame.
+        ratio (float): Share of the places to hide, in (0, 1).
+        generator: Same as in :func:`random_mask`.
 
     Returns:
         Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * H'W')`` in each frame.
@@ -48,9 +43,9 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
         ValueError: If the ratio hides no place or all of them.
     """
     frames, height, width = grid
-    # (B, H'W') -> (B, T'H'W')
-    return random_mask(batch, height * width, ratio, generator, 'places of a frame').repeat(
-        1, frames)
+    places = height * width
+    mask = _hide(batch, places, _num_hidden(ratio, places, 'places of a frame'), generator)
+    return mask.repeat(1, frames)  # (B, H'W') -> (B, T'H'W')
 
 
 def motion_mask(motion: Tensor, ratio: float, temperature: float,
@@ -84,6 +79,14 @@ def motion_mask(motion: Tensor, ratio: float, temperature: float,
     noise = torch.empty_like(logits).exponential_(generator=generator).log()
     hidden = (logits - noise).topk(num_hidden, dim=1).indices
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, hidden, True)
+
+
+def _hide(batch: int, number: int, num_hidden: int, generator: torch.Generator | None) -> Tensor:
+    # drawn on the CPU: the same masks on every device
+    device = 'cpu' if generator is None else generator.device
+    order = torch.rand(batch, number, generator=generator, device=device).argsort(dim=1)
+    mask = torch.zeros(batch, number, dtype=torch.bool, device=device)
+    return mask.scatter_(1, order[:, :num_hidden], True)
 
 
 def _num_hidden(ratio: float, number: int, unit: str) -> int:

@@ -340,6 +340,25 @@ def test_a_whole_study_runs_once(footage, tmp_path):
         assert f"load_from = '{own.work_dir}/start-fold" in run.read_text()
 
 
+@pytest.mark.slow
+def test_a_whole_pretraining_study_runs_once(noise, tmp_path):
+    """Its starts have no rows to write."""
+    cfg = Config(CONFIGS['pretraining'].to_dict())
+    cfg.study.seeds, cfg.study.start.train_cfg.max_epochs = 2, 1
+    cfg.study.budgets = {'10 %': cfg.study.budgets['10 %']}
+    for arm in cfg.study.budgets['10 %'].values():
+        arm.train_cfg.max_epochs = 1
+    cfg.dump(tmp_path / 'small.py')
+    own, table = replace(noise, config=tmp_path / 'small.py'), tmp_path / 'study.csv'
+    study.run_study(own, table, workers=2)
+    rows = study.read_rows(table)
+    assert set(zip(rows.arm, rows.seed)) == {
+        (arm, seed) for arm in cfg.study.budgets['10 %'] for seed in (0, 1)}
+    before = table.stat().st_mtime_ns
+    study.run_study(own, table, workers=2)
+    assert table.stat().st_mtime_ns == before
+
+
 # --- the csv ----------------------------------------------------------------------------------
 
 
@@ -444,7 +463,7 @@ def test_the_document_follows_from_the_csvs(tmp_path):
         assert ' old ' in document.read_text()
         for name, cfg in CONFIGS.items():
             table = ROOT / f'docs/study/{name}.csv'
-            if cfg.study.get('page') == page and table.exists():
+            if cfg.study.page == page and table.exists():
                 study_report.write_report(name, cfg.study, study.read_rows(table), document)
                 committed.add(name)
         assert document.read_text() == text

@@ -35,9 +35,8 @@ class MaskedVideoModel(MaskedModel):
     Args:
         backbone (dict): Config of a :class:`GAIEVisionTransformer` without a neck.
         mask_ratio (float): Share of the tokens that are hidden, in (0, 1). Defaults to 0.9.
-        masking (str): ``'tube'``, the same places in all frames, as in the paper; or
-            ``'random'``, any tokens, for small grids, where a hidden place leaves no trace.
-            Defaults to ``'tube'``.
+        masking (str): ``'tube'`` hides the same places in all frames, as in the paper;
+            ``'random'`` hides tokens independently of their frame. Defaults to ``'tube'``.
         decoder_depth, decoder_dims, decoder_heads (int): Blocks, channels D and heads of the
             decoder. Default to 4, 384 and 6.
         normalize_target (bool): Subtract each tubelet's mean per channel, and divide by its
@@ -48,8 +47,8 @@ class MaskedVideoModel(MaskedModel):
 
     Raises:
         TypeError: If the backbone is not a :class:`GAIEVisionTransformer`.
-        ValueError: If it has a neck, ``masking`` is unknown, or ``mask_ratio`` hides no or every
-            place.
+        ValueError: If it has a neck, ``masking`` is unknown, or ``mask_ratio`` hides nothing or
+            everything.
     """
 
     def __init__(self,
@@ -83,7 +82,7 @@ class MaskedVideoModel(MaskedModel):
                                num_values=num_values, norm_cfg=NORM_CFG)
 
     def draw_mask(self, frames: Tensor) -> Tensor:
-        """Tokens of ``(B, 3, T, H, W)`` frames: ``(B, N)`` bool, True = hidden."""
+        """Mask ``(B, N)`` for ``(B, 3, T, H, W)`` frames: bool, True = hidden."""
         return self._draw(len(frames), self.backbone.token_grid(frames))
 
     def _draw(self, batch: int, grid: tuple[int, int, int]) -> Tensor:
