@@ -47,6 +47,7 @@ def schedule(epochs, warm_up):
 
 
 study = dict(
+    page='streams',
     seeds=1,
     beside=(),
     regions=None,

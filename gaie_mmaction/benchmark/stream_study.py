@@ -12,25 +12,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..apis.model import build_recognizer, load_weights
-from ..release.flow import make_flow
-from ..release.report import ReleaseError
-from ..utils.files import write_text
 from .study import CONFIGS, FULL, Row, Study, open_study, run_config, run_jobs, train_start
-from .tables import write_csv
 
 STREAMS = {'RGB': 'egogestar', 'Taylor': 'egogestar_taylor', 'flow': 'egogestar_flow'}
-
-
-def lay_out_flow(footage: Path, folder: Path, workers: int) -> Path:
-    """Write the flow of footage with ``labels.csv`` into a folder of the same form."""
-    rows = pd.read_csv(footage / 'labels.csv')
-    write_text(folder / 'clips.txt', ''.join(f'{path}\n' for path in rows.path))
-    *_, failures = make_flow([str(folder / 'clips.txt')], footage, folder, workers)
-    if failures:
-        raise ReleaseError('\n'.join(['clips without flow:', *failures]))
-    write_csv(rows.assign(path=[f'{Path(path).stem}.mp4' for path in rows.path]),
-              folder / 'labels.csv')
-    return folder
 
 
 def score_fold(study: Study, fold: int) -> list[Row]:
@@ -55,8 +39,7 @@ def run_streams(footage: Path, work_dir: Path, workers: int, device: str = 'cpu'
     """Train and test all streams; a stopped run goes on. Returns a row per stream and clip."""
     tables = []
     for stream, name in STREAMS.items():
-        data = footage if stream != 'flow' else lay_out_flow(footage, work_dir / 'flow', workers)
-        study = open_study(CONFIGS / f'{name}.py', work_dir / name, device, data)
+        study = open_study(CONFIGS / f'{name}.py', work_dir / name, device, footage, workers)
         rows = run_jobs(score_fold, [(fold, ) for fold in study.folds], study, workers)
         tables.append(pd.DataFrame(rows).sort_values(['fold', 'clip_id']).assign(stream=stream))
     return pd.concat(tables, ignore_index=True)

@@ -26,7 +26,7 @@ from ..synthetic.dataset import draw_dataset
 from ..utils.files import atomic_file, write_text
 from .accuracy import measure_accuracy
 from .complexity import measure_complexity
-from .study_clips import NEVER_TESTED, DecodedClips, read_clips
+from .study_clips import NEVER_TESTED, DecodedClips, lay_out_flow, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'study'
@@ -61,16 +61,19 @@ class Study:
         return last_checkpoint(self.run_dir('start', seed, fold))
 
 
-def open_study(config: Path, work_dir: Path, device: str = 'cpu',
-               data: Path | None = None) -> Study:
+def open_study(config: Path, work_dir: Path, device: str = 'cpu', data: Path | None = None,
+               workers: int = 1) -> Study:
     """Decode the clips of a study.
 
-    Without ``data`` they are the synthetic ones of ``study.dataset``, drawn if they are missing.
+    Without ``data`` they are the synthetic ones of ``study.dataset``, drawn if they are missing;
+    with ``study.flow`` they are the optical flow of the footage in ``data``.
     """
     cfg = Config.fromfile(config)
     if data is None:
         data = ROOT / 'data' / cfg.study.dataset.name
         draw_dataset(data, **{k: v for k, v in cfg.study.dataset.items() if k != 'name'})
+    elif cfg.study.get('flow'):
+        data = lay_out_flow(data, work_dir / 'flow', workers)
     clips = read_clips(cfg, data, work_dir)
     return Study(config, clips.with_suffix('.npy'), clips, work_dir, device)
 

@@ -14,12 +14,14 @@ from rich.progress import track
 from torch.utils.data import Dataset
 
 from ..datasets import IMiGUEDataset
-from ..utils.files import atomic_file
+from ..release.flow import make_flow
+from ..release.report import ReleaseError
+from ..utils.files import atomic_file, write_text
 from .tables import write_csv
 
 NEVER_TESTED = -1  # fold of such clips
 
-__all__ = ['DecodedClips', 'read_clips', 'NEVER_TESTED']
+__all__ = ['DecodedClips', 'lay_out_flow', 'read_clips', 'NEVER_TESTED']
 
 
 @DATASETS.register_module()
@@ -92,6 +94,18 @@ def read_clips(cfg: Config, data: Path, work_dir: Path) -> Path:
             np.save(file, frames)
         write_csv(rows, path)
     return path
+
+
+def lay_out_flow(footage: Path, folder: Path, workers: int) -> Path:
+    """Write the flow of footage with ``labels.csv`` into a folder of the same form."""
+    rows = pd.read_csv(footage / 'labels.csv')
+    write_text(folder / 'clips.txt', ''.join(f'{path}\n' for path in rows.path))
+    *_, failures = make_flow([str(folder / 'clips.txt')], footage, folder, workers)
+    if failures:
+        raise ReleaseError('\n'.join(['clips without flow:', *failures]))
+    write_csv(rows.assign(path=[f'{Path(path).stem}.mp4' for path in rows.path]),
+              folder / 'labels.csv')
+    return folder
 
 
 def _read_footage(cfg: Config, data: Path, work_dir: Path) -> tuple[list[IMiGUEDataset], list[int]]:

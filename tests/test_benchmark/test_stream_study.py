@@ -11,6 +11,7 @@ from numbered_video import write_video
 from gaie_mmaction.apis import build_recognizer
 from gaie_mmaction.benchmark import stream_study
 from gaie_mmaction.benchmark.study import open_study
+from gaie_mmaction.benchmark.study_clips import lay_out_flow
 from gaie_mmaction.release.report import ReleaseError
 
 
@@ -28,15 +29,15 @@ def footage(tmp_path):
 
 
 def test_flow_is_a_folder_of_the_same_form(footage, tmp_path):
-    flow = stream_study.lay_out_flow(footage, tmp_path / 'flow', 1)
+    study = open_study(ROOT / 'configs/study/egogestar_flow.py', tmp_path / 'work', data=footage)
+    flow = tmp_path / 'work' / 'flow'
     assert pd.read_csv(flow / 'labels.csv').path.tolist() == [
         'left0.mp4', 'right0.mp4', 'left1.mp4', 'right1.mp4']
-    study = open_study(ROOT / 'configs/study/egogestar_flow.py', tmp_path / 'work', data=flow)
     assert np.load(study.frames).shape == (4, 32, 96, 128, 3)
     assert (np.load(study.frames)[..., 2] == 128).all()  # no flow in the third plane
     (footage / 'videos' / 'left1.mp4').write_bytes(b'')
     with pytest.raises(ReleaseError, match='clips without flow:\n.*left1'):
-        stream_study.lay_out_flow(footage, tmp_path / 'other', 1)
+        lay_out_flow(footage, tmp_path / 'other', 1)
 
 
 @pytest.mark.parametrize('stream', list(stream_study.STREAMS))
@@ -89,4 +90,4 @@ def test_table_by_hand():
 
 def test_study_is_not_opened_without_labels(tmp_path):
     with pytest.raises(FileNotFoundError, match='labels.csv'):
-        stream_study.lay_out_flow(tmp_path, tmp_path / 'flow', 1)
+        lay_out_flow(tmp_path, tmp_path / 'flow', 1)

@@ -18,7 +18,8 @@ from gaie_mmaction.benchmark import measure_complexity, study, study_report
 from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 
-STUDIES = ('embedded', 'egogestar', 'ablation', 'choice', 'pretraining', 'pretraining_raw')
+STUDIES = ('embedded', 'egogestar', 'egogestar_flow', 'ablation', 'choice', 'pretraining',
+           'pretraining_raw')
 CONFIGS = {name: Config.fromfile(ROOT / f'configs/study/{name}.py') for name in STUDIES}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
 ARMS = [(name, budget, arm) for name in ('embedded', 'egogestar', 'choice')
@@ -50,7 +51,7 @@ def test_diffrate_aims_at_the_cost_of_gaie(name):
     assert hook.search_epochs < CONFIGS[name].train_cfg.max_epochs
 
 
-@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar', 1), ('ablation', 4),
+@pytest.mark.parametrize('name, seeds', [('embedded', 5), ('egogestar_flow', 1), ('ablation', 4),
                                          ('choice', 4)])
 def test_there_are_enough_tokens_and_seeds(name, seeds):
     backbone = CONFIGS[name].model.backbone
@@ -455,7 +456,7 @@ def test_unfinished_seeds_are_left_out_and_the_unit_is_a_fold_if_there_are_sever
 def test_the_document_follows_from_the_csvs(tmp_path):
     """The tables of the pages, from the committed rows."""
     document, committed = tmp_path / 'page.md', set()
-    for page in ('study', 'gaie_plus', 'pretraining'):
+    for page in {cfg.study.page for cfg in CONFIGS.values()}:
         text = (ROOT / f'docs/{page}.md').read_text()
         lines = [line.replace(' ± ', ' old ') if line.startswith('| ') else line
                  for line in text.splitlines()]

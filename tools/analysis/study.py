@@ -15,19 +15,22 @@ from gaie_mmaction.benchmark import study as studies
 from gaie_mmaction.benchmark.study_regions import draw_regions, run_regions
 from gaie_mmaction.benchmark.study_report import print_choice, write_report
 
+FOOTAGE = ('egogestar', 'egogestar_flow')  # studies of clips that the user has
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
     parser.add_argument('--data', default='embedded', choices=(
-        'embedded', 'egogestar', 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
+        'embedded', *FOOTAGE, 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
                         help='which study: the reducers on the synthetic dataset or on real '
-                        'footage, variants of GAIE, the choice of GAIE+, or masked pretraining '
-                        'with and without SubtractClipMean (default: %(default)s)')
+                        'footage, its frames or its optical flow, variants of GAIE, the choice of '
+                        'GAIE+, or masked pretraining with and without SubtractClipMean (default: '
+                        '%(default)s)')
     parser.add_argument('--root', type=Path,
-                        help='folder of the footage with labels.csv, for egogestar; the other '
-                        'studies draw their data')
+                        help='folder of the footage with labels.csv, for egogestar and '
+                        'egogestar_flow; the other studies draw their data')
     parser.add_argument('--workers', type=int, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
@@ -39,11 +42,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='changes of the recipe, with --choose only')
     args = parser.parse_args()
-    if (args.data == 'egogestar') != (args.root is not None) and not args.report:
-        parser.error('--data egogestar needs --root, the folder with labels.csv; the other studies '
-                     'draw their data')
-    if args.choose and args.data != 'egogestar':
-        parser.error('--choose needs --data egogestar: the other studies have one fold')
+    if (args.data in FOOTAGE) != (args.root is not None) and not args.report:
+        parser.error(f'--data {" and ".join(FOOTAGE)} need --root, the folder with labels.csv; the '
+                     'other studies draw their data')
+    if args.choose and args.data not in FOOTAGE:
+        parser.error(f'--choose needs --data {" or ".join(FOOTAGE)}: the other studies have one '
+                     'fold')
     if args.cfg_options and not args.choose:
         parser.error('--cfg-options needs --choose: a study has the recipe of its config')
     if args.workers < 1:
@@ -65,7 +69,7 @@ def main() -> None:
         cfg.dump(config)
     if not args.report:
         study = studies.open_study(config, work_dir, args.device,
-                                   args.root and args.root.resolve())
+                                   args.root and args.root.resolve(), args.workers)
         if args.choose:
             print_choice(studies.run_jobs(
                 studies.choose_fold, [(fold, ) for fold in cfg.study.chosen_on], study,
