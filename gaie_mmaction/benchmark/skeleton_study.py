@@ -88,6 +88,7 @@ def run_config(study: SkeletonStudy, seed: int, split: str, name: str, *changes:
                                        split=f'test{study.held_out}')
     steps = own.train_cfg.max_iters
     own.default_hooks.checkpoint.update(by_epoch=False, interval=steps, save_optimizer=False)
+    own.default_hooks.pop('preemption')  # its checkpoint would pass for that of a whole run
     own.default_hooks.logger.interval = 100
     own.work_dir = str(study.work_dir / f'{name}-{study.held_out}-{seed}'.replace(' ', '_'))
     own.experiment_name = f'{name}-{seed}-{os.urandom(4).hex()}'  # mmengine wants another each time

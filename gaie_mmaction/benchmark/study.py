@@ -115,6 +115,7 @@ def run_config(cfg: Config, study: Study, seed: int, fold: int,
     own.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=cfg.train_cfg.max_epochs)
     # a run that was stopped begins again, so that it draws the same augmentation
     own.default_hooks.checkpoint.update(interval=cfg.train_cfg.max_epochs, save_optimizer=False)
+    own.default_hooks.pop('preemption')  # its checkpoint would pass for that of a whole run
     own.custom_imports.imports = [*own.custom_imports.imports, DecodedClips.__module__]
     own.randomness = dict(seed=seed)
     own.load_from = None if from_scratch or load_from is None else str(load_from)

@@ -1,4 +1,7 @@
 """The study of token reducers: equal cost, equal starts, resuming, and its statistics."""
+import os
+import signal
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -295,6 +298,24 @@ def test_another_state_of_the_config_is_refused(footage, tmp_path, trainings):
                        '.*small.py: move the folder away'):
         study.train_start(own, 0, 0, [study.FULL])
     assert len(trainings) == 1
+
+
+def test_a_run_that_is_stopped_begins_again(footage, tmp_path, trainings, monkeypatch):
+    """A SIGTERM leaves no checkpoint, which would pass for that of a whole run."""
+    own = small_study(footage, tmp_path)
+    get = DecodedClips.__getitem__
+    with monkeypatch.context() as patch:
+        patch.setattr(DecodedClips, '__getitem__', lambda self, index: (
+            os.kill(os.getpid(), signal.SIGTERM), get(self, index))[1])
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped'))
+        try:
+            with pytest.raises(SystemExit, match='stopped'):
+                study.train_start(own, 0, 0, [study.FULL])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    assert own.start_checkpoint(0, 0) is None
+    assert len(study.train_start(own, 0, 0, [study.FULL])) == 1
+    assert own.start_checkpoint(0, 0).name == 'epoch_1.pth' and len(trainings) == 2
 
 
 def test_a_choice_reads_no_clip_of_the_folds_it_may_not_see(footage, tmp_path, trainings,
