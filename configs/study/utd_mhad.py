@@ -5,7 +5,7 @@ _base_ = '../_base_/default_runtime.py'
 model = dict(
     type='RecognizerGCN',
     backbone=dict(
-        type='SkeletonTransformer', num_joints=20, num_frames=40, temporal_patch=10, embed_dims=64,
+        type='SkeletonTransformer', num_joints=20, num_frames=40, temporal_patch=5, embed_dims=64,
         depth=3, num_heads=4, drop_path_rate=0.1),
     cls_head=dict(type='GCNHead', num_classes=27, in_channels=64, label_smooth_eps=0.1))
 
@@ -64,7 +64,7 @@ stgcn = dict(
 study = dict(
     seeds=5,
     # share of the labels of every class -> what it changes: fewer clips are learned sooner
-    budgets={'0.1': schedule(250), '0.25': schedule(400), '1.0': schedule(1200)},
+    budgets={'0.1': schedule(600), '0.25': schedule(1200), '1.0': schedule(5000)},
     arms={
         'pretrained': {},
         'from scratch': {},

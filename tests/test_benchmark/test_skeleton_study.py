@@ -79,6 +79,12 @@ def test_table(cfg, tmp_path):
                          '| from scratch | 41.0 (-10.0 ± 0.0) | 81.0 (-10.0 ± 0.0) | 3 |']
 
 
+def test_the_document_follows_from_the_csv(root, cfg):
+    lines = skeleton_study.make_table(read_rows(root / 'docs/study/utd_mhad.csv'), cfg.study)
+    assert '\n'.join(['<!-- begin utd_mhad -->', *lines, '<!-- end utd_mhad -->']) in (
+        root / 'docs/skeletons.md').read_text()
+
+
 @pytest.mark.slow
 def test_run_and_resume(root, data, tmp_path):
     config, table = tmp_path / 'config.py', tmp_path / 'rows.csv'
