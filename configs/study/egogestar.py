@@ -1,4 +1,4 @@
-# The same study on real footage, from scratch: run it by tools/analysis/study.py --data egogestar
+# The same study on RGB frames of real footage: run it by tools/analysis/study.py --data egogestar
 # --root FOLDER. Few clips, so there are more epochs, and more is drawn anew: frames, crop,
 # brightness. Directions are classes, so no clip is mirrored.
 _base_ = 'embedded.py'
