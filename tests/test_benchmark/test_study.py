@@ -22,7 +22,7 @@ from gaie_mmaction.benchmark.study import Study
 from gaie_mmaction.benchmark.study_clips import DecodedClips, read_clips
 
 STUDIES = ('embedded', 'egogestar', 'egogestar_flow', 'ablation', 'choice', 'pretraining',
-           'pretraining_raw')
+           'pretraining_raw', 'pretraining_flow')
 CONFIGS = {name: Config.fromfile(ROOT / f'configs/study/{name}.py') for name in STUDIES}
 CFG, REAL = CONFIGS['embedded'], CONFIGS['egogestar']
 ARMS = [(name, budget, arm) for name in ('embedded', 'egogestar', 'choice')

@@ -15,7 +15,8 @@ from gaie_mmaction.benchmark import study as studies
 from gaie_mmaction.benchmark.study_regions import draw_regions, run_regions
 from gaie_mmaction.benchmark.study_report import print_choice, write_report
 
-FOOTAGE = ('egogestar', 'egogestar_flow')  # studies of clips that the user has
+CHOSEN = ('egogestar', 'egogestar_flow')  # whose recipe was chosen on some of the folds
+FOOTAGE = (*CHOSEN, 'pretraining_flow')  # studies of clips that the user has
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,11 +27,11 @@ def parse_args() -> argparse.Namespace:
         'embedded', *FOOTAGE, 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
                         help='which study: the reducers on the synthetic dataset or on real '
                         'footage, its frames or its optical flow, variants of GAIE, the choice of '
-                        'GAIE+, or masked pretraining with and without SubtractClipMean (default: '
-                        '%(default)s)')
+                        'GAIE+, or masked pretraining with and without SubtractClipMean or on the '
+                        'flow of real footage (default: %(default)s)')
     parser.add_argument('--root', type=Path,
-                        help='folder of the footage with labels.csv, for egogestar and '
-                        'egogestar_flow; the other studies draw their data')
+                        help=f'folder of the footage with labels.csv, for {", ".join(FOOTAGE)}; the '
+                        'other studies draw their data')
     parser.add_argument('--workers', type=int, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
@@ -43,11 +44,11 @@ def parse_args() -> argparse.Namespace:
                         help='changes of the recipe, with --choose only')
     args = parser.parse_args()
     if (args.data in FOOTAGE) != (args.root is not None) and not args.report:
-        parser.error(f'--data {" and ".join(FOOTAGE)} need --root, the folder with labels.csv; the '
+        parser.error(f'--data {", ".join(FOOTAGE)} need --root, the folder with labels.csv; the '
                      'other studies draw their data')
-    if args.choose and args.data not in FOOTAGE:
-        parser.error(f'--choose needs --data {" or ".join(FOOTAGE)}: the other studies have one '
-                     'fold')
+    if args.choose and args.data not in CHOSEN:
+        parser.error(f'--choose needs --data {" or ".join(CHOSEN)}: no other recipe was chosen on '
+                     'some of the folds')
     if args.cfg_options and not args.choose:
         parser.error('--cfg-options needs --choose: a study has the recipe of its config')
     if args.workers < 1:
