@@ -56,8 +56,8 @@ def read_number(image):
         for bit in range(12))
 
 
-def remux(source, target, keep=lambda k: True, shift=0, comment=None, **options):
-    """Copy the packets that are kept, ``shift`` frames earlier."""
+def remux(source, target, keep=lambda k: True, shift=0, comment=None, hold=1, **options):
+    """Copy the packets that are kept, ``shift`` frames earlier, and the last ``hold`` as long."""
     with av.open(str(source)) as old, av.open(str(target), 'w', options=options) as new:
         if comment:
             new.metadata['comment'] = comment
@@ -70,6 +70,7 @@ def remux(source, target, keep=lambda k: True, shift=0, comment=None, **options)
                 packet.pts -= offset
                 packet.dts -= offset
                 packet.stream = copy
+                packet.duration *= hold if k == len(packets) - 1 else 1
                 new.mux(packet)
 
 

@@ -48,6 +48,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not 1 <= args.stride <= args.window:
         parser.error(f'--stride must be in [1, --window = {args.window}], but got {args.stride}')
+    if args.true and not (args.rule or args.detector):
+        parser.error('--true is drawn beside found segments: give --rule or --detector as well')
     if args.rule and args.detector:
         parser.error('--rule and --detector are two ways to find segments: give one')
     return args

@@ -33,9 +33,10 @@ study = dict(
         schedule(200),
         _delete_=True,
         model=dict(
-            _delete_=True, type='MaskedVideoModel', backbone=dict(model.backbone, drop_path_rate=0.),
-            mask_ratio=.75, masking='random', decoder_depth=2, decoder_dims=64, decoder_heads=2,
-            normalize_target=False, data_preprocessor=dict(model.data_preprocessor))),
+            _delete_=True, type='MaskedVideoModel',
+            backbone=dict(model.backbone, drop_path_rate=0.), mask_ratio=.75, masking='random',
+            decoder_depth=2, decoder_dims=64, decoder_heads=2, normalize_target=False,
+            data_preprocessor=dict(model.data_preprocessor))),
     budgets={
         '_delete_': True,
         '100 %': {

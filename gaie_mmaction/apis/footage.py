@@ -146,7 +146,8 @@ def _is_webcam(source: str) -> bool:
 
 
 def _files_of(folder: str, endings: Sequence[str]) -> list[Path]:
-    found = [path for path in Path(folder).iterdir()
-             if path.suffix.lower() in endings and path.is_file()]
+    # hidden ones are no footage: macOS writes ._NAME beside NAME on other systems' disks
+    found = [path for path in Path(folder).iterdir() if not path.name.startswith('.')
+             and path.suffix.lower() in endings and path.is_file()]
     return sorted(found, key=lambda path: [
         int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', path.name)])

@@ -78,8 +78,8 @@ class ClipPipeline:
         """Result of PackActionInputs for a frame range, and all results before it."""
         end = len(footage) - 1 if end == -1 else end
         if not 0 <= start <= end < len(footage):
-            raise VideoReadError(f'the range {start}..{end} of {footage.filename} is outside its '
-                                 f'{len(footage)} frames (0..{len(footage) - 1})')
+            raise VideoReadError(f'the range {start}..{end} is outside its {len(footage)} frames '
+                                 f'(0..{len(footage) - 1})')
         results = self._sample(dict(
             filename=footage.filename, clip_id=f'{footage.filename}:{start}-{end}', label=-1,
             start_frame=start, end_frame=end, start_index=start, total_frames=end - start + 1,
@@ -126,11 +126,15 @@ class ClipRecognizer:
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
         """Recognize a clip, and return also what the model saw, ``(T', H, W, 3)`` uint8, RGB.
 
-        That is one frame per tubelet, cropped and resized but not normalised.
+        That is one frame per tubelet, cropped and resized but not normalised. What cannot be read
+        is a ``VideoReadError`` that names the file.
         """
-        with open_footage(clip.filename) as footage:
-            window, = self.recognize(footage, [(clip.start, clip.end)])
-            frames = footage.read(window.frame_inds[::self.tubelet_size])
+        try:
+            with open_footage(clip.filename) as footage:
+                window, = self.recognize(footage, [(clip.start, clip.end)])
+                frames = footage.read(window.frame_inds[::self.tubelet_size])
+        except VideoReadError as error:
+            raise VideoReadError(f'{clip.filename}: {error}') from error
         left, top, right, bottom = box_in_pixels(window.box, *frames[0].shape[:2])
         return window, np.stack([
             cv2.resize(frame[top:bottom, left:right], window.size[::-1],

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from rich.progress import track
 from scipy.stats import bootstrap
 
+from ..datasets.video_file import VideoReadError
 from ..utils.files import atomic_file
 from ..visualization.overlay import Box
 from .footage import open_footage
@@ -98,9 +99,12 @@ def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips:
             raise ValueError(f'{name} has no token_keep_ratio that rivals could share: give no '
                              'rivals')
         for clip in track(clips, name, transient=True):
-            with open_footage(clip.filename) as footage:
-                window, = recognizer.recognize(footage, [(clip.start, clip.end)])
-                frame = footage.read([clip.start])[0]
+            try:
+                with open_footage(clip.filename) as footage:
+                    window, = recognizer.recognize(footage, [(clip.start, clip.end)])
+                    frame = footage.read([clip.start])[0]
+            except VideoReadError as error:
+                raise VideoReadError(f'{clip.filename}: {error}') from error
             assert window.tokens is not None  # there is a reducer
             kept = window.tokens.kept
             weights = region_weights(

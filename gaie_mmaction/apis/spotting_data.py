@@ -11,7 +11,7 @@ from ..datasets.spotting_windows import (
     get_video_id,
     training_windows,
 )
-from ..datasets.video_file import VideoFile
+from ..datasets.video_file import VideoFile, VideoReadError
 from ..utils.files import write_text
 
 
@@ -35,8 +35,12 @@ def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequenc
         segments = [Segment(**clip) for clip in clips[part]]
         num_frames = {}
         for video in sorted({segment.video for segment in segments}):
-            with VideoFile(str(Path(data, 'videos', video))) as file:
-                num_frames[video] = len(file)
+            name = Path(data, 'videos', video)
+            try:
+                with VideoFile(str(name)) as file:
+                    num_frames[video] = len(file)
+            except VideoReadError as error:
+                raise VideoReadError(f'{name}: {error}') from error
         # an unlabelled part has windows, but no truth
         segments = [segment for segment in segments if segment.label >= 0]
         rows = [(get_video_id(segment.video), *segment[2:]) for segment in segments]

@@ -129,7 +129,7 @@ def _parse_segment(fields: list[str]) -> Segment:
     start, end, label = map(_integer, SEGMENT_HEADER[2:], fields[2:])
     if not 0 <= start <= end:
         raise ValueError(f'needs 0 <= start_frame <= end_frame, but got {start} and {end}')
-    return Segment(fields[0], _native_path(fields[1]), start, end, label)
+    return Segment(fields[0].strip(), _native_path(fields[1].strip()), start, end, label)
 
 
 def _parse_clip(line: str) -> Segment:
@@ -139,4 +139,8 @@ def _parse_clip(line: str) -> Segment:
         raise ValueError('a blank or a tab must be before the label of a clip list')
     video = _native_path(video)
     clip_id = os.path.splitext(os.path.basename(video))[0]
-    return Segment(clip_id, video, 0, -1, _integer('label', label[0]) if label else -1)
+    try:
+        return Segment(clip_id, video, 0, -1, int(label[0]) if label else -1)
+    except ValueError:
+        raise ValueError(f'label must be an integer, but got {label[0]!r}; after a name with '
+                         'blanks it cannot be left out: -1 is unlabelled') from None

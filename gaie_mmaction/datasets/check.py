@@ -18,6 +18,7 @@ class ClipSet(NamedTuple):
     video_dir: str
     num_classes: int = len(IMIGUE_CLASSES)
     clip_len: int = 16
+    trained: bool = False  # a classifier is trained on them, so that each needs a label
 
 
 class Problem(NamedTuple):
@@ -45,7 +46,8 @@ def find_clip_sets(cfg: Config, data_root: str | None = None) -> list[ClipSet]:
         found.append(ClipSet(os.path.join(root, dataset['ann_file']),
                              os.path.join(root, dataset['data_prefix'].get('video', '')),
                              cfg.model.get('cls_head', {}).get('num_classes', len(IMIGUE_CLASSES)),
-                             length['RGB'] if isinstance(length, dict) else length))
+                             length['RGB'] if isinstance(length, dict) else length,
+                             part == 'train' and 'cls_head' in cfg.model))
     return list(dict.fromkeys(found))
 
 
@@ -56,7 +58,7 @@ def check_clips(clips: ClipSet, workers: int = 1) -> tuple[Counter[int], list[Pr
     annotation file, whose own errors are those of `read_annotations`.
     """
     rows = read_annotations(clips.ann_file, 2**31)
-    problems = _check_rows(rows, clips.num_classes)
+    problems = _check_rows(rows, clips)
     jobs: dict[str, tuple[str, list[dict]]] = {}
     for row in rows:
         path = os.path.join(clips.video_dir, row['video'])
@@ -74,13 +76,15 @@ def check_clips(clips: ClipSet, workers: int = 1) -> tuple[Counter[int], list[Pr
             sorted(problems, key=lambda problem: place[problem.clip_id]))
 
 
-def _check_rows(rows: list[dict], num_classes: int) -> list[Problem]:
+def _check_rows(rows: list[dict], clips: ClipSet) -> list[Problem]:
     problems: list[Problem] = []
     first: dict[tuple, dict] = {}
     for row in rows:
-        if row['label'] >= num_classes:
+        if row['label'] >= clips.num_classes:
             problems.append(Problem(row['clip_id'], f'label {row["label"]} is outside 0..'
-                                    f'{num_classes - 1}'))
+                                    f'{clips.num_classes - 1}'))
+        elif row['label'] < 0 and clips.trained:
+            problems.append(Problem(row['clip_id'], 'has no label, but is to be trained with'))
         frames = os.path.normpath(row['video']), row['start_frame'], row['end_frame']
         other = first.setdefault(frames, row)
         if other is not row:

@@ -172,7 +172,7 @@ class FeatureSequenceDataset(HasIMiGUEClasses, BaseDataset):
 
     def _chosen_videos(self, videos: Sequence[str] | str) -> list[str]:
         if isinstance(videos, str):
-            lines = Path(self.data_root, videos).read_text(encoding='utf-8').splitlines()
+            lines = Path(self.data_root, videos).read_text(encoding='utf-8-sig').splitlines()
             return [line.strip() for line in lines if line.strip()]
         return list(videos)
 

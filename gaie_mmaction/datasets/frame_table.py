@@ -79,7 +79,9 @@ def scan(container: av.container.InputContainer) -> FrameTable:
                 times.append(packet.pts)
     except av.FFmpegError as error:
         raise VideoReadError(f'it is damaged ({first_line(error)})') from error
-    _require_all_packets(container, len(stamps))
+    # AVI counts dropped frames, which are empty, and numbers the others
+    number = times[-1] - times[0] + 1 if times and container.format.name == 'avi' else len(stamps)
+    _require_all_packets(container, number)
     if not times:
         raise VideoReadError('it holds no frame')
     if (container.format.name == 'avi' and stream.codec_context.has_b_frames
@@ -122,8 +124,9 @@ def _require_whole_header(shown: np.ndarray, stamps: np.ndarray, duration: int |
             f'{(gaps != steps[0]).sum()} of {len(gaps)} are not shown at this rate')
     longest = int(np.diff(shown).max(initial=0))
     found = int(shown[-1] - shown[0]) + longest
-    # an edit may begin and end between two frames
-    if duration is None or (longest and duration - found > longest):
+    # an edit may begin and end between two frames. Where all frames are shown, the last is held
+    hidden = len(shown) < len(stamps)
+    if duration is None or (longest and hidden and duration - found > longest):
         raise VideoReadError(f'its header is damaged: the frames found last {found} ticks, but it '
                              f'announces {duration}')
 

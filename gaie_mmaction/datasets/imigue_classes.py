@@ -1,4 +1,6 @@
 """iMiGUE's classes in the order of the model's outputs, and their codes in label files."""
+import os
+from pathlib import Path
 from typing import Any
 
 from .dataset_info import get_dataset_info, register_dataset_info
@@ -29,6 +31,11 @@ class HasIMiGUEClasses:
     def _load_metainfo(cls, metainfo: Any | None = None) -> dict:
         if metainfo and 'dataset' in metainfo:
             metainfo = {**get_dataset_info(metainfo['dataset']), **metainfo}
+        if metainfo and isinstance(metainfo.get('classes'), str) and os.path.isfile(
+                metainfo['classes']):  # mmengine would keep a byte order mark and blank lines
+            text = Path(metainfo['classes']).read_text(encoding='utf-8-sig')
+            metainfo = {**metainfo, 'classes': [line.strip() for line in text.splitlines()
+                                                if line.strip()]}
         loaded = super()._load_metainfo(metainfo)  # type: ignore[misc]  # of mmengine's BaseDataset
         # mmengine takes a text for a path, and keeps it as it is where there is no such file
         if isinstance(loaded['classes'], str):

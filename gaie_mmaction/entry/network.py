@@ -145,6 +145,10 @@ def find_problems(networks: list[Network]) -> list[str]:
                 problems.append(f'{owner} lacks {len(lacking)} clips of '
                                 f'{network.part}, e.g. {", ".join(sorted(lacking)[:LISTED])}: '
                                 'every stream needs the same clips')
+        if unlike := sorted(clip_id for clip_id in labels.keys() & expected.keys()
+                            if labels[clip_id] != expected[clip_id]):
+            problems.append(f'{other} and {name} have different labels for {len(unlike)} clips of '
+                            f'{network.part}, e.g. {", ".join(unlike[:LISTED])}')
     return list(dict.fromkeys(problems))
 
 

@@ -102,11 +102,21 @@ TYPES = dict(work_dir=str, out=str, data_root=str, subjects=str, calibrate=bool)
 PARTS = dict(train='holdout_train', holdout='holdout_val', test='test')
 
 
+class _Loader(yaml.SafeLoader):
+    """1e-5 and None are a number and null, as in ``--cfg-options``, and not text."""
+
+
+_Loader.add_implicit_resolver(
+    'tag:yaml.org,2002:float', re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
+    [*'-+.0123456789'])
+_Loader.add_implicit_resolver('tag:yaml.org,2002:null', re.compile('None$'), ['N'])
+
+
 def load_entry(path: str) -> Entry:
     """Read and check the file of an entry; what is wrong with it is a ``ValueError``."""
     with open(path, encoding='utf-8') as file:
         try:
-            content = yaml.safe_load(file)
+            content = yaml.load(file, _Loader)
         except yaml.YAMLError as error:
             raise ValueError(f'{path} is not YAML: {error}') from error
     _check_keys(path, content, ENTRY_KEYS, ('streams', 'work_dir'))

@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from ..datasets.imigue_classes import HasIMiGUEClasses
 from ..evaluation import MiGASubmission
 from ..models import TokenReducer
 from ..models.utils.weights import describe_misfits
@@ -46,13 +47,13 @@ class CheckpointFitHook(Hook):
 
 @HOOKS.register_module()
 class NumClassCheckHook(Hook):
-    """Compare the number of classes of the head and of the datasets.
+    """Compare the number of classes of the head and of the datasets, and look for lost labels.
 
     Same as MMDetection's hook of that name. Datasets without class names are not checked.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Raise ``ValueError`` if the numbers differ."""
+        """Raise ``ValueError`` if the numbers differ, or a clip to train with has no label."""
         outputs = getattr(getattr(unwrap(runner.model), 'cls_head', None), 'num_classes', None)
         loaders = dict(train_dataloader=runner.train_dataloader)
         if runner.val_loop is not None:
@@ -64,6 +65,21 @@ class NumClassCheckHook(Hook):
                     f'the model has {outputs} classes, but the dataset of {name} {len(classes)}: '
                     f'set model.cls_head.num_classes={len(classes)}, or the names of the '
                     f'{outputs} classes in {name}.dataset.metainfo')
+        if outputs is not None:
+            _require_labels(runner.train_dataloader.dataset)
+
+
+def _require_labels(dataset: Any) -> None:
+    while hasattr(dataset, 'dataset'):  # a wrapper's
+        dataset = dataset.dataset
+    has_labels = isinstance(dataset, HasIMiGUEClasses)
+    if has_labels and (unlabelled := [idx for idx in range(len(dataset))
+                                      if not dataset.get_cat_ids(idx)]):
+        first = dataset.get_data_info(unlabelled[0])
+        raise ValueError(
+            f'{dataset.ann_file} has {len(unlabelled)} clips without a label, e.g. '
+            f'{first.get("clip_id", first.get("frame_dir"))}: training needs one for each, so add '
+            'the labels, or leave the clips out')
 
 
 @HOOKS.register_module()

@@ -32,19 +32,21 @@ class _Refused(Exception):
 
 
 def unpack_archives(root: Path, skip: Path, report: Report,
-                    max_ratio: float = MAX_UNPACKED_RATIO) -> None:
+                    max_ratio: float = MAX_UNPACKED_RATIO, workbooks: bool = False) -> None:
     """Unpack every zip below ``root``, except in ``skip``, into a folder of its name beside it.
 
     Entries that lie below ``root`` already, by name and size, are left alone. ``report`` gets what
     is damaged, encrypted, unsafe, or unpacks to more than 100 MB and more than ``max_ratio`` times
-    the zip. A target that is full or cannot be written to is a :class:`ReleaseError`.
+    the zip. OpenPose's workbooks are left packed where the zip has the small skeleton file of the
+    same video, unless ``workbooks`` are asked for. A target that is full or cannot be written to is
+    a :class:`ReleaseError`.
     """
     present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)}
     jobs: dict[Path, list[zipfile.ZipInfo]] = {}
     for archive in find_files(root, ('.zip',), skip, report):
         name = archive.relative_to(root)
         try:
-            entries = [entry for entry in _wanted_entries(archive, name, report)
+            entries = [entry for entry in _wanted_entries(archive, name, report, workbooks)
                        if (PurePosixPath(entry.filename).name, entry.file_size) not in present]
             excess = find_excess(entries, archive.stat().st_size, max_ratio)
             if excess:
@@ -88,7 +90,8 @@ def find_excess(entries: list[zipfile.ZipInfo], zip_size: int,
             f'own {zip_size:,}, and at most {max_ratio:g} times or {SMALL:,} bytes are allowed')
 
 
-def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.ZipInfo]:
+def _wanted_entries(archive: Path, name: Path, report: Report,
+                    workbooks: bool) -> list[zipfile.ZipInfo]:
     """Entries that the project reads, by the zip's own list."""
     wanted: dict[str, zipfile.ZipInfo] = {}
     with zipfile.ZipFile(archive) as file:
@@ -115,6 +118,8 @@ def _wanted_entries(archive: Path, name: Path, report: Report) -> list[zipfile.Z
         if entry.filename in wanted:
             report.add(REFUSED, name, f'{entry.filename} is in it again, the last one is used')
         wanted[entry.filename] = entry
+    if workbooks:
+        return list(wanted.values())
     # the 21 MB per video are not needed where the small skeleton file is there
     names = [PurePosixPath(filename).name for filename in wanted]
     redundant = {name.replace('_light_hand.csv', '_openpose.xlsx') for name in names

@@ -38,7 +38,8 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         max_unpacked_ratio (float): Zips that unpack to more than this multiple of their size
             (and to more than 100 MB) are refused.
         joints (int): 22, the challenge kit's, into ``skeleton.pkl``, or 137, all of OpenPose's
-            workbooks, into ``skeleton137.pkl``.
+            workbooks, into ``skeleton137.pkl``. The ``xsub_*`` splits are in a file of their own,
+            ``skeleton_xsub.pkl``, since they know labels that the test part hides.
         previews (bool): Also add small videos of each class to ``report.html``.
 
     Raises:
@@ -55,7 +56,7 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         remove_partial_files(out)
         remove_partial_files(cache)
         link_videos(out, root)
-        unpack_archives(root, out, report, max_unpacked_ratio)
+        unpack_archives(root, out, report, max_unpacked_ratio, workbooks=joints == 137)
         layout = find_layout(root, out, report, joints)
         if joints == 137 and not layout.skeletons:
             raise ReleaseError(f'no <VID>_openpose.xlsx and no <VID>_2.xlsx below {root}: only '
@@ -73,9 +74,15 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
             report.count_clips('test', labels, IMIGUE_CLASSES)
         splits = make_splits(parts, layout, infos, licensed, report)
 
-        skeletons = skeleton_clips(splits, infos, cache, joints) if layout.skeletons else None
-        write_outputs(out, splits, skeletons, 'skeleton.pkl' if joints == 22 else
-                      f'skeleton{joints}.pkl')
+        write_outputs(out, splits)
+        name = 'skeleton' if joints == 22 else f'skeleton{joints}'
+        for path, is_xsub in ((out / f'{name}.pkl', False), (out / f'{name}_xsub.pkl', True)):
+            own = {split: part for split, part in splits.items()
+                   if split.startswith('xsub') == is_xsub}
+            if own and layout.skeletons:
+                write_pickle(path, skeleton_clips(own, infos, cache, joints))
+            else:
+                path.unlink(missing_ok=True)
         report.write(out)
         media = make_media(out, root, parts, skeleton_sources(layout, infos, cache, joints),
                            workers, previews)
@@ -98,20 +105,21 @@ def skeleton_sources(layout: Layout, infos: dict[str, VideoInfo], cache: Path,
             for video_id, info in infos.items() if info.skeleton == 'usable'}
 
 
-def write_outputs(out: Path, splits: Splits, skeletons: dict | None, name: str) -> None:
-    """Write annotation files and skeletons; those that only an earlier run made are deleted."""
+def write_outputs(out: Path, splits: Splits) -> None:
+    """Write annotation files; those that only an earlier run made are deleted."""
     for split in ('holdout_train', 'holdout_val', 'xsub_train', 'xsub_test'):
         if split not in splits:
             (out / f'{split}.csv').unlink(missing_ok=True)
             (out / f'{split}.txt').unlink(missing_ok=True)
-    if skeletons is None:
-        (out / name).unlink(missing_ok=True)
     for split, segments in splits.items():
         write_annotations(out / split, segments)
     write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
-    if skeletons is not None:
-        with atomic_file(out / name) as partial:
-            partial.write_bytes(pickle.dumps(skeletons, protocol=4))
+
+
+def write_pickle(path: Path, content: dict) -> None:
+    """Write a pickle, whole or not at all."""
+    with atomic_file(path) as partial:
+        partial.write_bytes(pickle.dumps(content, protocol=4))
 
 
 def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path,

@@ -18,6 +18,7 @@ from .report import ReleaseError, Report
 
 TRAIN_SAMPLES = 35  # Sample0001 to Sample0035; Sample0036 to Sample0040 are the test part
 VIDEOS = ('.mp4', '.avi')
+SAMPLE = 'Sample[0-9][0-9][0-9][0-9]'
 NUM_JOINTS, NUM_VALUES = 25, 11  # x, y, z, four of orientation, two in pixels, two unknown
 VALUES = NUM_JOINTS * NUM_VALUES
 
@@ -50,9 +51,8 @@ def prepare_smg(root: Path, out: Path) -> Report:
     report = Report(published_clips=dict(test=610))
     (out / 'spotting').mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
-        folders = sorted(path for path in root.rglob('Sample[0-9][0-9][0-9][0-9]')
-                         if path.is_dir())
-        samples = [sample for folder in folders if (sample := _read_sample(folder, root, report))]
+        samples = [sample for folder in _find_folders(root, report)
+                   if (sample := _read_sample(folder, root, report))]
         if not samples:
             raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give '
                                'the folder of the unpacked release')
@@ -64,6 +64,18 @@ def prepare_smg(root: Path, out: Path) -> Report:
         link_videos(out, root)
         report.write(out)
     return report
+
+
+def _find_folders(root: Path, report: Report) -> list[Path]:
+    """One folder of each sample: the inner one of Sample0001/Sample0001, as zips unpack to."""
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob(SAMPLE)):
+        if not path.is_dir() or any(inner.is_dir() for inner in path.rglob(SAMPLE)):
+            continue
+        if found.setdefault(path.name, path) is not path:
+            report.add('samples given twice', path.relative_to(root),
+                       f'left out, {found[path.name].relative_to(root)} is used')
+    return sorted(found.values(), key=lambda path: path.name)
 
 
 def first_frame(samples: list[Sample], report: Report) -> int:

@@ -113,7 +113,8 @@ def _draw_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str,
             axes[row, column].imshow(image)
             axes[row, column].set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(name, fontsize=8)
-    figure.suptitle(title, font=FontProperties(fname=find_font(title)), fontsize=9, wrap=True)
+    figure.suptitle(title, font=FontProperties(fname=find_font(title)), fontsize=9, wrap=True,
+                    parse_math=False)
     return figure, axes
 
 

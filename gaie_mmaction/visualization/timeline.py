@@ -39,7 +39,8 @@ def draw_timeline(path: str | Path, rows: Mapping[str, Sequence[tuple]], num_fra
                       alpha=1 if len(segment) < 5 else .35 + .65 * min(max(segment[4], 0), 1))
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
-    axes.set(xlim=(0, num_frames), xlabel='frame', title=title)
+    axes.set(xlim=(0, num_frames), xlabel='frame')
+    axes.set_title(title, parse_math=False)
     figure.legend(handles=[Patch(**style[label], label=classes[label]) for label in present],
                   loc='outside lower center', ncols=4, fontsize=8)
     with atomic_file(path) as partial:

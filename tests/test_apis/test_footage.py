@@ -58,6 +58,14 @@ def test_images_in_the_order_of_their_numbers(tmp_path):
         assert [read_number(image) for image in footage.read(range(4))] == [2, 9, 10, 100]
 
 
+def test_hidden_files_are_no_footage(tmp_path):
+    """macOS leaves ._NAME beside each NAME on other systems' disks."""
+    cv2.imwrite(str(tmp_path / '0.png'), image_of(5))
+    (tmp_path / '._0.png').write_bytes(b'attributes')
+    with open_footage(tmp_path) as footage:
+        assert [read_number(image) for image in footage.read(range(len(footage)))] == [5]
+
+
 @pytest.mark.parametrize('inputs, names', [
     (['a/x.mp4', 'b/x.mp4', 'c/x-2.mp4'], ['x', 'x-3', 'x-2']),
     (['x-2.mp4', 'a/x.mp4', 'b/x.mp4', 'c/x.mp4'], ['x-2', 'x', 'x-3', 'x-4']),

@@ -22,6 +22,13 @@ def run(folder, *arguments):
                     '16', '--stride', '4', *arguments)
 
 
+def test_a_missing_video_is_named(tmp_path):
+    write_release(tmp_path, [(10, 39, 3)], [(5, 20, -1)])
+    (tmp_path / 'videos/test.mp4').unlink()
+    code, _ = run(tmp_path)
+    assert f'{tmp_path}/videos/test.mp4: it cannot be opened (No such file' in code
+
+
 def test_windows(tmp_path):
     write_release(tmp_path, [(10, 39, 3), (30, 60, 3)], [(5, 20, -1)])
     code, output = run(tmp_path)

@@ -129,7 +129,7 @@ def test_own_classes_set_the_limit(folder):
     assert dataset.get_data_info(0)['label'] == 40
     assert dataset.metainfo['classes'] == names
     assert 'codes' not in dataset.metainfo  # iMiGUE's say nothing about them
-    (folder / 'names.txt').write_text('\n'.join(names))
+    (folder / 'names.txt').write_text('\ufeff' + '\n'.join(names) + '\n\n')  # as Windows has it
     dataset = make_dataset(folder, text, metainfo=dict(classes=str(folder / 'names.txt')))
     assert dataset.metainfo['classes'] == names
     with pytest.raises(FileNotFoundError, match='nams.txt does not exist.*list of names'):

@@ -140,6 +140,7 @@ damaged,damaged.mp4,0,174,0
 absent,none.mp4,0,9,0
 short,short.mp4,0,4,-1
 ''')
+    (folder / 'own.csv').write_text((folder / 'own.csv').read_text().replace(',', ' , '))
     counts, problems = check_clips(ClipSet(str(folder / 'own.csv'), str(folder), 2), workers=2)
     assert counts == {0: 7, 1: 2, 7: 1, -1: 1}
     assert [(p.clip_id, p.unusable) for p in problems] == [
@@ -164,6 +165,9 @@ def test_check_of_a_config(root, folder):
     config = root / 'configs/gaie_vitb_imigue_extras.py'
     status, output = run_tool(CHECK, config, '--data-root', folder, '--workers', 1)
     assert status == 0 and output.count('1 clips, 0 unusable') == 3
+    (folder / 'trainval.csv').write_text(SEGMENTS.replace(',3', ',-1'))
+    status, output = run_tool(CHECK, config, '--data-root', folder, '--workers', 1)
+    assert status == 1 and 'unusable: clip c: has no label, but is to be trained with' in output
     (folder / 'val.csv').unlink()
     status, output = run_tool(CHECK, config, '--data-root', folder, '--workers', 1)
     assert status == 1 and 'val.csv does not exist' in output

@@ -203,6 +203,16 @@ def test_damaged_header_never_hides_or_moves_a_frame(video, tmp_path):
     assert refused > 50
 
 
+@pytest.mark.parametrize('b_frames', [0, 3])
+def test_a_last_frame_that_is_held(tmp_path, b_frames):
+    """As in slide shows and screen recordings: it lasts longer than any gap."""
+    write_video(tmp_path / 'v.mp4', 50, b_frames=b_frames)
+    remux(tmp_path / 'v.mp4', tmp_path / 'held.mp4', hold=40)
+    with av.open(str(tmp_path / 'held.mp4')) as held:
+        assert held.streams.video[0].duration * held.streams.video[0].time_base > 3
+    assert numbers(tmp_path / 'held.mp4', range(50)) == list(range(50))
+
+
 def test_header_whose_clock_is_lost(video, tmp_path):
     """Without its media header FFmpeg finds a handful of frames, and no duration."""
     (tmp_path / 'v.mp4').write_bytes(video.read_bytes().replace(b'mdhd', b'mdhx'))
@@ -287,6 +297,22 @@ def test_h264_with_b_frames_in_avi_is_refused(tmp_path):
         VideoFile(tmp_path / 'v.avi')
     write_video(tmp_path / 'v.avi', 30, codec='mpeg4', b_frames=2, qscale='2')
     assert numbers(tmp_path / 'v.avi', range(30)) == list(range(30))
+
+
+def test_frames_that_a_recorder_dropped(tmp_path):
+    """AVI holds a dropped frame as an empty one, and counts it."""
+    write_video(tmp_path / 'v.avi', 50, codec='mpeg4', key_frames=1, b_frames=0, qscale='2')
+    remux(tmp_path / 'v.avi', tmp_path / 'gaps.avi', keep=lambda k: k % 10)
+    with av.open(str(tmp_path / 'gaps.avi')) as container:
+        assert container.streams.video[0].frames > 45
+    kept = [k for k in range(50) if k % 10]
+    with VideoFile(tmp_path / 'gaps.avi') as reader:
+        assert len(reader) == 45
+    assert numbers(tmp_path / 'gaps.avi', range(45)) == kept
+    data = (tmp_path / 'gaps.avi').read_bytes()
+    (tmp_path / 'cut.avi').write_bytes(data[:len(data) // 2])
+    with pytest.raises(VideoReadError):
+        VideoFile(tmp_path / 'cut.avi')
 
 
 @pytest.mark.parametrize('shift, share', [(70, 1), (0, .4), (130, 1)])

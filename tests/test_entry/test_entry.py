@@ -327,6 +327,15 @@ def test_bootstrap_against_loops():
     assert np.isnan(fit.bootstrap(streams, ['a'] * 30, weights, True, 'probabilities').unseen_fused)
 
 
+def test_options_are_read_as_those_of_the_command_line(folder):
+    """YAML takes 1e-5 and None for text."""
+    path = write_entry(folder)
+    path.write_text(path.read_text().replace('model.cls_head.num_classes: 5', 'a: 1e-5\n    b: None'
+                                             "\n    c: 1x\n    d: [-.5E+2, no, 3, '1e-5']", 1))
+    assert entries.load_entry(str(path)).streams[0].options == dict(
+        a=1e-5, b=None, c='1x', d=[-50., False, 3, '1e-5'])
+
+
 @pytest.mark.parametrize('changes, more, said', [
     ({}, dict(stream=1), "unknown key 'stream': did you mean 'streams'"),
     (dict(rgb=dict(weights=1)), {}, "stream 1: unknown key 'weights': did you mean 'weight'"),
@@ -368,6 +377,10 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
     assert stand_ins.calls == [] and not (folder / 'work').exists()
     code, _ = run_tool('entry.py', path)
     assert code.startswith('nothing was run:\n') and code.endswith('mend it and run again')
+    text = (folder / 'data/test.txt').read_text()
+    (folder / 'data/test.txt').write_text(text.replace('0009_1.mp4 1', '0009_1.mp4 2'))
+    assert ('rgb and stream flow have different labels for 1 clips of test, e.g. 0009_1'
+            in run_tool('entry.py', path)[0])
     (folder / 'data/train.txt').unlink()
     assert 'stream flow: annotation file' in run_tool('entry.py', path)[0]
     for labels, said in ((',-1', 'rgb: the hold-out has clips without label'),

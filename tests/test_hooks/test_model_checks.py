@@ -49,6 +49,17 @@ val_dataloader = test_dataloader = loader
 """
 
 
+def test_a_forgotten_label(tmp_path):
+    write_video(tmp_path / 'a.mp4', 8)
+    (tmp_path / 'ann.txt').write_text(f'{tmp_path}/a.mp4 1\n{tmp_path}/b.mp4\n')
+    more = VIDEO_DATASET.replace('DATASET', 'IMiGUEDataset').replace('KEYS', "('clip_id', )")
+    more = more.replace('ANN', str(tmp_path / 'ann.txt'))
+    runner = make_runner(write_config(tmp_path, f'{more}\ntrain_dataloader = loader\n'))
+    with pytest.raises(ValueError, match='ann.txt has 1 clips without a label, e.g. b: training'):
+        runner.train()
+    assert runner.iter == 0
+
+
 @pytest.mark.parametrize('step', ['train', 'test'])
 @pytest.mark.parametrize('dataset, keys, way', [
     ('VideoDataset', ('img_shape', ), r"dataset.type='IMiGUEDataset'.*type='AccMetric'"),

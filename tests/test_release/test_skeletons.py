@@ -34,7 +34,8 @@ def test_joints_of_a_workbook(tmp_path):
     assert np.allclose(skeleton.reshape(3, 411), values)
 
 
-def test_all_of_the_workbooks(tmp_path):
+@pytest.mark.parametrize('packed', [False, True])
+def test_all_of_the_workbooks(tmp_path, packed):
     """The other skeletons stay as they are, and the dataset of this layout reads them."""
     root = make_release(tmp_path / 'r')
     with pytest.raises(ReleaseError, match='only these hold 137 joints'):
@@ -43,8 +44,14 @@ def test_all_of_the_workbooks(tmp_path):
     write_light_hand(folder / '0001_light_hand.csv', light_hand(NUM_FRAMES))
     values = np.random.default_rng(0).random((NUM_FRAMES, 411)).round(3)
     write_xlsx(folder / '0001_openpose.xlsx', values.astype(str).tolist())
+    if packed:  # without --joints 137 the workbook stays in its zip
+        with zipfile.ZipFile(folder / 'skeletons.zip', 'w') as file:
+            for name in ('0001_light_hand.csv', '0001_openpose.xlsx'):
+                file.write(folder / name, name)
+                (folder / name).unlink()
     prepare(root, tmp_path / 'out')
     kit = (tmp_path / 'out/skeleton.pkl').read_bytes()
+    assert len(list(folder.rglob('0001_openpose.xlsx'))) == 1 - packed
     prepare(root, tmp_path / 'out', joints=137)
     assert (tmp_path / 'out/skeleton.pkl').read_bytes() == kit
     dataset = IMiGUEPoseDataset(ann_file=str(tmp_path / 'out/skeleton137.pkl'), pipeline=[],

@@ -57,6 +57,18 @@ def test_release(root, tmp_path):
     assert packed['inputs'].shape == (20, 150) and packed['data_samples'].frame_stride == 2
 
 
+def test_folders_in_folders(tmp_path):
+    """Zips unpack to Sample0001/Sample0001; a second copy is left out, and said."""
+    write_sample(tmp_path / 'root/Sample0003', 3, [(1, 1, 12)])
+    write_sample(tmp_path / 'root/Sample0036', 36, [(1, 1, 12)])
+    write_sample(tmp_path / 'root/copy', 3, [(2, 1, 12)])
+    report = prepare_smg(tmp_path / 'root', tmp_path / 'out')
+    assert report.videos == dict(train=1, test=1) and report.clips == dict(train=1, test=1)
+    assert [(one.file, one.detail) for one in report.deviations
+            if one.kind == 'samples given twice'] == [
+        ('copy/Sample0003', 'left out, Sample0003/Sample0003 is used')]
+
+
 def test_first_frame_is_assumed_aloud():
     report = Report()
     assert first_frame([Sample('Sample0001', None, 40, [(1, 3, 39)], None)], report) == 1

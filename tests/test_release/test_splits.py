@@ -4,6 +4,7 @@ import pytest
 from tiny_release import HEADER, NUM_FRAMES, details, make_release, prepared, read_segments
 
 from gaie_mmaction.datasets.annotations import Segment
+from gaie_mmaction.datasets.imigue_pose_dataset import read_skeletons
 from gaie_mmaction.release import ReleaseError, Report, labels, splits
 
 
@@ -53,13 +54,36 @@ def test_what_an_earlier_run_left(tmp_path):
     prepared(root)
     mine = out / 'my_split.csv'
     mine.write_text('mine')
-    names = {'xsub_train.csv', 'xsub_test.csv', 'xsub_train.txt', 'xsub_test.txt', 'skeleton.pkl'}
+    names = {'xsub_train.csv', 'xsub_test.csv', 'xsub_train.txt', 'xsub_test.txt', 'skeleton.pkl',
+             'skeleton_xsub.pkl'}
     before = {path.name for path in out.iterdir()}
     assert names < before
     table.unlink()
     skeleton.unlink()
     prepared(root)
     assert {path.name for path in out.iterdir()} == before - names
+
+
+def test_the_table_does_not_reveal_the_test_part_to_skeletons(tmp_path):
+    """A skeleton has the label of its segment; the cross-subject protocol has its own file."""
+    root, out = make_release(tmp_path / 'r'), tmp_path / 'r-out'
+    table = licensed_csv(tmp_path / 'labels.csv', [
+        (1, 17, 0, 9, 'w', 2), (1, 99, 12, 29, 'w', 2), (54, 5, 3, 7, 'l', 72),
+        (54, 6, 8, 20, 'l', 72)])
+    for path in root.rglob('*_label.csv'):
+        path.with_name(path.name.replace('label', 'light_hand')).write_text(
+            f'{HEADER}\n' + f'0{",5" * 105}\n' * NUM_FRAMES)
+    prepared(root, subjects=table)
+    for name, prefix in (('skeleton', ''), ('skeleton_xsub', 'xsub_')):
+        clips, split = read_skeletons(str(out / f'{name}.pkl'))
+        assert all(part.startswith('xsub') == bool(prefix) for part in split)
+        for part in ('train', 'test'):
+            rows = read_segments(out / f'{prefix}{part}.csv')
+            assert [(clip_id, clips[clip_id]['label']) for clip_id in split[f'{prefix}{part}']] == [
+                (row.clip_id, row.label) for row in rows]
+    table.unlink()
+    prepared(root)
+    assert not (out / 'skeleton_xsub.pkl').exists()
 
 
 def test_form_of_the_subjects_table(tmp_path):

@@ -7,6 +7,7 @@ from small_model import make_clips, small_recognizer
 
 from gaie_mmaction.ops import unmerge_tokens
 from gaie_mmaction.visualization import TokenMap, draw_heat_maps, grad_cam, record_tokens
+from gaie_mmaction.visualization.pictures import figure_to_image
 
 NECKS = [dict(type='GAIENeck'), dict(type='GAIENeck', prop_attn=True),
          dict(type='EViTNeck', token_keep_ratio=.7), dict(type='ToMeNeck', token_keep_ratio=.7),
@@ -66,7 +67,8 @@ def test_picture_and_rank_correlation():
         model.backbone(torch.randn(1, 3, 8, 32, 32))
     tokens = TokenMap.from_history(history, grid)
     frames = np.zeros((4, 32, 32, 3), np.uint8)
-    figure, ranks = draw_heat_maps(frames, tokens, tokens.importance[0]**3)
+    figure, ranks = draw_heat_maps(frames, tokens, tokens.importance[0]**3, 'a$1_$2^.mp4')
+    figure_to_image(figure)  # matplotlib takes what stands between dollars for a formula
     assert ranks[0] == pytest.approx(1) and -1 <= ranks[1] < .999
     assert len(figure.axes) == 4 * 4  # frame, two merges, Grad-CAM
     brightest = np.unravel_index(tokens.importance[0].argmax(), grid)

@@ -4,6 +4,12 @@ from matplotlib.figure import Figure
 from gaie_mmaction.visualization.timeline import draw_timeline
 
 
+def test_any_name_of_a_video(tmp_path):
+    """Matplotlib takes what stands between dollars for a formula."""
+    draw_timeline(tmp_path / 'a.png', dict(found=[('a', 1, 2, 0)]), 9, ['a'], 'a$1_$2^')
+    assert (tmp_path / 'a.png').exists()
+
+
 def test_every_class_looks_different(tmp_path, monkeypatch):
     """Also above the 20 colors, in both rows alike and as the legend says."""
     figures, save = [], Figure.savefig

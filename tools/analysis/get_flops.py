@@ -20,10 +20,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args.config, args.cfg_options)
     try:
+        cfg = load_config(args.config, args.cfg_options)
         view = view_shape(cfg, args.shape)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
     cost = measure_complexity(build_recognizer(cfg, device='meta'), view)
     groups = pd.DataFrame({'GMACs (true)': cost.true_groups, 'parameters (M)':

@@ -30,8 +30,8 @@ def parse_args() -> argparse.Namespace:
                         'GAIE+, or masked pretraining with and without SubtractClipMean or on the '
                         'flow of real footage (default: %(default)s)')
     parser.add_argument('--root', type=Path,
-                        help=f'folder of the footage with labels.csv, for {", ".join(FOOTAGE)}; the '
-                        'other studies draw their data')
+                        help=f'folder of the footage with labels.csv, for {", ".join(FOOTAGE)}; '
+                        'the other studies draw their data')
     parser.add_argument('--workers', type=int, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')

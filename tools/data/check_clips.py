@@ -22,7 +22,10 @@ def parse_args() -> argparse.Namespace:
                         help="classes of a list (default: iMiGUE's %(default)s); a config has its "
                         'own')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f'--workers must be at least 1, but got {args.workers}')
+    return args
 
 
 def main() -> None:
@@ -31,7 +34,7 @@ def main() -> None:
     if args.clips.endswith('.py'):
         try:
             sets = find_clip_sets(Config.fromfile(args.clips), args.data_root)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             sys.exit(str(error))
     else:
         folder = os.path.dirname(args.clips) if args.data_root is None else args.data_root
