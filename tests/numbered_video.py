@@ -18,19 +18,19 @@ def draw_number(number, noise):
 
 
 def write_video(path, num_frames, key_frames=60, b_frames=3, codec='libx264', times=None,
-                colours=None, draw=draw_number, **options):
+                colours=None, draw=draw_number, size=(WIDTH, HEIGHT), **options):
     """A video with B-frames and groups of ``key_frames``.
 
     ``colours`` are matrix and range, as numbers of FFmpeg, of the pixels and in the header.
     ``times`` are the frames' time stamps in units of 1/1000 s; without them it has 25 frames/s.
     """
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 40, (16, HEIGHT, WIDTH, 3)).astype(np.uint8)
+    noise = rng.integers(0, 40, (16, *size[::-1], 3)).astype(np.uint8)
     container_options = dict(movflags='faststart') if str(path).endswith('.mp4') else {}
     options = dict(g=str(key_frames), bf=str(b_frames), **options)
     with av.open(str(path), 'w', options=container_options) as container:
         stream = container.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
+        stream.width, stream.height, stream.pix_fmt = *size, 'yuv420p'
         stream.thread_count = 1
         if colours is not None:
             stream.codec_context.colorspace, stream.codec_context.color_range = colours

@@ -7,7 +7,8 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from hostile import ARRAY, ARRAY_FORMS, Formed, attack, mutate
+from fuzzing import mutate_bytes
+from hostile import ARRAY, ARRAY_FORMS, Formed, attack
 from mmengine.logging import HistoryBuffer
 from test_compat import mmengine_checkpoint
 
@@ -190,7 +191,7 @@ def test_mutated_files(tmp_path, kind, option):
         load, error = load_checkpoint_safely, RuntimeError
     whole = path.read_bytes()
     for seed in range(500):
-        path.write_bytes(mutate(whole, Random(seed)))
+        path.write_bytes(mutate_bytes(whole, Random(seed)))
         try:
             load(str(path))
         except error as caught:

@@ -1,7 +1,7 @@
 """The method's arithmetic; imports torch alone."""
 from .attention import attention_with_importance
 from .bipartite_matching import match_bipartite
-from .masking import motion_mask, random_mask, tube_mask
+from .masking import motion_mask, tube_mask
 from .token_merging import (
     distinctness,
     gather_tokens,
@@ -17,6 +17,6 @@ from .weighted_attention import weighted_attention
 __all__ = [
     'attention_with_importance', 'distinctness', 'gather_tokens', 'match_bipartite',
     'match_tokens', 'merge_sizes', 'merge_tokens', 'motion_mask', 'new_index', 'num_kept',
-    'random_mask', 'select_tokens', 'tube_mask', 'unmerge_tokens', 'update_source',
+    'select_tokens', 'tube_mask', 'unmerge_tokens', 'update_source',
     'weighted_attention'
 ]

@@ -6,35 +6,16 @@ import torch
 from torch import Tensor
 
 
-def random_mask(batch: int, num_tokens: int, ratio: float,
-                generator: torch.Generator | None = None) -> Tensor:
-    """Hide random tokens, drawn independently for each clip.
-
-    Args:
-        batch (int): B.
-        num_tokens (int): N.
-        ratio (float): Share of the tokens to hide, in (0, 1).
-        generator (torch.Generator, optional): Source of the draw. Defaults to PyTorch's global CPU
-            generator.
-
-    Returns:
-        Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * N)`` in each clip.
-
-    Raises:
-        ValueError: If the ratio hides no token or all of them.
-    """
-    return _hide(batch, num_tokens, _num_hidden(ratio, num_tokens, 'tokens'), generator)
-
-
 def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
               generator: torch.Generator | None = None) -> Tensor:
     """Hide the same random places in every frame of a clip ("VideoMAE", NeurIPS 2022, section 3.2).
 
     Args:
         batch (int): B; each clip draws its own places.
-        grid (tuple[int]): (T', H', W').
+        grid (tuple[int]): (T', H', W'). (1, 1, N) hides tokens independently of their frame.
         ratio (float): Share of the places to hide, in (0, 1).
-        generator: Same as in :func:`random_mask`.
+        generator (torch.Generator, optional): Source of the draw. Defaults to PyTorch's global CPU
+            generator.
 
     Returns:
         Tensor: ``(B, N)`` bool, True = hidden; exactly ``int(ratio * H'W')`` in each frame.
@@ -44,7 +25,12 @@ def tube_mask(batch: int, grid: tuple[int, int, int], ratio: float,
     """
     frames, height, width = grid
     places = height * width
-    mask = _hide(batch, places, _num_hidden(ratio, places, 'places of a frame'), generator)
+    num_hidden = _num_hidden(ratio, places, 'places')
+    # drawn on the CPU: the same masks on every device
+    device = 'cpu' if generator is None else generator.device
+    order = torch.rand(batch, places, generator=generator, device=device).argsort(dim=1)
+    mask = torch.zeros(batch, places, dtype=torch.bool, device=device)
+    mask.scatter_(1, order[:, :num_hidden], True)
     return mask.repeat(1, frames)  # (B, H'W') -> (B, T'H'W')
 
 
@@ -79,14 +65,6 @@ def motion_mask(motion: Tensor, ratio: float, temperature: float,
     noise = torch.empty_like(logits).exponential_(generator=generator).log()
     hidden = (logits - noise).topk(num_hidden, dim=1).indices
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, hidden, True)
-
-
-def _hide(batch: int, number: int, num_hidden: int, generator: torch.Generator | None) -> Tensor:
-    # drawn on the CPU: the same masks on every device
-    device = 'cpu' if generator is None else generator.device
-    order = torch.rand(batch, number, generator=generator, device=device).argsort(dim=1)
-    mask = torch.zeros(batch, number, dtype=torch.bool, device=device)
-    return mask.scatter_(1, order[:, :num_hidden], True)
 
 
 def _num_hidden(ratio: float, number: int, unit: str) -> int:

@@ -43,14 +43,6 @@ def test_says_what_does_not_fit(cfg, tmp_path):
         assert part in text
 
 
-def test_long_lists_are_cut(root, cfg, tmp_path):
-    other = Config.fromfile(root / 'configs/demo/gaie_demo.py')
-    path = save(tmp_path / 'a.pth', build_recognizer(other).state_dict())
-    with pytest.raises(ValueError, match='(?s)^.{200,1999}$') as error:
-        load_weights(build_recognizer(cfg), path, 'a.py')
-    assert 'backbone.blocks.1.norm1.weight' in str(error.value)
-
-
 def test_damaged_and_missing_files(cfg, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'nothing')
     for name, kind, reason in (

@@ -200,7 +200,7 @@ def test_random_masks_hide_any_token():
     assert abs(both - 19 / 32 * 18 / 31) < .01
     with pytest.raises(ValueError, match=r"masking must be one of \('tube', 'random'\).*'cube'"):
         make_model(masking='cube')
-    with pytest.raises(ValueError, match='32 tokens, but 0.01 hides 0'):
+    with pytest.raises(ValueError, match='32 places, but 0.01 hides 0'):
         make_model(mask_ratio=.01, masking='random')
 
 

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from release_media import write_xlsx
+from spoilt_release import write_xlsx
 from tiny_release import HEADER, NUM_FRAMES, light_hand, make_release, prepared, write_light_hand
 
 from gaie_mmaction.datasets import IMiGUEPoseDataset

@@ -1,10 +1,6 @@
 """The page of a prepared release: figures, skeletons over frames, hostile names, a real browser."""
 import json
-import multiprocessing
-import os
 import re
-import signal
-from pathlib import Path
 from urllib.parse import unquote
 
 import cv2
@@ -15,10 +11,9 @@ from tiny_release import NUM_FRAMES, light_hand, make_release, write_light_hand
 
 from gaie_mmaction.datasets.annotations import Segment
 from gaie_mmaction.datasets.skeleton_layout import LEFT, RIGHT, get_layout
-from gaie_mmaction.release import Report, prepare
+from gaie_mmaction.release import prepare
 from gaie_mmaction.report.overlays import choose_frame
-from gaie_mmaction.report.release_page import Media, choose_clips, write_release_page
-from gaie_mmaction.utils.files import remove_partial_files
+from gaie_mmaction.report.release_page import choose_clips
 from gaie_mmaction.visualization.skeleton import paint_skeleton
 
 
@@ -94,28 +89,6 @@ def test_second_run_keeps_what_is_there(release):
     assert drawn == {'0011_22.jpg'}
     assert '<video' not in read_page(out)[0]  # not without --previews
     prepare(root, out, previews=True)
-
-
-def test_killed_while_writing(tmp_path):
-    """The page stays as it was; the next run removes the rest."""
-    path = tmp_path / 'report.html'
-    path.write_text('old')
-    write = Path.write_bytes
-
-    def child():
-        def die(self, content):
-            write(self, content[:len(content) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
-        Path.write_bytes = die
-        write_release_page(path, Report().content(), {}, Media())
-
-    process = multiprocessing.get_context('fork').Process(target=child)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL and path.read_text() == 'old'
-    assert len(list(tmp_path.iterdir())) == 2
-    remove_partial_files(tmp_path)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_choice_of_clips():

@@ -14,7 +14,7 @@ from mmaction.registry import MODELS
 from mmaction.utils import OptConfigType
 from torch import Tensor, nn
 
-from ...ops.masking import random_mask, tube_mask
+from ...ops.masking import tube_mask
 from ..backbones import GAIEVisionTransformer
 from ..backbones.vit_block import NORM_CFG, split_tubelets
 from ..utils.positions import resize_positions
@@ -86,9 +86,9 @@ class MaskedVideoModel(MaskedModel):
         return self._draw(len(frames), self.backbone.token_grid(frames))
 
     def _draw(self, batch: int, grid: tuple[int, int, int]) -> Tensor:
-        if self.masking == 'tube':
-            return tube_mask(batch, grid, self.mask_ratio)
-        return random_mask(batch, math.prod(grid), self.mask_ratio)
+        # a single frame of all tokens has no tubes
+        grid = grid if self.masking == 'tube' else (1, 1, math.prod(grid))
+        return tube_mask(batch, grid, self.mask_ratio)
 
     def embed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         backbone = self.backbone
