@@ -155,7 +155,8 @@ def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
         path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
         if dataset['ann_file'] and '://' not in path and not os.path.exists(path):
             problems.append(f'{part}_dataloader: annotation file {path} does not exist: make it '
-                            'with tools/data/prepare_imigue.py, or set ann_file')
+                            'with a tool of tools/data (prepare_imigue.py for iMiGUE; '
+                            'docs/tools.md has the others), or set ann_file')
     sources = [('load_from', cfg.get('load_from'))]
     if training:
         sources += pretrained_weights('model', cfg.get('model') or {})

@@ -9,6 +9,7 @@ from launching import launch, test_command, train_command
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
 from one_epoch import forward_and_backward, prepare_release, train_and_test
 from running import run_tool
 from skeleton_file import make_clip, write_skeletons
@@ -154,8 +155,31 @@ def test_pretraining_is_of_the_finetuned_network(root, joints):
     assert before.model.backbone == after.model.backbone
     assert before.train_dataloader == dict(after.train_dataloader, persistent_workers=False)
     sizes = MODELS.build(dict(after.model.backbone))
-    assert {f'backbone.blocks.{k}' for k in range(len(sizes.blocks))} <= set(
+    assert {f'backbone.blocks.{k}.' for k in range(len(sizes.blocks))} <= set(
         after.optim_wrapper.paramwise_cfg.custom_keys)
+
+
+@pytest.mark.parametrize('name', ['mamp_imigue_joint', 'pretraining/masked_motion_imigue_joint',
+                                  'pretraining/videomae_demo'])
+def test_rates_and_weight_decay_of_each_parameter(root, name):
+    """mmengine forgets the rules of norms and biases where a key of the layers fits."""
+    cfg = Config.fromfile(root / f'configs/{name}.py')
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    names = {parameter: key for key, parameter in model.named_parameters()}
+    for group in optimizer.param_groups:
+        parameter, = group['params']
+        key = names[parameter]
+        expected = 0. if parameter.dim() == 1 else .05
+        if key == 'mask_token' and 'videomae' in name:
+            expected = 0.
+        assert group['weight_decay'] == expected, key
+        above = 0  # layers
+        if 'mamp' in name and key.startswith('backbone.blocks.'):
+            above = 8 - int(key.split('.')[2])
+        elif 'mamp' in name and key.startswith('backbone.') and '.norm.' not in key:
+            above = 9
+        assert group['lr'] == pytest.approx(cfg.optim_wrapper.optimizer.lr * .8**above), key
 
 
 @pytest.fixture(scope='module')

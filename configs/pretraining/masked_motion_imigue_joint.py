@@ -21,7 +21,8 @@ train_dataloader = dict(persistent_workers=False)  # StepSeedHook
 train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=400)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3 * 64 / 128, betas=(0.9, 0.95)),
-    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0., bias_decay_mult=0.))
+    paramwise_cfg=dict(
+        _delete_=True, norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=20, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=20, T_max=380, end=400, eta_min_ratio=0.5, by_epoch=True,

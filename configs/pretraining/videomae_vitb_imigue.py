@@ -45,7 +45,9 @@ test_dataloader = test_evaluator = test_cfg = None
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=25)
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1.5e-4 * 32 / 256, betas=(0.9, 0.95), weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.))
+    paramwise_cfg=dict(
+        norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.,
+        custom_keys=dict(mask_token=dict(decay_mult=0.))))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=2, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=2, T_max=23, end=25, eta_min=1e-7, by_epoch=True,

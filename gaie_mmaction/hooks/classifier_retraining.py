@@ -1,5 +1,6 @@
 """Second stage of decoupled training: the classifier alone, on balanced classes."""
 from mmaction.registry import HOOKS
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -53,6 +54,8 @@ class ClassifierRetraining(Hook):
             if hasattr(module, 'is_init'):
                 module.is_init = False  # it initializes once only
         head.init_weights()
+        for value in head.state_dict().values():
+            broadcast(value)  # processes may have seeds of their own
         print_log('the head starts anew, the rest is frozen', logger='current')
 
     def before_train_iter(self, runner: Runner, batch_idx: int,

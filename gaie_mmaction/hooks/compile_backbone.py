@@ -6,6 +6,8 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..models import TokenReducer
+from ..models.pretraining.masked_model import MaskedModel
 from .checks import unwrap
 from .token_map_hook import TokenMapHook
 
@@ -23,22 +25,40 @@ class CompileBackboneHook(Hook):
         mode (str): See ``torch.compile``. Defaults to ``'reduce-overhead'``.
 
     Raises:
-        ValueError: If the model has no backbone, or a :class:`TokenMapHook`, whose record
-            compiled code does not make, is among the hooks.
+        ValueError: If the model has no backbone or does not call it, as in masked pretraining, or
+            a :class:`TokenMapHook`, whose record compiled code does not make, is among the hooks.
     """
+
+    priority = 'LOW'  # after TokenKeepRatioWarmupHook
 
     def __init__(self, mode: str = 'reduce-overhead') -> None:
         self.mode = mode
+        self._ratios: list[float | None] = []
 
     def before_run(self, runner: Runner) -> None:
         """Compile; the first forward pass in each mode takes the time."""
         model = unwrap(runner.model)
         if getattr(model, 'backbone', None) is None:
             raise ValueError(f'CompileBackboneHook found no backbone in {type(model).__name__}')
+        if isinstance(model, MaskedModel):
+            raise ValueError(f'{type(model).__name__} runs the blocks of its backbone itself, and '
+                             'nothing would be compiled: take CompileBackboneHook out of '
+                             'custom_hooks')
         if any(isinstance(hook, TokenMapHook) for hook in runner.hooks):
             raise ValueError('TokenMapHook records nothing of a compiled backbone: take it or '
                              'CompileBackboneHook out of custom_hooks')
         model.backbone.compile(mode=self.mode)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Compile anew for other keep ratios, by a warm-up.
+
+        Else the numbers of tokens would become symbolic, and break the graph.
+        """
+        ratios = [module.token_keep_ratio for module in runner.model.modules()
+                  if isinstance(module, TokenReducer)]
+        if ratios != self._ratios:
+            torch.compiler.reset()
+            self._ratios = ratios
 
     def _before_iter(self, *_: Any, **__: Any) -> None:
         # the outputs of the last replay may be overwritten

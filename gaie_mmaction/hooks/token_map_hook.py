@@ -39,6 +39,9 @@ class TokenMapHook(Hook):
         if not any(isinstance(module, TokenReducer) for module in runner.model.modules()):
             raise ValueError('TokenMapHook found no token reducer in the model: set '
                              'model.backbone.neck, or take the hook out of custom_hooks')
+        if not unwrap(runner.model).backbone.merge_layers:
+            raise ValueError('TokenMapHook has nothing to draw: model.backbone.merge_layers is '
+                             'empty')
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Start with the first clip."""
@@ -66,7 +69,9 @@ class TokenMapHook(Hook):
         history, backbone = self._history, unwrap(runner.model).backbone
         names = runner.visualizer.dataset_meta.get('classes')
         place = 0  # of the clip's first view in the model's batch
-        for inputs, sample in zip(data_batch['inputs'], outputs):
+        views = data_batch['inputs']
+        views = views['imgs'] if isinstance(views, dict) else views  # beside skeletons
+        for inputs, sample in zip(views, outputs):
             if self._drawn == self.num_clips or place >= len(history[0].x):
                 return
             frames = inputs[0].permute(1, 2, 3, 0).cpu().numpy()  # (T, H, W, 3)

@@ -2,7 +2,6 @@
 
 Shapes: B batch, h heads, N tokens, d channels per head.
 """
-import math
 from types import ModuleType
 
 import torch
@@ -15,6 +14,7 @@ from .precision import at_least_float32, no_autocast
 from .tracing import is_exporting
 
 BACKENDS = ('auto', 'eager', 'chunked', 'flash', 'triton')
+GOLDEN = (5**.5 - 1) / 2
 
 
 def attention_with_importance(q: Tensor,
@@ -48,7 +48,7 @@ def attention_with_importance(q: Tensor,
             Where nothing else is said the output is PyTorch's fused attention, whose log-sum-exp
             the last two take for the importance.
         importance_queries (int, optional): Estimate the importance from M of the N queries, see
-            :func:`strided_queries`, beside PyTorch's fused attention; the backend is then that of
+            :func:`spread_queries`, beside PyTorch's fused attention; the backend is then that of
             the importance, ``'auto'``, ``'eager'`` or ``'chunked'``. Defaults to None: from all,
             as for ``M >= N``.
 
@@ -107,24 +107,23 @@ def _fastest(q: Tensor, log_sum: Tensor | None) -> str:
     return 'flash' if log_sum is not None and flash_attention.is_profitable(q) else 'chunked'
 
 
-def strided_queries(num_tokens: int, num_queries: int,
-                    device: torch.device | None = None) -> Tensor:
-    """Indices of M of N queries, spread over space and time.
+def spread_queries(num_tokens: int, num_queries: int,
+                   device: torch.device | None = None) -> Tensor:
+    """Indices ``(M, )`` of M of N queries, spread evenly over space and time.
 
-    They are ``(M, )`` different ones. The stride has no common factor with N, so that no place,
+    Token i is among them where the multiple i of the golden section has the smallest fractional
+    part. Any run of tokens then holds about its share of them, whatever M and N are, and no place,
     row or frame of the grid is preferred. M outside [1, N] is a ``ValueError``.
     """
     if not 1 <= num_queries <= num_tokens:
         raise ValueError(f'importance_queries must be at least 1, but got {num_queries}')
-    stride = num_tokens // num_queries
-    while math.gcd(stride, num_tokens) > 1:
-        stride += 1
-    return torch.arange(num_queries, device=device) * stride % num_tokens
+    places = torch.arange(num_tokens, dtype=torch.float64, device=device) * GOLDEN
+    return places.frac().argsort()[:num_queries]
 
 
 def _attend_and_estimate(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float,
                          backend: str, num_queries: int) -> tuple[Tensor, Tensor]:
-    index = strided_queries(q.shape[2], num_queries, q.device)
+    index = spread_queries(q.shape[2], num_queries, q.device)
     if backend not in ('auto', 'eager', 'chunked'):
         raise ValueError(f'importance_queries does not go with backend {backend!r}: take '
                          "'auto', 'eager' or 'chunked'")

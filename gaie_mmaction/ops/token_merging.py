@@ -97,6 +97,8 @@ def match_tokens(metric: Tensor, keep_idx: Tensor, merge_idx: Tensor) -> Tensor:
         Tensor: ``dst`` ``(B, N - K)``, a position in ``keep_idx``, in [0, K). Ties go to the
         earliest kept token. A token of norm zero has similarity 0 to all.
     """
+    if not merge_idx.shape[1]:
+        return merge_idx
     if is_exporting():
         return _match(metric, keep_idx, merge_idx)
     return _match_operator(metric, keep_idx, merge_idx)

@@ -22,6 +22,8 @@ NECKS = {
     'ToMe': dict(type='ToMeNeck', token_keep_ratio=.7),
     'EViT': dict(type='EViTNeck', token_keep_ratio=.7),
     'plain': None,
+    'nothing to merge': dict(type='GAIENeck', token_keep_ratio=1.),
+    'vid-TLDR': dict(type='VidTLDRNeck', token_keep_ratio=.7),
 }
 
 
@@ -101,7 +103,8 @@ def onnx():
     return [pytest.importorskip(name) for name in ('onnxscript', 'onnxruntime', 'onnx')][-1]
 
 
-@pytest.mark.parametrize('name', ['GAIE', pytest.param('ToMe', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('name', ['GAIE', 'nothing to merge', 'vid-TLDR',
+                                  pytest.param('ToMe', marks=pytest.mark.slow)])
 def test_onnx(tmp_path, root, onnx, name):
     model = make_model(tmp_path, root, NECKS[name])
     _, found = write_and_run(model, 'onnx', tmp_path / 'model.onnx')

@@ -1,4 +1,6 @@
 """GAIE-ViT against MMAction2's own ViT and the method in plain loops."""
+import copy
+
 import pytest
 import torch
 from mmaction.models.backbones.vit_mae import VisionTransformer
@@ -168,3 +170,18 @@ def test_compiles_as_one_graph(settings, amp):
             results.append([out, *(p.grad for p in model.parameters() if training)])
         for value, expected in zip(results[1], results[0]):
             torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5 if not amp else 1e-2)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize('neck', [
+    dict(GAIE, prop_attn=True, size_weighted=True, background_weight=.5, selection='peaks'),
+    dict(type='ToMeNeck', token_keep_ratio=.7), dict(type='VidTLDRNeck', token_keep_ratio=.7),
+    dict(type='RepresentationShiftNeck', token_keep_ratio=.7)])
+def test_whole_network_in_another_precision(neck, dtype):
+    """Sizes and weights of tokens are of float32, and must not carry it into the features."""
+    model, x = make_pair(neck)[1].eval(), make_clips()
+    with torch.no_grad():
+        expected, found = model(x), copy.deepcopy(model).to(dtype)(x.to(dtype))
+    assert found.dtype == dtype
+    if dtype == torch.float64:
+        torch.testing.assert_close(found.float(), expected, rtol=1e-3, atol=1e-4)

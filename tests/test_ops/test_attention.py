@@ -12,7 +12,7 @@ from gaie_mmaction.ops import (
     flash_attention,
     fused_attention,
 )
-from gaie_mmaction.ops.attention import strided_queries
+from gaie_mmaction.ops.attention import spread_queries
 
 BACKENDS = ['eager', 'chunked', 'flash', 'auto']
 # of the largest value, by dtype
@@ -58,9 +58,8 @@ def test_importance_of_some_queries_equals_plain_loops(num_queries, with_bias, b
     out, importance = attention_with_importance(
         q, k, v, bias=bias, backend=backend, importance_queries=num_queries)
     whole = attention_with_importance(q, k, v, bias=bias, backend=backend)
-    chosen = strided_queries(12, num_queries).tolist()
-    assert len(set(chosen)) == num_queries and {i % 2 for i in chosen[:2]} == {
-        i % 2 for i in range(min(2, num_queries))}
+    chosen = spread_queries(12, num_queries).tolist()
+    assert len(set(chosen)) == num_queries
     rows = q.detach()[:, :, chosen].numpy()
     expected = np.mean([gaie_loops.attention(
         np.broadcast_to(rows[:, :, i:i + 1], q.shape), k.detach().numpy(), v.detach().numpy(), .5,
@@ -69,6 +68,18 @@ def test_importance_of_some_queries_equals_plain_loops(num_queries, with_bias, b
     torch.testing.assert_close(out, whole[0])
     assert out.requires_grad and not importance.requires_grad
     assert num_queries < 12 or torch.equal(importance, whole[1])
+
+
+@pytest.mark.parametrize('num_tokens', [100, 769, 1098, 1568])
+def test_queries_are_spread_over_the_clip(num_tokens):
+    """Each eighth of the clip and each column of places has about its share, whatever M."""
+    for num_queries in (8, 25, 72, num_tokens // 3, num_tokens // 2 + 7, num_tokens - 5):
+        chosen = spread_queries(num_tokens, num_queries)
+        assert len(chosen.unique()) == num_queries
+        tokens = torch.arange(num_tokens)
+        for part in (*tokens.tensor_split(8), *(tokens[k::14] for k in range(14))):
+            share = torch.isin(part, chosen).sum()
+            assert abs(share - num_queries * len(part) / num_tokens) < 3
 
 
 @pytest.mark.parametrize('dtype', TOLERANCE)

@@ -53,6 +53,21 @@ def test_first_clips_of_each_wanted_epoch():
     assert not any(module._forward_hooks for module in runner.model.modules())
 
 
+def test_frames_beside_skeletons():
+    """The inputs of the multimodal models are named."""
+    runner, hook, data = make_runner(Images()), HOOKS.build(dict(type='TokenMapHook')), batch(0)
+    hook.before_run(runner)
+    hook.before_val_epoch(runner)
+    hook.before_val_iter(runner, 0, data)
+    with torch.no_grad():
+        outputs = runner.model.test_step(data)
+    hook.after_val_iter(runner, 0, dict(inputs=dict(imgs=data['inputs'])), outputs)
+    assert [name for name, *_ in runner.visualizer] == ['tokens_0001_0', 'tokens_0001_1']
+    runner.model.backbone.merge_layers = ()
+    with pytest.raises(ValueError, match='merge_layers is empty'):
+        hook.before_run(runner)
+
+
 def test_views_of_a_clip(monkeypatch):
     places = []
     original = TokenMap.from_history

@@ -201,7 +201,8 @@ class GAIEVisionTransformer(BaseModule):
             # tokens count equally, as in the paper, however many they stand for
             return self.fc_norm(tokens.mean(dim=1))
         weight = weight / weight.sum(dim=1, keepdim=True)
-        return self.fc_norm((tokens * weight.unsqueeze(-1)).sum(dim=1))
+        # weights are of float32, also in half precision
+        return self.fc_norm((tokens * weight.unsqueeze(-1)).sum(dim=1).to(tokens.dtype))
 
     def token_grid(self, x: Tensor) -> tuple[int, int, int]:
         """Grid (T', H', W') of the tokens of a ``(B, C, T, H, W)`` input."""

@@ -18,6 +18,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...ops.precision import at_least_float32
+from ...ops.tracing import is_exporting
 from ..necks import TokenReducer, TokenState
 
 NORM_CFG = dict(type='LN', eps=1e-6)  # VideoMAE's
@@ -91,8 +93,11 @@ class Attention(vit_mae.Attention):
                 q, k, v, dropout_p=self.dropout_p, scale=self.scale)
         else:
             out, importance = attend(q, k, v, scale=self.scale, dropout_p=self.dropout_p)
-        # (B, h, N, d) -> (B, N, C)
-        out = self.proj_drop(self.proj(out.transpose(1, 2).flatten(2)))
+        out = out.transpose(1, 2)  # (B, h, N, d) -> (B, N, h, d)
+        if is_exporting():
+            # ONNX's attention has other strides than the traced one, which the view would assume
+            out = out.clone(memory_format=torch.contiguous_format)
+        out = self.proj_drop(self.proj(out.flatten(2)))  # (B, N, h, d) -> (B, N, C)
         return out, importance, k.detach().mean(dim=1) if needs_keys else None
 
 
@@ -173,5 +178,6 @@ class Block(BaseModule):
         shift = None
         if needs_shift:
             # before the drop path, which would make all tokens of a clip equal
-            shift = torch.linalg.vector_norm(out.detach(), dim=-1, dtype=torch.float32)
+            shift = torch.linalg.vector_norm(
+                out.detach(), dim=-1, dtype=at_least_float32(out.dtype))
         return x + self.drop_path(out), shift
