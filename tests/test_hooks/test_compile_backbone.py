@@ -29,12 +29,14 @@ def test_warm_up_of_the_keep_ratio_stays_compiled(tmp_path, monkeypatch):
     graphs, compile_ = [], torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, 'compile', lambda module, mode: compile_(
         module, backend=lambda graph, _: (graphs.append(graph), graph.forward)[1]))
-    hooks = HOOK + ", dict(type='TokenKeepRatioWarmupHook', end=2)"
-    runner = make_runner(write_config(tmp_path, COMPILE.format(hooks)))
+    hooks = HOOK + ", dict(type='TokenKeepRatioWarmupHook', end=4)"
+    runner = make_runner(
+        write_config(tmp_path, COMPILE.format(hooks)), train_cfg__max_epochs=5,
+        train_cfg__val_interval=5, model__backbone__depth=3, model__backbone__merge_layers=(0, 1))
     torch._dynamo.utils.counters.clear()
     runner.train()
     assert runner.model.backbone.neck.token_keep_ratio == .7
-    assert len(graphs) == 3 + 2  # and for the two batch sizes of the last validation
+    assert len(graphs) == 5 + 2  # and for the two batch sizes of the last validation
     assert not torch._dynamo.utils.counters['graph_break']
 
 
