@@ -39,10 +39,10 @@ study = dict(
             data_preprocessor=dict(model.data_preprocessor))),
     budgets={
         '_delete_': True,
+        '10 %': twice('plain ViT', training(.1, 240)),
+        '25 %': twice('plain ViT', training(.25, 120)),
         '100 %': {
             **twice('plain ViT', training(1., 60)),
             **twice('GAIE', dict(training(1., 60), **_base_.study.budgets['0.7']['GAIE'])),
         },
-        '25 %': twice('plain ViT', training(.25, 120)),
-        '10 %': twice('plain ViT', training(.1, 240)),
     })

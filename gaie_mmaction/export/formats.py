@@ -67,9 +67,13 @@ def write_onnx(program: ExportedProgram, names: Sequence[str], path: Path) -> No
 
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # it asks for torchvision
     with _quiet():
-        onnx_program = torch.onnx.export(
-            program, opset_version=OPSET, input_names=['frames'], output_names=list(names),
-            custom_translation_table={torch.ops.aten.sort.stable: stable_sort}, verbose=False)
+        try:
+            onnx_program = torch.onnx.export(
+                program, opset_version=OPSET, input_names=['frames'], output_names=list(names),
+                custom_translation_table={torch.ops.aten.sort.stable: stable_sort}, verbose=False)
+        except torch.onnx.OnnxExporterError as error:
+            raise ExportError('ONNX cannot express this model, and nothing was written: take '
+                              f'--format torch-export ({error.__cause__ or error})') from error
     assert onnx_program is not None  # None comes from the legacy exporter only
     with atomic_file(path) as partial:
         onnx_program.save(partial, external_data=False)
@@ -183,7 +187,8 @@ def write_formats(model: nn.Module, shape: Sequence[int],
     """Write a recognizer in evaluation mode, for one input shape ``(B, 3, T, H, W)``.
 
     Yields each item of ``paths``, by format, once its file is written. Missing modules or a missing
-    compiler are an :class:`ExportError`, and any but a ``Recognizer3D`` is a ``TypeError``.
+    compiler and operators without a translation are an :class:`ExportError`; any but a
+    ``Recognizer3D``, and one that draws at random, is a ``TypeError``.
     """
     for name in paths:
         check_available(name)

@@ -12,7 +12,7 @@ import torch
 from mmaction.models import Recognizer3D
 from torch import Tensor, nn
 
-from ..models.necks import TokenState
+from ..models.necks import RandomDropNeck, TokenState
 
 
 class TraceableRecognizer(nn.Module):
@@ -30,6 +30,9 @@ class TraceableRecognizer(nn.Module):
         if not isinstance(model, Recognizer3D):
             raise TypeError('only a Recognizer3D of clips (B, 3, T, H, W) can be exported, but '
                             f'got a {type(model).__name__}')
+        if isinstance(getattr(model.backbone, 'neck', None), RandomDropNeck):
+            raise TypeError('a RandomDropNeck draws the tokens of each clip anew, which no '
+                            'exported file does')
         self.backbone = model.backbone
         self.cls_head = model.cls_head
         preprocessor = model.data_preprocessor

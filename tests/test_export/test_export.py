@@ -197,3 +197,17 @@ def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.delenv('CXX', raising=False)
     with pytest.raises(export.ExportError, match='compiler'):
         export.check_available('aotinductor')
+
+
+def test_what_cannot_be_exported(tmp_path, root, onnx, monkeypatch):
+    path = tmp_path / 'model.onnx'
+    with pytest.raises(TypeError, match='RandomDropNeck draws the tokens of each clip anew'):
+        write_and_run(make_model(tmp_path, root, dict(type='RandomDropNeck')), 'onnx', path)
+
+    def fail(*_, **__):
+        raise torch.onnx.OnnxExporterError('long report') from RuntimeError('no operator')
+
+    monkeypatch.setattr(torch.onnx, 'export', fail)
+    with pytest.raises(export.ExportError, match='take --format torch-export .no operator'):
+        write_and_run(make_model(tmp_path, root, None), 'onnx', path)
+    assert not path.exists()
