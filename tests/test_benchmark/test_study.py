@@ -489,7 +489,7 @@ def test_the_document_follows_from_the_csvs(tmp_path):
                 study_report.write_report(name, cfg.study, study.read_rows(table), document)
                 committed.add(name)
         assert document.read_text() == text
-    assert committed == set(STUDIES) - {'pretraining_flow'}
+    assert committed == set(STUDIES)
 
 
 def test_report_writes_table_and_picture(tmp_path):
