@@ -116,7 +116,7 @@ def load_entry(path: str) -> Entry:
     """Read and check the file of an entry; what is wrong with it is a ``ValueError``."""
     with open(path, encoding='utf-8') as file:
         try:
-            content = yaml.load(file, _Loader)
+            content = _Loader(file).get_single_data()  # as yaml.safe_load does
         except yaml.YAMLError as error:
             raise ValueError(f'{path} is not YAML: {error}') from error
     _check_keys(path, content, ENTRY_KEYS, ('streams', 'work_dir'))
