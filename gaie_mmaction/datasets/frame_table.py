@@ -79,13 +79,13 @@ def scan(container: av.container.InputContainer) -> FrameTable:
                 times.append(packet.pts)
     except av.FFmpegError as error:
         raise VideoReadError(f'it is damaged ({first_line(error)})') from error
-    # AVI counts dropped frames, which are empty, and numbers the others
-    number = times[-1] - times[0] + 1 if times and container.format.name == 'avi' else len(stamps)
-    _require_all_packets(container, number)
+    # AVI counts dropped frames, which are empty, and numbers the others; numbers of B-frames are
+    # FFmpeg's guess
+    in_order = container.format.name == 'avi' and times == sorted(times)
+    _require_all_packets(container, times[-1] + 1 if in_order and times else len(stamps))
     if not times:
         raise VideoReadError('it holds no frame')
-    if (container.format.name == 'avi' and stream.codec_context.has_b_frames
-            and times == sorted(times)):
+    if in_order and stream.codec_context.has_b_frames:
         # AVI has no time stamps; only for some codecs FFmpeg finds them in the packets
         raise VideoReadError('its frames are stored in another order than they are shown in, '
                              f'without time stamps; {REMEDY}')
@@ -98,7 +98,7 @@ def scan(container: av.container.InputContainer) -> FrameTable:
     if len(starts) == 0 or starts[0, 0] > shown[0]:
         raise VideoReadError('it does not start at a key frame: its first frames cannot be decoded')
     if stream.frames and 'mp4' in container.format.name:
-        _require_whole_header(shown, np.array(stamps), stream.duration)
+        _require_whole_header(shown, np.array(stamps), stream)
     return FrameTable(times=shown, keys=starts)
 
 
@@ -113,7 +113,8 @@ def _require_all_packets(container: av.container.InputContainer, number: int) ->
                              'header announces')
 
 
-def _require_whole_header(shown: np.ndarray, stamps: np.ndarray, duration: int | None) -> None:
+def _require_whole_header(shown: np.ndarray, stamps: np.ndarray,
+                          stream: av.video.stream.VideoStream) -> None:
     """Damage in an mp4's tables of times hides or reorders frames, and FFmpeg says nothing."""
     steps, gaps = np.diff(stamps[:, 1]), np.diff(np.sort(stamps[:, 0]))
     # A variable rate varies in both. Only a damaged table decodes at a constant rate what it shows
@@ -124,11 +125,11 @@ def _require_whole_header(shown: np.ndarray, stamps: np.ndarray, duration: int |
             f'{(gaps != steps[0]).sum()} of {len(gaps)} are not shown at this rate')
     longest = int(np.diff(shown).max(initial=0))
     found = int(shown[-1] - shown[0]) + longest
-    # an edit may begin and end between two frames. Where all frames are shown, the last is held
-    hidden = len(shown) < len(stamps)
-    if duration is None or (longest and hidden and duration - found > longest):
+    # an edit may begin and end between two frames; where all frames are shown, the last is held
+    hidden = len(shown) < stream.frames
+    if stream.duration is None or (longest and hidden and stream.duration - found > longest):
         raise VideoReadError(f'its header is damaged: the frames found last {found} ticks, but it '
-                             f'announces {duration}')
+                             f'announces {stream.duration}')
 
 
 def first_line(error: Exception) -> str:

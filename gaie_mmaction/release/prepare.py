@@ -38,8 +38,8 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         max_unpacked_ratio (float): Zips that unpack to more than this multiple of their size
             (and to more than 100 MB) are refused.
         joints (int): 22, the challenge kit's, into ``skeleton.pkl``, or 137, all of OpenPose's
-            workbooks, into ``skeleton137.pkl``. The ``xsub_*`` splits are in a file of their own,
-            ``skeleton_xsub.pkl``, since they know labels that the test part hides.
+            workbooks, into ``skeleton137.pkl``; the ``xsub_*`` splits into ``skeleton_xsub.pkl``
+            and ``skeleton137_xsub.pkl``.
         previews (bool): Also add small videos of each class to ``report.html``.
 
     Raises:
@@ -75,14 +75,7 @@ def prepare(root: Path, out: Path, *, subjects: Path | None = None,
         splits = make_splits(parts, layout, infos, licensed, report)
 
         write_outputs(out, splits)
-        name = 'skeleton' if joints == 22 else f'skeleton{joints}'
-        for path, is_xsub in ((out / f'{name}.pkl', False), (out / f'{name}_xsub.pkl', True)):
-            own = {split: part for split, part in splits.items()
-                   if split.startswith('xsub') == is_xsub}
-            if own and layout.skeletons:
-                write_pickle(path, skeleton_clips(own, infos, cache, joints))
-            else:
-                path.unlink(missing_ok=True)
+        write_skeletons(out, splits if layout.skeletons else {}, infos, cache, joints)
         report.write(out)
         media = make_media(out, root, parts, skeleton_sources(layout, infos, cache, joints),
                            workers, previews)
@@ -116,10 +109,23 @@ def write_outputs(out: Path, splits: Splits) -> None:
     write_text(out / 'label_map.txt', '\n'.join(IMIGUE_CLASSES) + '\n')
 
 
-def write_pickle(path: Path, content: dict) -> None:
-    """Write a pickle, whole or not at all."""
-    with atomic_file(path) as partial:
-        partial.write_bytes(pickle.dumps(content, protocol=4))
+def write_skeletons(out: Path, splits: Splits, infos: dict[str, VideoInfo], cache: Path,
+                    joints: int) -> None:
+    """Write the skeletons of splits; files that only an earlier run made are deleted.
+
+    A skeleton has one label: ``xsub_*`` have a file of their own, since they know labels that the
+    test part hides.
+    """
+    name = 'skeleton' if joints == 22 else f'skeleton{joints}'
+    for path, is_xsub in ((out / f'{name}.pkl', False), (out / f'{name}_xsub.pkl', True)):
+        own = {split: part for split, part in splits.items()
+               if split.startswith('xsub') == is_xsub}
+        if own:
+            with atomic_file(path) as partial:
+                partial.write_bytes(pickle.dumps(skeleton_clips(own, infos, cache, joints),
+                                                 protocol=4))
+        else:
+            path.unlink(missing_ok=True)
 
 
 def skeleton_clips(splits: Splits, infos: dict[str, VideoInfo], cache: Path,

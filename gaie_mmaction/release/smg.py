@@ -67,15 +67,14 @@ def prepare_smg(root: Path, out: Path) -> Report:
 
 
 def _find_folders(root: Path, report: Report) -> list[Path]:
-    """One folder of each sample: the inner one of Sample0001/Sample0001, as zips unpack to."""
+    """One folder of each sample: the outer one of Sample0001/Sample0001, as zips unpack to."""
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob(SAMPLE)):
-        if not path.is_dir() or any(inner.is_dir() for inner in path.rglob(SAMPLE)):
-            continue
-        if found.setdefault(path.name, path) is not path:
+    for path in sorted(path for path in root.rglob(SAMPLE) if path.is_dir()):
+        first = found.setdefault(path.name, path)
+        if first is not path and first not in path.parents:
             report.add('samples given twice', path.relative_to(root),
-                       f'left out, {found[path.name].relative_to(root)} is used')
-    return sorted(found.values(), key=lambda path: path.name)
+                       f'left out, {first.relative_to(root)} is used')
+    return list(found.values())
 
 
 def first_frame(samples: list[Sample], report: Report) -> int:

@@ -315,6 +315,26 @@ def test_frames_that_a_recorder_dropped(tmp_path):
         VideoFile(tmp_path / 'cut.avi')
 
 
+@pytest.mark.parametrize('b_frames', [0, 2])
+def test_damaged_chunk_of_avi_never_moves_a_frame(tmp_path, b_frames):
+    """A chunk that is lost is not one that was dropped."""
+    write_video(tmp_path / 'v.avi', 50, codec='mpeg4', b_frames=b_frames, qscale='2')
+    data, rng, refused = (tmp_path / 'v.avi').read_bytes(), np.random.default_rng(0), 0
+    chunks = [place for place in range(len(data)) if data[place:place + 4] == b'00dc']
+    for _ in range(60):
+        place = int(rng.choice(chunks)) + int(rng.integers(8))  # name and size
+        changed = bytearray(data)
+        changed[place] = (changed[place] + int(rng.integers(1, 256))) % 256
+        (tmp_path / 'm.avi').write_bytes(changed)
+        try:
+            found = numbers(tmp_path / 'm.avi', range(50))
+        except VideoReadError:
+            refused += 1
+        else:
+            assert found == list(range(50))
+    assert refused > 15
+
+
 @pytest.mark.parametrize('shift, share', [(70, 1), (0, .4), (130, 1)])
 def test_whole_groups_that_an_edit_list_hides(video, tmp_path, shift, share):
     """As editors trim a video without encoding it again; such a file is not incomplete."""

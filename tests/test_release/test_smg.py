@@ -66,7 +66,7 @@ def test_folders_in_folders(tmp_path):
     assert report.videos == dict(train=1, test=1) and report.clips == dict(train=1, test=1)
     assert [(one.file, one.detail) for one in report.deviations
             if one.kind == 'samples given twice'] == [
-        ('copy/Sample0003', 'left out, Sample0003/Sample0003 is used')]
+        ('copy/Sample0003', 'left out, Sample0003 is used')]
 
 
 def test_first_frame_is_assumed_aloud():
