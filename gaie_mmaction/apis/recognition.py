@@ -1,6 +1,7 @@
 """Recognizers that take frame ranges of any footage, through the test pipeline of their config."""
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +28,16 @@ class Clip:
     start: int = 0
     end: int = -1
     label: int = -1
+
+
+@contextmanager
+def open_clip(clip: Clip) -> Iterator[Footage]:
+    """Open the file of a clip; a ``VideoReadError`` then names it."""
+    try:
+        with open_footage(clip.filename) as footage:
+            yield footage
+    except VideoReadError as error:
+        raise VideoReadError(f'{clip.filename}: {error}') from error
 
 
 @dataclass(frozen=True)
@@ -126,15 +137,11 @@ class ClipRecognizer:
     def recognize_clip(self, clip: Clip) -> tuple[Window, np.ndarray]:
         """Recognize a clip, and return also what the model saw, ``(T', H, W, 3)`` uint8, RGB.
 
-        That is one frame per tubelet, cropped and resized but not normalised. What cannot be read
-        is a ``VideoReadError`` that names the file.
+        That is one frame per tubelet, cropped and resized but not normalised.
         """
-        try:
-            with open_footage(clip.filename) as footage:
-                window, = self.recognize(footage, [(clip.start, clip.end)])
-                frames = footage.read(window.frame_inds[::self.tubelet_size])
-        except VideoReadError as error:
-            raise VideoReadError(f'{clip.filename}: {error}') from error
+        with open_clip(clip) as footage:
+            window, = self.recognize(footage, [(clip.start, clip.end)])
+            frames = footage.read(window.frame_inds[::self.tubelet_size])
         left, top, right, bottom = box_in_pixels(window.box, *frames[0].shape[:2])
         return window, np.stack([
             cv2.resize(frame[top:bottom, left:right], window.size[::-1],

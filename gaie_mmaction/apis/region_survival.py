@@ -16,11 +16,9 @@ from mmengine.config import Config
 from rich.progress import track
 from scipy.stats import bootstrap
 
-from ..datasets.video_file import VideoReadError
 from ..utils.files import atomic_file
 from ..visualization.overlay import Box
-from .footage import open_footage
-from .recognition import Clip, ClipRecognizer
+from .recognition import Clip, ClipRecognizer, open_clip
 
 Region = tuple[float, float, float, float]
 COLUMNS = ['clip_id', 'x0', 'y0', 'x1', 'y1']
@@ -99,12 +97,9 @@ def measure_survival(cfg: Config, checkpoint: str, rivals: Sequence[str], clips:
             raise ValueError(f'{name} has no token_keep_ratio that rivals could share: give no '
                              'rivals')
         for clip in track(clips, name, transient=True):
-            try:
-                with open_footage(clip.filename) as footage:
-                    window, = recognizer.recognize(footage, [(clip.start, clip.end)])
-                    frame = footage.read([clip.start])[0]
-            except VideoReadError as error:
-                raise VideoReadError(f'{clip.filename}: {error}') from error
+            with open_clip(clip) as footage:
+                window, = recognizer.recognize(footage, [(clip.start, clip.end)])
+                frame = footage.read([clip.start])[0]
             assert window.tokens is not None  # there is a reducer
             kept = window.tokens.kept
             weights = region_weights(

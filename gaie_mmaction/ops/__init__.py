@@ -17,6 +17,5 @@ from .weighted_attention import weighted_attention
 __all__ = [
     'attention_with_importance', 'distinctness', 'gather_tokens', 'match_bipartite',
     'match_tokens', 'merge_sizes', 'merge_tokens', 'motion_mask', 'new_index', 'num_kept',
-    'select_tokens', 'tube_mask', 'unmerge_tokens', 'update_source',
-    'weighted_attention'
+    'select_tokens', 'tube_mask', 'unmerge_tokens', 'update_source', 'weighted_attention'
 ]

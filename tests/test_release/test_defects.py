@@ -69,8 +69,10 @@ def test_every_defect_is_reported_and_costs_nothing_else(tmp_path, layout, zippe
                 assert label == (-1 if part == 'test' else 31 if code == 99 else code - 1)
     clips = {clip['frame_dir']: clip for clip in np.load(
         tmp_path / 'r-out/skeleton.pkl', allow_pickle=True)['annotations']}
-    for video in videos:  # the nose's y says the number of the frame
-        if video.part == 'val' and not video.defect:
-            for k, (_, start, end) in enumerate(video.clips):
-                y = clips[f'{video.video_id}_{k}']['keypoint'][0, :, 0, 1]
-                assert y.tolist() == list(range(start + 1, end + 2))
+    whole = [video for video in videos if not video.defect
+             and (layout != 'licensed' or video.part == 'val')]  # others have no joints
+    assert len(whole) >= 3
+    for video in whole:  # the nose's y says the number of the frame
+        for k, (_, start, end) in enumerate(video.clips):
+            y = clips[f'{video.video_id}_{k}']['keypoint'][0, :, 0, 1]
+            assert y.tolist() == list(range(start + 1, end + 2))
