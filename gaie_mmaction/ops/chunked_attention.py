@@ -8,8 +8,10 @@ from torch import Tensor
 from .precision import at_least_float32
 
 # Float32 values that are held at once, of the map and of what is copied to float32 for it. On a
-# CPU 6 MB: more leaves the caches, less makes the products inefficient. On a GPU launches count.
-BLOCK_VALUES = dict(cpu=1_500_000, other=64_000_000)
+# CPU 3 MB for each of up to MAX_THREADS threads: more leaves the caches, less makes the products
+# inefficient and lets the threads wait for each other more often. On a GPU launches count.
+BLOCK_VALUES = dict(cpu=750_000, other=64_000_000)
+MAX_THREADS = 8
 
 
 def chunked_attention(q: Tensor, k: Tensor, v: Tensor | None, bias: Tensor | None,
@@ -91,8 +93,10 @@ def _probabilities(q: Tensor, k: Tensor, bias: Tensor | None, part: tuple[slice,
 
 
 def block_values(device: torch.device) -> int:
-    """Values of :data:`BLOCK_VALUES` for a device."""
-    return BLOCK_VALUES['cpu' if device.type == 'cpu' else 'other']
+    """Float32 values of a block on a device, as :data:`BLOCK_VALUES` says."""
+    if device.type == 'cpu':
+        return BLOCK_VALUES['cpu'] * min(torch.get_num_threads(), MAX_THREADS)
+    return BLOCK_VALUES['other']
 
 
 def _group_sizes(q: Tensor, num_keys: int, copied: int, budget: int) -> tuple[int, int]:

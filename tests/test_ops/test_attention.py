@@ -135,8 +135,12 @@ def test_gradient_equals_eager(backend, with_bias, block_values):
 
 @pytest.mark.parametrize('with_gradient', [False, True])
 @pytest.mark.parametrize('dtype', TOLERANCE)
-def test_memory(dtype, with_gradient):
-    """12 heads of 6272 tokens: at most 5 % of one head's float32 map over fused attention."""
+def test_memory(dtype, with_gradient, monkeypatch):
+    """2 threads, 12 heads, 6272 tokens: at most 5 % of a head's float32 map over fused attention.
+
+    Blocks grow with the threads.
+    """
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 2)
     num_tokens, heads = 6272, 12
     qkv = torch.zeros(1, num_tokens, 3, heads, 8, dtype=dtype, requires_grad=with_gradient)
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -162,14 +166,19 @@ def test_compiles_without_a_break(block_values, monkeypatch):
 
 @pytest.mark.parametrize('num_tokens, threads', [(1568, 8), (3136, 4), (3136, 64)])
 def test_blocks_of_half_precision_with_many_threads(num_tokens, threads, monkeypatch):
-    """The float32 copies of keys and values leave room for whole blocks of queries."""
+    """The float32 copies of keys and values leave room for whole blocks of queries.
+
+    After each block the threads wait for each other: with many there are fewer blocks.
+    """
     rows, blocks = [], chunked_attention._query_blocks
     monkeypatch.setattr(chunked_attention, '_query_blocks',
-                        lambda *args: [rows.append(b - a) for a, b in blocks(*args)][:0])
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+                        lambda *args: [rows[-1].append(b - a) for a, b in blocks(*args)][:0])
     q, k, v = torch.zeros(3, 1, 12, num_tokens, 64, dtype=torch.bfloat16)
-    chunked_attention.chunked_attention(q, k, v, None, 1.)
-    assert min(rows) >= 64
+    for number in (2, threads):
+        rows.append([])
+        monkeypatch.setattr(torch, 'get_num_threads', lambda: number)
+        chunked_attention.chunked_attention(q, k, v, None, 1.)
+    assert min(rows[1]) >= 64 and len(rows[1]) < len(rows[0]) / 1.5
 
 
 def test_layout_of_the_output():
