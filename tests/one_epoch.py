@@ -41,7 +41,7 @@ def forward_and_backward(model, train_batch, test_batch, amp=False):
         results = model(**model.data_preprocessor(test_batch), mode='predict')
     assert [result.clip_id for result in results] == clip_ids
     for result in results:
-        assert result.pred_score.shape == (32, )
+        assert result.pred_score.shape == (model.cls_head.num_classes, )
         assert result.pred_score.sum().item() == pytest.approx(1, abs=1e-5)
 
 

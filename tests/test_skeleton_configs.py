@@ -23,7 +23,8 @@ STREAMS = {f'configs/{model}_imigue_{stream}.py': (model, stream)
                                   ('stgcnpp', ('joint', 'bone', 'joint-motion', 'bone-motion')),
                                   ('posec3d', ('joint', 'limb')))
            for stream in streams}
-SKELETONS = [*STREAMS, 'configs/demo/stgcn_demo.py']
+MA52 = ['configs/ma52/stgcnpp_ma52_joint.py', 'configs/ma52/posec3d_ma52_joint.py']
+SKELETONS = [*STREAMS, *MA52, 'configs/demo/stgcn_demo.py']
 TRANSFORMERS = ['configs/mamp_imigue_joint.py', 'configs/mamp_imigue_joint137.py',
                 'configs/mamp_imigue_joint_crt.py', 'configs/demo/mamp_demo.py',
                 'configs/demo/mamp_crt_demo.py']
@@ -58,6 +59,19 @@ def test_streams(root, path):
         assert cfg.model.backbone.graph_cfg.layout == layout.graph
     assert cfg.model.cls_head.num_classes == 32
     assert cfg.train_dataloader.dataset.split == 'trainval'
+
+
+@pytest.mark.parametrize('path', MA52)
+def test_ma52(root, path):
+    cfg, layout = Config.fromfile(root / path), SKELETON_LAYOUTS['ma52']
+    backbone = cfg.model.backbone
+    assert (backbone.in_channels == layout.num_joints if 'posec3d' in path
+            else backbone.graph_cfg.layout == layout.graph)
+    for part, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        steps = steps_of(cfg, part)
+        assert all(step.layout == 'ma52' for name, step in steps.items()
+                   if name in ('SkeletonFlip', 'SkeletonStream', 'SkeletonHeatmap'))
+        assert cfg[f'{part}_dataloader'].dataset.split == split
 
 
 @pytest.mark.parametrize('model', ZOO)
@@ -104,6 +118,10 @@ def test_forward_and_backward(root, path, tmp_path):
         cfg.model.cls_head.in_channels = 24
     clips = [make_clip(f'0001_{k}', (3, 31)[k], 20, k) for k in range(2)]
     clips[0]['keypoint'][0, 4:7, 4] = 0
+    if path in MA52:
+        for clip in clips:
+            for key in ('keypoint', 'keypoint_score'):
+                clip[key] = clip[key][:, :, np.arange(28) % 22]
     write_skeletons(tmp_path / 's.pkl', clips)
     model = MODELS.build(cfg.model)
     batches = {}

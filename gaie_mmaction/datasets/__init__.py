@@ -1,5 +1,5 @@
 """Datasets and data transforms."""
-from . import openpose_layout  # noqa: F401  # adds its layout to the table
+from . import ma52_layout, openpose_layout  # noqa: F401  # add their layouts to the table
 from .dataset_info import get_dataset_info, register_dataset_info
 from .feature_sequences import FeatureSequenceDataset, read_feature_file
 from .group_sampler import ClassBalancedSampler, DataGroupSampler

@@ -27,12 +27,13 @@ def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'skeleton file {path} does not exist: make it with '
-                                'tools/data/prepare_imigue.py, or give its path')
+                                'prepare_imigue.py or prepare_ma52.py of tools/data, or give its '
+                                'path')
     content = load_pickle_safely(path)
     if not (isinstance(content, dict) and isinstance(content.get('split'), dict)
             and isinstance(content.get('annotations'), list)):
         raise ValueError(f'{path} is not a skeleton file: it must hold a dict of split and '
-                         'annotations, as tools/data/prepare_imigue.py writes it')
+                         'annotations, as the tools in tools/data write it')
     by_id: dict[str, dict] = {}
     for clip in content['annotations']:
         if not isinstance(clip, dict) or (missing := set(KEYS) - set(clip)):
@@ -45,7 +46,7 @@ def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
 
 @DATASETS.register_module()
 class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
-    """Skeletons of clips, from the file of ``tools/data/prepare_imigue.py``.
+    """Skeletons of clips, from ``skeleton.pkl`` of a prepared release.
 
     The file has the form of MMAction2's ``PoseDataset``, which reads it as well; this class checks
     every clip, runs nothing that the file may hold, and warns of hands that seem to be swapped.
@@ -115,8 +116,8 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                              f'{shapes[1]}')
         if keypoint.shape[2] != self._num_joints:
             raise ValueError(f'{where} has {keypoint.shape[2]} joints, but the layout '
-                             f'{self.layout!r} has {self._num_joints}: prepare the release again '
-                             'with tools/data/prepare_imigue.py, or choose another layout')
+                             f'{self.layout!r} has {self._num_joints}: prepare the release '
+                             'again, or choose another layout')
         if any(values.dtype.kind != 'f' or not np.isfinite(values).all()
                for values in (keypoint, score)):
             raise ValueError(f'{where} has values that are not finite floats: a missing joint must '
@@ -138,7 +139,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                  f'have no joint in any frame: {some(empty)}')
         if not self.test_mode:
             raise ValueError(f'{found}. There is nothing to learn from them: leave them out of the '
-                             'split, as tools/data/prepare_imigue.py does in training splits')
+                             'split, as the tools in tools/data do')
         print_log(f'{found}. Their predictions mean nothing', logger='current',
                   level=logging.WARNING)
 

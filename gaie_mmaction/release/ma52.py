@@ -1,6 +1,7 @@
 """Micro-Action-52 as the datasets read it: public lists, and videos under agreement."""
 import csv
 import io
+import pickle
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
 from ..utils.files import atomic_file, locked_folder, write_text
 from .archives import DAMAGE, MAX_UNPACKED_RATIO, METHODS, unpack_archives
 from .layout import find_files
+from .ma52_skeletons import read_ma52_skeletons
 from .prepare import link_videos
 from .report import ReleaseError, Report
 from .splits import split_groups
@@ -20,17 +22,19 @@ COLUMNS = ('vid', *(f'action_pred_{k}' for k in range(1, 6)),
            *(f'body_pred_{k}' for k in range(1, 6)))
 COLUMNS_2024 = ('id', 'pred_label_1', 'pred_label_2')
 
-Clips = dict[str, int]  # label by path relative to the release
+Clips = dict[str, int]  # label by file name
 
 
 def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -> Report:
-    """Write the clip lists of a release, and a report of every deviation.
+    """Write the clip lists of a release, its skeletons, and a report of every deviation.
 
-    ``root`` holds ``train_list_videos.txt``, ``val_list_videos.txt`` and ``test_list_videos.txt``
-    and the videos, in zips (unpacked first) or folders. ``out`` gets ``train.txt``, ``val.txt``,
-    ``test.txt`` (unlabelled: its list's labels are placeholders), ``trainval.txt``,
+    ``root`` holds ``train_list_videos.txt``, ``val_list_videos.txt`` and ``test_list_videos.txt``,
+    the videos in zips (unpacked first) or folders, and where there are skeletons,
+    ``MA52_train.pkl``, ``MA52_val.pkl`` and ``MA52_test.pkl``. ``out`` gets ``train.txt``,
+    ``val.txt``, ``test.txt`` (unlabelled: its list's labels are placeholders), ``trainval.txt``,
     ``holdout_train.txt`` and ``holdout_val.txt`` (no first field of a name in both),
-    ``report.txt``, ``report.json``, and ``videos``, a link to ``root``.
+    ``skeleton.pkl`` with splits of the same names, ``report.txt``, ``report.json``, and
+    ``videos``, a link to ``root``.
 
     Raises:
         ReleaseError: If a list is missing or nothing of it can be used.
@@ -40,23 +44,26 @@ def prepare_ma52(root: Path, out: Path, max_ratio: float = MAX_UNPACKED_RATIO) -
     out.mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
         unpack_archives(root, out, report, max_ratio)
-        parts = _read_parts(root, out, report)
-        trainval = {**parts['train'], **parts['val']}
-        lists = dict(parts, trainval=trainval, **grouped_holdout(trainval, report))
-        for name in ('holdout_train', 'holdout_val'):  # those that only an earlier run made
-            if name not in lists:
-                (out / f'{name}.txt').unlink(missing_ok=True)
-        for name, clips in lists.items():
-            write_text(out / f'{name}.txt',
-                       ''.join(f'{video} {label}\n' for video, label in clips.items()))
+        listed = _read_lists(root, out, report)
+        skeletons = [clip for part, clips in listed.items()
+                     for clip in read_ma52_skeletons(root, part, clips, out, report)]
+        videos = _find_videos(root, out, report)
+        usable = videos.keys() | {f'{clip["frame_dir"]}.mp4' for clip in skeletons}
+        if not any(clips.keys() & usable for clips in listed.values()):
+            raise ReleaseError(f'none of the listed clips has a video or a skeleton below {root}: '
+                               'put train.zip, val.zip and test.zip there, unpacked or as they are')
+        trainval = {name: label for part in ('train', 'val')
+                    for name, label in listed[part].items() if name in usable}
+        splits = dict(listed, trainval=trainval, **grouped_holdout(trainval, report))
+        _write_lists(out, splits, videos, report)
+        _write_skeletons(out, splits, skeletons)
         report.write(out)
         link_videos(out, root)
     return report
 
 
-def _read_parts(root: Path, out: Path, report: Report) -> dict[str, Clips]:
-    """Clips of each list that have a video."""
-    videos = _find_videos(root, out, report)
+def _read_lists(root: Path, out: Path, report: Report) -> dict[str, Clips]:
+    """Clips of each list, without those of an earlier one."""
     parts: dict[str, Clips] = {}
     seen: dict[str, str] = {}
     for part in PUBLISHED:
@@ -66,16 +73,41 @@ def _read_parts(root: Path, out: Path, report: Report) -> dict[str, Clips]:
                        f'is in {seen[name]}, too; left out here')
             del rows[name]
         seen |= dict.fromkeys(rows, part)
-        missing = sorted(rows.keys() - videos.keys())
-        for name in missing:
-            report.add('clips without a video', f'{part}: {name}', 'left out')
-        parts[part] = {videos[name]: label for name, label in rows.items() if name in videos}
-        report.videos[part] = len(parts[part])
-        report.count_clips(part, list(parts[part].values()), MA52_ACTIONS)
-    if not any(parts.values()):
-        raise ReleaseError(f'none of the listed clips has a video below {root}: put train.zip, '
-                           'val.zip and test.zip there, unpacked or as they are')
+        parts[part] = rows
     return parts
+
+
+def _write_lists(out: Path, splits: dict[str, Clips], videos: dict[str, str],
+                 report: Report) -> None:
+    """Write a clip list per split, of the clips that have a video."""
+    for name in ('holdout_train', 'holdout_val'):  # those that only an earlier run made
+        if name not in splits:
+            (out / f'{name}.txt').unlink(missing_ok=True)
+    for split, clips in splits.items():
+        own = {videos[name]: label for name, label in clips.items() if name in videos}
+        write_text(out / f'{split}.txt',
+                   ''.join(f'{video} {label}\n' for video, label in own.items()))
+        if split in PUBLISHED:
+            for name in sorted(clips.keys() - videos.keys()) if videos else ['all']:
+                report.add('clips without a video', f'{split}: {name}', 'left out')
+            report.videos[split] = len(own)
+            report.count_clips(split, list(own.values()), MA52_ACTIONS)
+
+
+def _write_skeletons(out: Path, splits: dict[str, Clips], skeletons: list[dict]) -> None:
+    """Write ``skeleton.pkl`` if there are skeletons; training splits leave empty ones out."""
+    path = out / 'skeleton.pkl'
+    if not skeletons:
+        path.unlink(missing_ok=True)  # perhaps of an earlier run
+        return
+    ids = {clip['frame_dir'] for clip in skeletons}
+    drawn = {clip['frame_dir'] for clip in skeletons if clip['keypoint'].any()}
+    split = {}
+    for name, clips in splits.items():
+        have = drawn if name.endswith(('train', 'trainval')) else ids
+        split[name] = [stem for clip in clips if (stem := clip.removesuffix('.mp4')) in have]
+    with atomic_file(path) as partial:
+        partial.write_bytes(pickle.dumps(dict(split=split, annotations=skeletons), protocol=4))
 
 
 def _find_videos(root: Path, out: Path, report: Report) -> dict[str, str]:
@@ -125,7 +157,7 @@ def grouped_holdout(clips: Clips, report: Report) -> dict[str, Clips]:
     documented; if it is the person, accuracy on the official validation part is optimistic.
     """
     names, labels = list(clips), list(clips.values())
-    chosen = split_groups([Path(name).name.split('_')[0] for name in names], labels)
+    chosen = split_groups([name.split('_')[0] for name in names], labels)
     if not chosen:
         report.splits['holdout'] = ('none: all clips have the same first field, or are the only '
                                     'one of their class')

@@ -93,8 +93,8 @@ def test_wrong_layouts(change, said):
 
 
 def test_names():
-    with pytest.raises(ValueError, match=r"one of \['imigue', 'openpose137'\], but got 'coco'.*"
-                                         'SKELETON_LAYOUTS'):
+    with pytest.raises(ValueError, match=r"one of \['imigue', 'ma52', 'openpose137'\], but got "
+                                         "'coco'.*SKELETON_LAYOUTS"):
         get_layout('coco')
 
 

@@ -176,7 +176,7 @@ def test_blocks_of_half_precision_with_many_threads(num_tokens, threads, monkeyp
     q, k, v = torch.zeros(3, 1, 12, num_tokens, 64, dtype=torch.bfloat16)
     for number in (2, threads):
         rows.append([])
-        monkeypatch.setattr(torch, 'get_num_threads', lambda: number)
+        monkeypatch.setattr(torch, 'get_num_threads', lambda number=number: number)
         chunked_attention.chunked_attention(q, k, v, None, 1.)
     assert min(rows[1]) >= 64 and len(rows[1]) < len(rows[0]) / 1.5
 

@@ -1,6 +1,7 @@
 """Micro-Action-52: lists with planted defects, hold-out, submissions."""
 import csv
 import io
+import pickle
 import zipfile
 from functools import partial
 
@@ -9,7 +10,7 @@ import pytest
 from filelock import FileLock
 from running import run_tool
 
-from gaie_mmaction.datasets import MA52_ACTIONS, IMiGUEDataset
+from gaie_mmaction.datasets import MA52_ACTIONS, IMiGUEDataset, IMiGUEPoseDataset
 from gaie_mmaction.release import archives, ma52
 from gaie_mmaction.release.ma52 import (
     check_ma52_submission,
@@ -38,6 +39,28 @@ def write_release(root):
         for row in lists['test']:
             file.writestr(f'test/{row.split()[0]}', b'video')
     return lists
+
+
+def make_skeleton(name, label, frames=5, joints=28):
+    """As MMAction2's PoseDataset reads it; x of joint j in frame t is 100 t + j."""
+    x = (100 * np.arange(frames)[:, None] + np.arange(joints)).astype(np.float32)
+    return dict(frame_dir=name, label=label, total_frames=frames, img_shape=(240, 320),
+                original_shape=(240, 320), keypoint=np.stack([x, x + 1], axis=-1)[None],
+                keypoint_score=np.full((1, frames, joints), .5, np.float32))
+
+
+def write_skeletons(root, lists, **changed):
+    """A pickle per part with all clips of the lists, or with ``changed`` ones."""
+    for part, rows in lists.items():
+        clips = changed.get(part) or [
+            make_skeleton(name.removesuffix('.mp4'), int(label)) for name, label in map(
+                str.split, rows)]
+        (root / f'MA52_{part}.pkl').write_bytes(pickle.dumps(clips))
+
+
+def pose_dataset(out, split, test_mode=True):
+    return IMiGUEPoseDataset(ann_file=str(out / 'skeleton.pkl'), split=split, layout='ma52',
+                             metainfo=dict(dataset='ma52'), pipeline=[], test_mode=test_mode)
 
 
 def read_list(path):
@@ -85,6 +108,86 @@ def test_defects(tmp_path):
     assert report.clips == dict(train=48, val=23, test=0)
 
 
+def test_skeletons(tmp_path):
+    """Splits of the same clips and labels as the lists of videos."""
+    root, out = tmp_path / 'root', tmp_path / 'out'
+    lists = write_release(root)
+    write_skeletons(root, lists)
+    report = prepare_ma52(root, out)
+    assert not report.deviations and report.skeletons == dict(train=48, val=24, test=8)
+    for split in ('train', 'val', 'test', 'trainval', 'holdout_train', 'holdout_val'):
+        dataset = pose_dataset(out, split, test_mode=not split.endswith(('train', 'trainval')))
+        assert {dataset.get_data_info(k)['clip_id']: str(dataset.get_data_info(k)['label'])
+                for k in range(len(dataset))} == {
+            name.rpartition('/')[2].removesuffix('.mp4'): label
+            for name, label in read_list(out / f'{split}.txt').items()}
+    assert dataset.metainfo['classes'] == MA52_ACTIONS
+    clip = dataset.get_data_info(0)
+    assert clip['keypoint'][0, 3, 27].tolist() == [327, 328] and clip['img_shape'] == (240, 320)
+    for path in root.glob('*.pkl'):
+        path.unlink()
+    prepare_ma52(root, out)
+    assert not (out / 'skeleton.pkl').exists()
+
+
+def test_skeletons_without_videos(tmp_path):
+    root, out = tmp_path / 'root', tmp_path / 'out'
+    lists = write_release(root)
+    write_skeletons(root, lists)
+    for path in [*root.rglob('*.mp4'), root / 'test.zip']:
+        path.unlink()
+    report = prepare_ma52(root, out)
+    assert [(d.kind, d.file) for d in report.deviations] == [
+        ('clips without a video', f'{part}: all') for part in ('train', 'val', 'test')]
+    assert len(pose_dataset(out, 'holdout_val')) and read_list(out / 'holdout_val.txt') == {}
+
+
+def test_defects_of_skeletons(tmp_path):
+    root, out = tmp_path / 'root', tmp_path / 'out'
+    lists = write_release(root)
+    clips = [make_skeleton(row.split()[0].removesuffix('.mp4'), int(row.split()[1]))
+             for row in lists['train']]
+    clips[0]['keypoint'] = clips[0]['keypoint'][:, :, :18]
+    clips[1]['label'] = 51
+    clips[2]['keypoint'][0, 2, 5] = np.nan
+    clips[3]['keypoint'][:] = 0
+    clips[4]['img_shape'] = (240, 0)
+    del clips[5]['keypoint_score']
+    clips[6]['keypoint'] = clips[6]['keypoint'][:0]
+    clips[7] = make_skeleton('raw_videos/train/' + clips[7]['frame_dir'], clips[7]['label'])
+    clips[8]['filename'] = clips[8].pop('frame_dir') + '.mp4'
+    clips[9]['keypoint_score'] = clips[9]['keypoint_score'].tolist()
+    clips += [make_skeleton('0099_01_0000', 3), clips[10], {}, 5]
+    write_skeletons(root, lists, train=clips)
+    (root / 'MA52_val.pkl').write_bytes(b'no pickle')
+    (root / 'MA52_test.pkl').write_bytes(pickle.dumps(dict(annotations=3)))
+    report = prepare_ma52(root, out)
+    found = [(d.file, d.detail) for d in report.deviations]
+    for where, what in (
+            ('annotation 0 (0000_01_0000.mp4)', 'they are (1, 5, 18, 2) and (1, 5, 28); left out'),
+            ('annotation 1 (0000_01_0001.mp4)', 'has class 51, the list 7, which is used'),
+            ('annotation 2 (0000_01_0002.mp4)', '1 joints are not finite; taken for missing'),
+            ('annotation 4 (0001_01_0000.mp4)', 'img_shape must be (height, width), but is'),
+            ('annotation 5 (0001_01_0001.mp4)', 'lacks keypoint_score; left out'),
+            ('annotation 6 (0001_01_0002.mp4)', 'they are (0, 5, 28, 2)'),
+            ('annotation 9 (0002_01_0001.mp4)', "and <class 'list'>; left out"),
+            ('annotation 48 (0099_01_0000.mp4)', 'is not in the list of the part; left out'),
+            ('annotation 49 (0002_01_0002.mp4)', 'is given a second time; left out'),
+            ('annotation 50 (without a name)', 'is not a dict with frame_dir or filename'),
+            ('annotation 51 (without a name)', 'is not a dict with frame_dir or filename'),
+            ('train: 0000_01_0000.mp4', 'has no usable skeleton in MA52_train.pkl'),
+            ('MA52_val.pkl', 'It is not a pickle, or damaged or incomplete; left out'),
+            ('MA52_test.pkl', 'must hold a list of annotations, but holds a dict; left out')):
+        assert any(where in file and what in detail for file, detail in found), (where, what)
+    assert report.skeletons == dict(train=43)
+    dataset = pose_dataset(out, 'train', test_mode=False)  # without the one that has no joint
+    clips = {clip['clip_id']: clip for clip in map(dataset.get_data_info, range(len(dataset)))}
+    assert len(clips) == 42 and clips['0000_01_0001']['label'] == 7
+    assert {'0001_01_0003', '0002_01_0000'} <= clips.keys()  # of a folder, and a file's name
+    values = clips['0000_01_0002']['keypoint'][0], clips['0000_01_0002']['keypoint_score'][0]
+    assert not values[0][2, 5].any() and not values[1][2, 5] and values[1][2, 4] == .5
+
+
 def test_holdout_of_an_earlier_run_is_deleted(tmp_path):
     root, out = tmp_path / 'root', tmp_path / 'out'
     lists = write_release(root)
@@ -125,7 +228,7 @@ def test_nothing_to_use(tmp_path):
     for path in (tmp_path / 'root').rglob('*.mp4'):
         path.unlink()
     (tmp_path / 'root/test.zip').unlink()
-    with pytest.raises(ReleaseError, match='none of the listed clips has a video'):
+    with pytest.raises(ReleaseError, match='none of the listed clips has a video or'):
         prepare_ma52(tmp_path / 'root', tmp_path / 'out')
 
 

@@ -1,8 +1,9 @@
-"""Turn a copy of Micro-Action-52 into the clip lists that the datasets read.
+"""Turn a copy of Micro-Action-52 into the clip lists and skeletons that the datasets read.
 
-ROOT holds the public lists (train_list_videos.txt, val_list_videos.txt, test_list_videos.txt) and
-train.zip, val.zip and test.zip, packed or unpacked. OUT gets train, val, test, trainval,
-holdout_train and holdout_val (no first field of a name in both), each as .txt; report.txt,
+ROOT holds the public lists (train_list_videos.txt, val_list_videos.txt, test_list_videos.txt), and
+train.zip, val.zip and test.zip, packed or unpacked, or the skeletons (MA52_train.pkl, MA52_val.pkl
+and MA52_test.pkl), or both. OUT gets train, val, test, trainval, holdout_train and holdout_val (no
+first field of a name in both), each as .txt and as a split of skeleton.pkl; report.txt,
 report.json; and videos, a link to ROOT.
 """
 import argparse
