@@ -24,9 +24,8 @@ class FrameTable(NamedTuple):
     Attributes:
         times (np.ndarray): ``(frames,)`` int64, time stamp of each frame, ascending.
         keys (np.ndarray): ``(keys, 3)`` int64: time stamp and decoding time stamp of each key
-        frame,
-            and the time stamp of the key frame to start decoding from (the previous one in an open
-            GOP, where frames shown earlier follow in the file).
+            frame, and the time stamp of the key frame to start decoding from (the previous one in
+            an open GOP, where frames shown earlier follow in the file).
     """
     times: np.ndarray
     keys: np.ndarray
