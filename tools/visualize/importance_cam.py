@@ -1,17 +1,17 @@
 """Draw the importance of tokens next to Grad-CAM of the predicted class (MMAction2's GradCAM)."""
-import argparse
 import sys
 
 from mmengine.config import DictAction
 
 from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config, open_footage
 from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_heat_maps, grad_cam
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config of a model with a token reducer')
     parser.add_argument('checkpoint', help='its checkpoint')
     what = parser.add_mutually_exclusive_group(required=True)
@@ -32,15 +32,13 @@ def main() -> None:
                  'both an importance and a map for Grad-CAM')
     # the same weights and the same features, with a layer that Grad-CAM can hook
     cfg.model.backbone.type = 'FeatMapVisionTransformer'
-    try:
+    with exit_on(ValueError, OSError, VideoReadError):
         recognizer = ClipRecognizer(cfg, args.checkpoint)
         clip = (find_clip(cfg, args.clip_id) if args.clip_id else
                 Clip(args.video, args.video, *args.range))
         window, frames = recognizer.recognize_clip(clip)
         with open_footage(clip.filename) as footage:
             packed, _ = recognizer.pipeline(footage, clip.start, clip.end)
-    except (ValueError, OSError, VideoReadError) as error:
-        sys.exit(str(error))
     if window.tokens is None or window.tokens.importance[0] is None:
         sys.exit('the token reducer of this config uses no importance: there is nothing to compare')
     cam = grad_cam(recognizer.model, packed, window.tokens.kept[0].shape)

@@ -4,7 +4,6 @@ For clips whose moving region is known (regions.csv of the synthetic dataset), t
 region's tokens that stay in their own place after each merge is compared with chance (all tokens
 alike) and with other reducers in the same network, with the same weights and keep ratio.
 """
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,12 +14,11 @@ from mmengine.config import DictAction
 from gaie_mmaction.apis import find_class_names, load_config, read_test_clips, region_survival
 from gaie_mmaction.benchmark import print_table, write_csv
 from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config of a model with a token reducer')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('--regions', default='data/demo_release/regions.csv',
@@ -39,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     out = Path(args.out)
-    try:
+    with exit_on(ValueError, OSError, VideoReadError):
         cfg = load_config(args.config, args.cfg_options)
         regions = region_survival.read_regions(args.regions)
         clips = [clip for name, clip in read_test_clips(cfg).items() if name in regions]
@@ -49,8 +47,6 @@ def main() -> None:
         clips = [clips[index] for index in np.unique(chosen)]
         found = region_survival.measure_survival(
             cfg, args.checkpoint, args.rivals, clips, regions, args.device)
-    except (ValueError, OSError, VideoReadError) as error:
-        sys.exit(str(error))
     seen = found.clip_id.nunique()
     if seen < len(clips):
         print(f'{len(clips) - seen} clips are left out: the model does not see their region')
