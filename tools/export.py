@@ -3,20 +3,18 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 from gaie_mmaction import export
 from gaie_mmaction.apis import load_config, load_recognizer, view_shape
 from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.export import FORMATS, ExportError
-from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 
 
 def parse_args() -> Namespace:
     parser = tool_parser(__doc__, epilog='formats:\n' + '\n'.join(
         f'  {name:18} {kind.summary}' for name, kind in FORMATS.items()))
-    parser.add_argument('config', help='config of the model')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    add_model(parser)
     parser.add_argument('--format', nargs='+', choices=FORMATS, default=['onnx'], metavar='FORMAT',
                         help='one or more of those below (default: onnx)')
     parser.add_argument('--out', default='work_dirs/export', help='folder for CONFIG.onnx etc., or '
@@ -31,7 +29,6 @@ def parse_args() -> Namespace:
     parser.add_argument('--benchmark', action='store_true', help='time the formats on this CPU')
     parser.add_argument('--rounds', type=int, default=7,
                         help='rounds of the benchmark (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

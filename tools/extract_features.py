@@ -7,23 +7,20 @@ its places and zeros where tokens were dropped; existing files are kept.
 """
 
 import torch
-from mmengine.config import DictAction
 
 from gaie_mmaction.apis import extract_features, load_config
 from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 
 
 def parse_args() -> Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('config', help='config of the model')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    add_model(parser)
     parser.add_argument('--out', required=True, help='an .npz file, or with --dense a folder')
     parser.add_argument('--dense', action='store_true', help="(C, T', H', W') of each clip")
     parser.add_argument('--ann-file', help="annotation file (default: the test part's)")
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='default: cuda if available, else cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

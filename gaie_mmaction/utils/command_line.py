@@ -4,13 +4,22 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ['Namespace', 'at_least_one', 'exit_on', 'tool_parser']
+from mmengine.config import DictAction
+
+__all__ = ['Namespace', 'add_model', 'at_least_one', 'exit_on', 'tool_parser']
 
 
 def tool_parser(description: str | None, epilog: str | None = None) -> ArgumentParser:
     """A parser that keeps the lines of its texts and takes no abbreviated options."""
     return ArgumentParser(description=description, epilog=epilog, allow_abbrev=False,
                           formatter_class=RawDescriptionHelpFormatter)
+
+
+def add_model(parser: ArgumentParser, config: str = 'config of the model') -> None:
+    """Add the arguments that name a model: its config, its checkpoint and ``--cfg-options``."""
+    parser.add_argument('config', help=config)
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
 
 
 def at_least_one(text: str) -> int:

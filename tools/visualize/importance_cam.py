@@ -1,26 +1,22 @@
 """Draw the importance of tokens next to Grad-CAM of the predicted class (MMAction2's GradCAM)."""
 import sys
 
-from mmengine.config import DictAction
-
 from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config, open_footage
 from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_heat_maps, grad_cam
 
 
 def parse_args() -> Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('config', help='config of a model with a token reducer')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    add_model(parser, 'config of a model with a token reducer')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--clip-id', help='a clip of the test part')
     what.add_argument('--video', help='any video file, or a folder of images')
     parser.add_argument('--range', type=int, nargs=2, default=(0, -1), metavar=('START', 'END'),
                         help='frames of --video, from 0, end inclusive (default: all)')
     parser.add_argument('--out', default='importance_cam.png', help='PNG (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 
 from gaie_mmaction.apis import find_class_names, load_config, read_test_clips, region_survival
 from gaie_mmaction.benchmark import print_table, write_csv
 from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 
 
 def parse_args() -> Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('config', help='config of a model with a token reducer')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    add_model(parser, 'config of a model with a token reducer')
     parser.add_argument('--regions', default='data/demo_release/regions.csv',
                         help='csv clip_id,x0,y0,x1,y1 (default: %(default)s)')
     parser.add_argument('--rivals', nargs='*', default=['ToMeNeck'], metavar='NECK',
@@ -30,7 +28,6 @@ def parse_args() -> Namespace:
                         help='PNG; a csv is written next to it (default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='default: cuda if available, else cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 

@@ -2,19 +2,17 @@
 import sys
 
 import numpy as np
-from mmengine.config import DictAction
 
 from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config
 from gaie_mmaction.datasets.video_file import VideoReadError
-from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_token_map
 
 
 def parse_args() -> Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('config', help='config of a model with a token reducer')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    add_model(parser, 'config of a model with a token reducer')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--clip-id', help='a clip of the test part')
     what.add_argument('--video', help='any video file, or a folder of images')
@@ -22,7 +20,6 @@ def parse_args() -> Namespace:
                         help='frames of --video, from 0, end inclusive (default: all)')
     parser.add_argument('--out', default='token_map.png', help='PNG, or .npz for the arrays: '
                         'importance, kept and owner by 0-based block (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 
