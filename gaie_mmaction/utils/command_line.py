@@ -24,8 +24,8 @@ def add_model(parser: ArgumentParser, config: str = 'config of the model') -> No
 
 def at_least_one(text: str) -> int:
     """Type of an argument: an integer from 1."""
-    if int(text) < 1:
-        raise ArgumentTypeError(f'must be at least 1, but got {text}')
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f'must be an integer of at least 1, but got {text}')
     return int(text)
 
 
