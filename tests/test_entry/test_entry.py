@@ -486,7 +486,7 @@ def test_dry_run(folder, stand_ins):
 def test_missing_skeletons_name_the_way_out(root, tmp_path):
     cfg = Config.fromfile(root / 'configs/stgcn_imigue_joint.py')
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
-    with pytest.raises(FileNotFoundError, match='skeleton.pkl does not exist: make it with tools/'):
+    with pytest.raises(FileNotFoundError, match='does not exist: make it with prepare_imigue.py'):
         network.read_labels(cfg, 'test')
 
 
