@@ -1,5 +1,4 @@
 """Recognize gestures in videos, folders or a webcam, and draw what the model looked at."""
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -13,13 +12,14 @@ from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.datasets.segment_file import read_segments
 from gaie_mmaction.datasets.video_file import VideoReadError
 from gaie_mmaction.evaluation.window_spotting import load_rule
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 from gaie_mmaction.utils.files import require_writable, write_text
 from gaie_mmaction.visualization import write_annotated_video
 from gaie_mmaction.visualization.timeline import draw_timeline
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('inputs', nargs='+', metavar='VIDEO', help='video file, folder of videos, '
                         'folder of images (the frames of one video), or number of a webcam')
     parser.add_argument('--config', required=True, help='config of the model')
@@ -79,7 +79,7 @@ def write_timeline(out: Path, name: str, result: apis.VideoResult, true: list[tu
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ValueError, OSError):
         require_writable(f'{args.out}/NAME.json')
         rule = load_rule(args.rule) if args.rule else None
         recognizer = apis.ClipRecognizer(
@@ -87,8 +87,6 @@ def main() -> None:
         detector = apis.VideoDetector(apis.load_config(args.detector[0]), args.detector[1],
                                       args.device) if args.detector else None
         true = (read_segments(args.true, len(recognizer.classes.names)) if args.true else [])
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
     print(f'{len(recognizer.classes.names)} classes, named by {recognizer.classes.origin}')
     if recognizer.classes.caution:
         print(f'Caution: {recognizer.classes.caution}')

@@ -2,7 +2,6 @@
 
 GAIE is finetuned on the labels of 2 of 24 people, from the pretrained weights and from scratch.
 """
-import argparse
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gaie_mmaction.apis.training import run_demo, train
 from gaie_mmaction.apis.unlabelled import write_windows
 from gaie_mmaction.benchmark.accuracy import measure_accuracy
 from gaie_mmaction.synthetic.dataset import draw_dataset
+from gaie_mmaction.utils.command_line import tool_parser
 
 DATA, WORK = Path('data/demo'), Path('work_dirs/demo_pretraining')
 PRETRAINING, FINETUNING = 'configs/pretraining/videomae_demo.py', 'configs/demo/gaie_few_demo.py'
@@ -31,7 +31,7 @@ def finetune(weights: Path | None, name: str) -> float:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, allow_abbrev=False).parse_args()
+    tool_parser(__doc__).parse_args()
     console.rule('Drawing a synthetic dataset')
     draw_dataset(DATA)
     number, _ = write_windows(DATA / 'videos', DATA / 'windows.csv', per_video=30, window=32,

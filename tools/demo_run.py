@@ -1,11 +1,11 @@
 """The whole main job on a synthetic dataset: draw, prepare, train, test, compare, show."""
-import argparse
 from pathlib import Path
 
 from rich.console import Console
 
 from gaie_mmaction.apis.training import run_demo, run_tool, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
+from gaie_mmaction.utils.command_line import Namespace, tool_parser
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
 MODELS = {'vivit_demo': 'plain ViT', 'gaie_demo': 'GAIE'}  # ratios are to the first
@@ -20,8 +20,8 @@ page of results: {WORK}/report/index.html"""
 console = Console()
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('--data-only', action='store_true', help='only draw and prepare the data')
     return parser.parse_args()
 

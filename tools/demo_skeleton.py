@@ -2,13 +2,13 @@
 
 The dataset and the RGB network are those of `make demo`; they are made if they are missing.
 """
-import argparse
 from pathlib import Path
 
 from rich.console import Console
 
 from gaie_mmaction.apis.training import last_checkpoint, run_demo, run_tool, test, train
 from gaie_mmaction.synthetic.dataset import draw_dataset
+from gaie_mmaction.utils.command_line import tool_parser
 
 DATA, WORK = 'data/demo', 'work_dirs/demo'
 RGB, SKELETON = 'gaie_demo', 'stgcn_demo'
@@ -17,7 +17,7 @@ console = Console()
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, allow_abbrev=False).parse_args()
+    tool_parser(__doc__).parse_args()
     draw_dataset(DATA, redraw=not Path(DATA, 'skeleton.pkl').exists())
     dumps: dict[str, list[str]] = dict(val=[], test=[])
     for name, part_option in PART_OPTIONS.items():

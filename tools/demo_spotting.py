@@ -1,16 +1,16 @@
 """Spotting on a synthetic dataset: window classifier and temporal detector, F1 and timeline."""
-import argparse
 from pathlib import Path
 
 from gaie_mmaction.apis.spotting_demo import run_spotting_demo
 from gaie_mmaction.apis.training import run_demo
+from gaie_mmaction.utils.command_line import Namespace, tool_parser
 
 DATA, WORK = Path('data/demo_spotting'), Path('work_dirs/demo_spotting')
 PLAIN_WORK = Path('work_dirs/demo_spotting_plain')
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('--no-reducer', action='store_true', help='the plain ViT instead of GAIE')
     return parser.parse_args()
 

@@ -2,7 +2,6 @@
 
 The same command goes on after an interruption. Only streams that are new or changed are trained.
 """
-import argparse
 import sys
 
 from mmengine.registry import init_default_scope
@@ -11,11 +10,12 @@ from rich.console import Console
 from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.entry import describe_entry, load_entry, run_entry
 from gaie_mmaction.release import ReleaseError
+from gaie_mmaction.utils.command_line import Namespace, tool_parser
 from gaie_mmaction.utils.files import FolderInUseError
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('entry', help='file of the entry, such as entries/gaie.yaml')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
     parser.add_argument('--gpus', type=int, default=1,

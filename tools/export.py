@@ -1,24 +1,20 @@
 """Export a recognizer, compare it with PyTorch, and time each format."""
-import argparse
 import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 from gaie_mmaction import export
 from gaie_mmaction.apis import load_config, load_recognizer, view_shape
 from gaie_mmaction.benchmark import print_table
 from gaie_mmaction.export import FORMATS, ExportError
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False, epilog='formats:\n' + '\n'.join(
-            f'  {name:18} {kind.summary}' for name, kind in FORMATS.items()))
-    parser.add_argument('config', help='config of the model')
-    parser.add_argument('checkpoint', help='its checkpoint')
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__, epilog='formats:\n' + '\n'.join(
+        f'  {name:18} {kind.summary}' for name, kind in FORMATS.items()))
+    add_model(parser)
     parser.add_argument('--format', nargs='+', choices=FORMATS, default=['onnx'], metavar='FORMAT',
                         help='one or more of those below (default: onnx)')
     parser.add_argument('--out', default='work_dirs/export', help='folder for CONFIG.onnx etc., or '
@@ -33,13 +29,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--benchmark', action='store_true', help='time the formats on this CPU')
     parser.add_argument('--rounds', type=int, default=7,
                         help='rounds of the benchmark (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ValueError, TypeError, OSError, ExportError):
         cfg = load_config(args.config, args.cfg_options)
         paths = export.output_files(args.out, args.format, Path(args.config).stem)
         model, _ = load_recognizer(cfg, args.checkpoint)
@@ -47,8 +42,6 @@ def main() -> None:
         for name, path in export.write_formats(model, shape, paths):
             print(f'Written: {path} ({FORMATS[name].summary}, '
                   f'{path.stat().st_size / 2**20:.1f} MiB)')
-    except (ValueError, TypeError, OSError, ExportError) as error:
-        sys.exit(str(error))
     frames, agree = export.sample_frames(shape), True
     if args.verify:
         table, agree = export.verify_files(model, paths, frames, args.tolerance)

@@ -6,17 +6,16 @@ leaderboard file can be written. The accuracies are those of MMAction2's report_
 (with --apply-softmax if the dumps hold logits), except that a class which is predicted but has no
 clips does not enter the mean class accuracy.
 """
-import argparse
-import sys
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.evaluation.fusion import KINDS, METHODS, fuse_dumps, write_fusion
 from gaie_mmaction.evaluation.submission_file import FORMATS, require_format
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 from gaie_mmaction.utils.files import require_writable
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('preds', nargs='+', help='dumps, one per network')
     parser.add_argument('--weights', nargs='+', type=float,
                         help='one per network (default: equal weights)')
@@ -49,7 +48,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(OSError, ValueError):
         require_format(args.out, args.format)
         if args.out:
             require_writable(args.out)
@@ -63,8 +62,6 @@ def main() -> None:
         if args.out:
             write_fusion(fusion, args.out, args.ann_file, args.num_classes, args.format)
             print(f'{len(fusion.ids)} predictions are written to {args.out}')
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
 
 
 if __name__ == '__main__':

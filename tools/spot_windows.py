@@ -4,17 +4,14 @@ Scores come from `mim test CONFIG ... --dump FILE` on PART_dense.csv of
 tools/data/spotting_windows.py. Thresholds by class, merging and suppression are chosen for
 the best F1 on the hold-out part, and written beside OUT as OUT.rule.json.
 """
-import argparse
-import sys
 
 from gaie_mmaction.datasets.segment_file import read_segments, write_segments
 from gaie_mmaction.evaluation import window_spotting as spotting
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('windows', help='windows of the part to spot in, PART_dense.csv')
     parser.add_argument('scores', help='their scores')
     parser.add_argument('--fit', nargs=3, required=True, metavar=('WINDOWS', 'SCORES', 'SEGMENTS'),
@@ -28,7 +25,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ValueError, OSError):
         held_out = spotting.read_frame_scores(*args.fit[:2])
         true = read_segments(args.fit[2])
         rule = spotting.fit_rule(held_out, true, args.min_overlap)
@@ -39,8 +36,6 @@ def main() -> None:
                                 args.min_overlap))
         if args.true:
             print(spotting.describe('this part', found, read_segments(args.true), args.min_overlap))
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
     print(f'Written: {len(found)} segments to {args.out}, the rule to {args.out}.rule.json')
 
 

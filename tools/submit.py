@@ -7,12 +7,13 @@ from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.evaluation import check_submission, write_submission
 from gaie_mmaction.evaluation.submission_check import MAX_BYTES, MAX_RATIO
 from gaie_mmaction.evaluation.submission_file import FORMATS, read_clip_ids
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 NUM_CLASSES = len(IMIGUE_CLASSES)
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     commands = parser.add_subparsers(required=True, dest='command')
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument('file', help='csv or zip, recognised by the content, or the work folder '
@@ -38,11 +39,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(OSError, ValueError):
         clip_ids = read_clip_ids(args.ann_file, NUM_CLASSES)
         report = check_submission(args.file, clip_ids, NUM_CLASSES, args.max_bytes, args.max_ratio)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
     if report.faults:
         print(f'{args.file}: format {report.format} ({report.container}), {report.num_rows} rows '
               f'for {len(clip_ids)} clips of {args.ann_file}, {len(report.faults)} kinds of faults')

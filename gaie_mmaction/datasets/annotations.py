@@ -3,7 +3,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ class Segment(NamedTuple):
 
 
 SEGMENT_HEADER = Segment._fields
+NUM_EXAMPLES = 5
 
 
 def write_annotations(path: Path, segments: Iterable[Segment]) -> None:
@@ -144,3 +145,9 @@ def _parse_clip(line: str) -> Segment:
     except ValueError:
         raise ValueError(f'label must be an integer, but got {label[0]!r}; after a name with '
                          'blanks it cannot be left out: -1 is unlabelled') from None
+
+
+def examples(entries: Sequence) -> str:
+    """The first few of a list, for a message."""
+    text = '; '.join(map(str, entries[:NUM_EXAMPLES]))
+    return text + ('; ...' if len(entries) > NUM_EXAMPLES else '')

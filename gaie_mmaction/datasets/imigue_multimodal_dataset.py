@@ -7,8 +7,9 @@ from mmaction.registry import DATASETS
 from mmaction.utils import ConfigType
 from mmengine.logging import print_log
 
+from .annotations import examples
 from .imigue_dataset import IMiGUEDataset
-from .imigue_pose_dataset import IMiGUEPoseDataset, read_skeletons, some
+from .imigue_pose_dataset import IMiGUEPoseDataset, read_skeletons
 
 
 @DATASETS.register_module()
@@ -60,7 +61,7 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
         if empty:
             print_log(f'{len(empty)} of {len(clips)} clips of {self.ann_file} have no joint in any '
                       f'frame, and the split {self.split} of {self.skeleton_file} leaves them out: '
-                      f'{some(sorted(empty))}. They are left out here too', logger='current',
+                      f'{examples(sorted(empty))}. They are left out here too', logger='current',
                       level=logging.WARNING)
         clips = [clip for clip in clips if clip['clip_id'] not in empty]
         self._check_same_clips([clip['clip_id'] for clip in clips], skeletons)
@@ -72,7 +73,7 @@ class IMiGUEMultiModalDataset(IMiGUEDataset):
 
     def _check_same_clips(self, ids: list[str], skeletons: dict[str, dict]) -> None:
         of_skeletons = f'the split {self.split} of {self.skeleton_file}'
-        parts = [f'{len(missing)} clips of {here} are not in {there}: {some(sorted(missing))}'
+        parts = [f'{len(missing)} clips of {here} are not in {there}: {examples(sorted(missing))}'
                  for missing, here, there in (
                      (set(ids) - set(skeletons), self.ann_file, of_skeletons),
                      (set(skeletons) - set(ids), of_skeletons, self.ann_file)) if missing]

@@ -9,15 +9,11 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..utils.safe_pickle import load_pickle_safely
+from .annotations import examples
 from .imigue_classes import HasIMiGUEClasses
 from .skeleton_layout import get_layout, hands_swapped
 
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
-EXAMPLES = 5
-
-
-def some(names: Sequence[str]) -> str:
-    return ', '.join(names[:EXAMPLES]) + (', ...' if len(names) > EXAMPLES else '')
 
 
 def read_skeletons(path: str) -> tuple[dict[str, dict], dict[str, list[str]]]:
@@ -91,7 +87,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
         absent = [clip_id for clip_id in ids if clip_id not in by_id]
         if absent:
             raise ValueError(f'{self.ann_file}: {len(absent)} clips of the split {self.split} have '
-                             f'no annotation: {some(absent)}')
+                             f'no annotation: {examples(absent)}')
         if not ids:
             raise ValueError(f'{self.ann_file}: the split {self.split} holds no clip')
         clips = [dict(by_id[clip_id], clip_id=clip_id) for clip_id in ids]
@@ -136,7 +132,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
         if not empty:
             return
         found = (f'{len(empty)} of {len(clips)} clips of the split {self.split} of {self.ann_file} '
-                 f'have no joint in any frame: {some(empty)}')
+                 f'have no joint in any frame: {examples(empty)}')
         if not self.test_mode:
             raise ValueError(f'{found}. There is nothing to learn from them: leave them out of the '
                              'split, as the tools in tools/data do')
@@ -153,5 +149,5 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
         if swapped:
             print_log(f'{len(swapped)} of {len(videos)} videos of the split {self.split} of '
                       f'{self.ann_file} seem to have left and right hand swapped: '
-                      f'{some(swapped)}. Their left fingertips are nearer to the right '
+                      f'{examples(swapped)}. Their left fingertips are nearer to the right '
                       'wrist', logger='current', level=logging.WARNING)

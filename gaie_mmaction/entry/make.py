@@ -7,6 +7,7 @@ import pandas as pd
 from mmengine.config import Config
 
 from ..apis import find_class_names
+from ..datasets.annotations import examples
 from ..evaluation.fusion import fuse
 from ..evaluation.submission_check import check_submission
 from ..evaluation.submission_file import write_submission
@@ -134,7 +135,7 @@ def _units(entry: Entry, ids: list[str], part: str) -> tuple[list[str], str]:
     subjects = read_licensed_csv(Path(entry.subjects), entry.subjects, Report()).subjects
     if missing := sorted(set(videos) - set(subjects)):
         raise ValueError(f'{entry.subjects} has no subject of {len(missing)} videos of the '
-                         f'{part}, e.g. {", ".join(missing[:5])}')
+                         f'{part}, e.g. {examples(missing)}')
     return [str(subjects[video]) for video in videos], 'subjects'
 
 

@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from ..apis import build_recognizer, view_shape
 from ..benchmark.complexity import measure_complexity
-from ..datasets.annotations import read_annotations
+from ..datasets.annotations import examples, read_annotations
 from ..datasets.imigue_pose_dataset import read_skeletons
 from ..datasets.views import inner_dataset, parse_views, with_views
 from ..policy import pretrained_weights
@@ -21,7 +21,6 @@ from .spec import Entry, Stream
 
 # what the weights do not depend on
 UNTRAINED = re.compile('(val|test)_.*|tta|work_dir')
-LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -143,12 +142,12 @@ def find_problems(networks: list[Network]) -> list[str]:
                                (labels.keys() - expected.keys(), other)):
             if lacking:
                 problems.append(f'{owner} lacks {len(lacking)} clips of '
-                                f'{network.part}, e.g. {", ".join(sorted(lacking)[:LISTED])}: '
+                                f'{network.part}, e.g. {examples(sorted(lacking))}: '
                                 'every stream needs the same clips')
         if unlike := sorted(clip_id for clip_id in labels.keys() & expected.keys()
                             if labels[clip_id] != expected[clip_id]):
             problems.append(f'{other} and {name} have different labels for {len(unlike)} clips of '
-                            f'{network.part}, e.g. {", ".join(unlike[:LISTED])}')
+                            f'{network.part}, e.g. {examples(unlike)}')
     return list(dict.fromkeys(problems))
 
 

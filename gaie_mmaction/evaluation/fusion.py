@@ -13,15 +13,10 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import softmax
 from scipy.stats import binomtest
 
+from ..datasets.annotations import examples
 from .class_report import accuracy
 from .score_dump import Scores, match, read_dump
-from .submission_file import (
-    compare_ids,
-    examples,
-    read_clip_ids,
-    submission_order,
-    write_submission,
-)
+from .submission_file import compare_ids, read_clip_ids, submission_order, write_submission
 
 if TYPE_CHECKING:  # slow to import
     import pandas as pd

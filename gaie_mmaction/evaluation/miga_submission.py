@@ -10,10 +10,11 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ..datasets.annotations import examples
 from ..utils.files import require_writable
 from . import submission_file as files
 from .class_report import accuracy, write_class_report
-from .submission_file import compare_ids, examples
+from .submission_file import compare_ids
 
 
 @METRICS.register_module()

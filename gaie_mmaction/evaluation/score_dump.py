@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..datasets.annotations import examples
 from ..utils.safe_pickle import MAX_GROWTH, ROOM, load_pickle_safely
-from .submission_file import compare_ids, examples
+from .submission_file import compare_ids
 
 FLOATS = (torch.float16, torch.float32, torch.float64)  # bfloat16 sums are too coarse
 

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from .submission_file import FORMATS, HEADER, compare_ids, examples, submission_order
+from ..datasets.annotations import examples
+from .submission_file import FORMATS, HEADER, compare_ids, submission_order
 
 FORMAT_OF_MEMBER = {specification.member: name for name, specification in FORMATS.items()}
 MAX_BYTES = 4 * 2**20  # of the csv; iMiGUE's test part takes 45 KB

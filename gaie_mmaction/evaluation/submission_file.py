@@ -11,7 +11,6 @@ from ..datasets.annotations import read_annotations
 from ..utils.files import atomic_file
 
 HEADER = ('Id', 'Target')
-NUM_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,6 @@ def submission_order(clip_id: str) -> tuple:
     """Sort key: ``<VID>_<k>`` by its two numbers; other ids as text, after them."""
     numbers = re.fullmatch('([0-9]+)_([0-9]+)', clip_id)
     return (0, int(numbers[1]), int(numbers[2]), clip_id) if numbers else (1, 0, 0, clip_id)
-
-
-def examples(entries: Sequence) -> str:
-    """The first few of a list, for a message."""
-    text = '; '.join(map(str, entries[:NUM_EXAMPLES]))
-    return text + ('; ...' if len(entries) > NUM_EXAMPLES else '')
 
 
 def compare_ids(ids: Iterable[str], others: Iterable[str]) -> tuple[list[str], list[str]]:

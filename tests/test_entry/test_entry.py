@@ -372,7 +372,7 @@ def test_what_does_not_match_is_found_before_anything_runs(folder, stand_ins):
     with pytest.raises(ValueError) as error:
         make(path)
     for said in ('different numbers of classes: rgb 5, taylor 32, flow 5',
-                 'stream flow lacks 2 clips of holdout, e.g. 0005_0, 0005_1'):
+                 'stream flow lacks 2 clips of holdout, e.g. 0005_0; 0005_1'):
         assert said in str(error.value)
     assert stand_ins.calls == [] and not (folder / 'work').exists()
     code, _ = run_tool('entry.py', path)
@@ -434,8 +434,8 @@ def test_wrong_tables_of_subjects(folder, stand_ins):
     table = folder / 'subjects.csv'
     path = write_entry(folder, subjects=str(table))
     assert 'subjects.csv cannot be read' in run_tool('entry.py', path)[0]
-    for videos, said in (([5], 'of 2 videos of the hold-out, e.g. 0006, 0007'),
-                         ([5, 6, 7], 'of 3 videos of the training part, e.g. 0001, 0002, 0003')):
+    for videos, said in (([5], 'of 2 videos of the hold-out, e.g. 0006; 0007'),
+                         ([5, 6, 7], 'of 3 videos of the training part, e.g. 0001; 0002; 0003')):
         table.write_text('video_id,class,start_frame,end_frame,subject_id\n' + ''.join(
             f'{video},1,0,9,1\n' for video in videos))
         assert said in run_tool('entry.py', path)[0]
@@ -486,7 +486,7 @@ def test_dry_run(folder, stand_ins):
 def test_missing_skeletons_name_the_way_out(root, tmp_path):
     cfg = Config.fromfile(root / 'configs/stgcn_imigue_joint.py')
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
-    with pytest.raises(FileNotFoundError, match='skeleton.pkl does not exist: make it with tools/'):
+    with pytest.raises(FileNotFoundError, match='does not exist: make it with prepare_imigue.py'):
         network.read_labels(cfg, 'test')
 
 

@@ -3,12 +3,10 @@ import multiprocessing
 import os
 import signal
 import time
-from functools import partial
 
 import cv2
 import numpy as np
 import pytest
-from filelock import FileLock
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
@@ -17,7 +15,6 @@ from running import run_tool
 
 from gaie_mmaction.datasets import VideoFile
 from gaie_mmaction.release import flow
-from gaie_mmaction.utils.files import locked_folder
 
 SHIFT = (3, -2)  # pixels per frame, x and y
 
@@ -111,15 +108,6 @@ def test_killed_runs_leave_whole_files_only(data):
     assert len(list((data / 'flow').glob('0002_*.mp4'))) == 40
     assert not list((data / 'flow').glob('.*.partial'))
 
-
-def test_second_run_at_once_is_refused(data, monkeypatch):
-    """It would take the first one's unfinished files for those of a killed run."""
-    monkeypatch.setattr(flow, 'locked_folder', partial(locked_folder, timeout=.1), raising=False)
-    (data / 'flow').mkdir()
-    with FileLock(data / 'flow/.lock'):
-        (data / 'flow/.0001_0.mp4.x.partial').touch()
-        assert f'another process writes into {data}/flow and holds' in str(make(data, 'a.csv')[0])
-        assert (data / 'flow/.0001_0.mp4.x.partial').exists()
 
 
 def test_errors(data):

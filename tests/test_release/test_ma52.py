@@ -3,11 +3,9 @@ import csv
 import io
 import pickle
 import zipfile
-from functools import partial
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from running import run_tool
 
 from gaie_mmaction.datasets import MA52_ACTIONS, IMiGUEDataset, IMiGUEPoseDataset
@@ -18,7 +16,6 @@ from gaie_mmaction.release.ma52 import (
     write_ma52_submission,
 )
 from gaie_mmaction.release.report import ReleaseError
-from gaie_mmaction.utils.files import locked_folder
 
 
 def write_release(root):
@@ -199,15 +196,6 @@ def test_holdout_of_an_earlier_run_is_deleted(tmp_path):
     assert 'same first field' in prepare_ma52(root, out).splits['holdout']
     assert not list(out.glob('holdout*')) and len(read_list(out / 'trainval.txt')) == 6
 
-
-def test_second_run_at_once_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(ma52, 'locked_folder', partial(locked_folder, timeout=.1))
-    write_release(tmp_path / 'root')
-    out = tmp_path / 'out'
-    with FileLock(out / '.lock'):
-        code, _ = run_tool('data/prepare_ma52.py', tmp_path / 'root', '--out', out)
-    assert f'another process writes into {out} and holds' in code
-    assert not (out / 'train.txt').exists()
 
 
 def test_refused_zip_can_be_allowed(tmp_path, monkeypatch):

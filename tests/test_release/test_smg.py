@@ -1,9 +1,6 @@
 """SMG: layout, first frame number, planted defects."""
-from functools import partial
-
 import numpy as np
 import pytest
-from filelock import FileLock
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from numbered_video import write_video
@@ -11,10 +8,8 @@ from running import run_tool
 
 from gaie_mmaction.datasets import FeatureSequenceDataset, IMiGUEDataset, read_feature_file
 from gaie_mmaction.datasets.segment_file import read_segments
-from gaie_mmaction.release import smg
 from gaie_mmaction.release.report import ReleaseError, Report
 from gaie_mmaction.release.smg import Sample, first_frame, prepare_smg
-from gaie_mmaction.utils.files import locked_folder
 
 
 def write_sample(root, number, labels, frames=40, joints=25):
@@ -112,13 +107,3 @@ def test_defects(tmp_path):
     assert report.clips == dict(train=3, test=1)
     with pytest.raises(ReleaseError, match='no folder Sample0001'):
         prepare_smg(tmp_path / 'out/spotting', tmp_path / 'other')
-
-
-def test_second_run_at_once_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(smg, 'locked_folder', partial(locked_folder, timeout=.1))
-    write_sample(tmp_path / 'root', 1, [(1, 2, 3)])
-    out = tmp_path / 'out'
-    with FileLock(out / '.lock'):
-        code, _ = run_tool('data/prepare_smg.py', tmp_path / 'root', '--out', out)
-    assert f'another process writes into {out} and holds' in code
-    assert not (out / 'train.csv').exists()

@@ -16,6 +16,7 @@ from mmengine.config import DictAction
 from rich.console import Console
 
 from gaie_mmaction import benchmark
+from gaie_mmaction.utils.command_line import Namespace, at_least_one, tool_parser
 from gaie_mmaction.utils.files import require_writable
 
 
@@ -27,15 +28,8 @@ def config_and_checkpoint(text: str) -> tuple[str, str | None]:
     return config, checkpoint or None
 
 
-def at_least_one(text: str) -> int:
-    """Type of an argument: an integer from 1."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, but got {text}')
-    return int(text)
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     add = parser.add_argument
     add('models', nargs='+', type=config_and_checkpoint, metavar='CONFIG[:CHECKPOINT]',
         help='without a checkpoint the weights are random, and there is no accuracy')

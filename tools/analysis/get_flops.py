@@ -1,16 +1,15 @@
 """Print what a config's model costs: true GMACs, the paper's convention, parameters."""
-import argparse
-import sys
 
 import pandas as pd
 from mmengine.config import DictAction
 
 from gaie_mmaction.apis import build_recognizer, load_config, view_shape
 from gaie_mmaction.benchmark import measure_complexity, print_table
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'),
                         help='frames and pixels of a view (default: of the test pipeline)')
@@ -20,11 +19,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ValueError, OSError):
         cfg = load_config(args.config, args.cfg_options)
         view = view_shape(cfg, args.shape)
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
     cost = measure_complexity(build_recognizer(cfg, device='meta'), view)
     groups = pd.DataFrame({'GMACs (true)': cost.true_groups, 'parameters (M)':
                            cost.parameter_groups}).fillna(0) / [1e9, 1e6]

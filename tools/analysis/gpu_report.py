@@ -4,7 +4,6 @@ Inference and training steps by batch size, precision and mode, kernels, and the
 PyTorch's fused attention and the package flash-colreduce, if it is installed. Writes tables,
 report.md and a picture into docs/performance/<card>.
 """
-import argparse
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from gaie_mmaction.benchmark import Conditions, Point, build_model
 from gaie_mmaction.benchmark.gpu_report import list_cases, measure, write_report
+from gaie_mmaction.utils.command_line import Namespace, tool_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = {'plain ViT': 'vivit_vitb_imigue.py', 'GAIE': 'gaie_vitb_imigue.py',
@@ -34,10 +34,8 @@ def run_tests(seconds: float) -> str:
     return (done.stdout.strip().splitlines() or [done.stderr.strip()])[-1]
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('--device', type=torch.device, default='cuda',
                         help='cuda or cuda:N; cpu to try the tool (default: %(default)s)')
     parser.add_argument('--minutes', type=float, default=8.,

@@ -5,10 +5,8 @@ well. Plain decord reads the same frames beside it, in turn. Medians over all cl
 time; the first opening of a video, which reads its packets once per process, is a column of its
 own. A worker also resizes, crops and packs, which the numbers of workers include.
 """
-import argparse
 import math
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -22,11 +20,11 @@ from gaie_mmaction.benchmark.loading import CLIP_LEN, measure_loading  # noqa: E
 from gaie_mmaction.datasets.annotations import read_annotations  # noqa: E402
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES  # noqa: E402
 from gaie_mmaction.synthetic.footage import make_footage  # noqa: E402
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('data', type=Path, help='folder of tools/data/prepare_imigue.py')
     parser.add_argument('--clips', type=int, default=50, help='number of clips (default: 50)')
     parser.add_argument('--rounds', type=int, default=7, help='rounds per clip (default: 7)')
@@ -48,10 +46,8 @@ def main() -> None:
         sources['cut clips'] = ('trainval.txt', 'clips')
     rows = []
     for name, (ann_file, folder) in sources.items():
-        try:
+        with exit_on(FileNotFoundError, ValueError):
             clips = read_annotations(str(args.data / ann_file), len(IMIGUE_CLASSES))
-        except (FileNotFoundError, ValueError) as error:
-            sys.exit(str(error))
         chosen = np.random.default_rng(0).permutation(len(clips))[:args.clips]
         found = measure_loading([clips[k] for k in chosen], args.data / folder, args.rounds)
         whole = found['ours'] + found['transforms']

@@ -1,5 +1,4 @@
 """Compare the FLOPs and parameters in model-index.yml with the configs, or write them there."""
-import argparse
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from mmengine.config import Config
 
 from gaie_mmaction.apis import build_recognizer, view_shape
 from gaie_mmaction.benchmark import measure_complexity
+from gaie_mmaction.utils.command_line import Namespace, tool_parser
 from gaie_mmaction.utils.files import atomic_file
 
 INDEX = Path(__file__).resolve().parents[2] / 'model-index.yml'
@@ -15,8 +15,8 @@ HEAD = ('# FLOPs are multiply-adds of one view, each once; they and the paramete
         '# python tools/analysis/model_index.py --write\n')
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('--write', action='store_true', help='update the file')
     return parser.parse_args()
 

@@ -4,7 +4,6 @@ A small transformer is pretrained on all clips of the training subjects, without
 finetuned with a share of the labels; the same transformer from scratch and an ST-GCN have the same
 labels. The same command resumes a study that was stopped.
 """
-import argparse
 from pathlib import Path
 
 from mmengine.config import Config
@@ -18,15 +17,14 @@ from gaie_mmaction.benchmark.skeleton_study import (
     run_study,
 )
 from gaie_mmaction.benchmark.study_report import put_table
+from gaie_mmaction.utils.command_line import Namespace, at_least_one, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('data', type=Path, nargs='?', help='UTD-MHAD as .npz: joints (all frames, '
                         '20, 3), and length, action, subject and trial of each sequence')
-    parser.add_argument('--workers', type=int, default=1,
+    parser.add_argument('--workers', type=at_least_one, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--hold-out', type=int, choices=TRAINING_SUBJECTS, metavar='SUBJECT',
                         help='train without this training subject (1, 3, 5 or 7) and test on it, '
@@ -36,8 +34,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.report == bool(args.data):
         parser.error('give either the data or --report')
-    if args.workers < 1:
-        parser.error(f'--workers must be at least 1, but got {args.workers}')
     return args
 
 

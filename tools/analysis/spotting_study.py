@@ -3,18 +3,15 @@
 Prints F1 at overlap 0.3 and 0.5 of each seed, on each half of the streams, with the score threshold
 that is best on the other half. Run again, it continues.
 """
-import argparse
 import os
-import sys
 from pathlib import Path
 
 from gaie_mmaction.benchmark.spotting_study import run_spotting_study
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('data', type=Path, help='sfinge3d.npz: clips, streams and segments')
     parser.add_argument('--out', type=Path, default='work_dirs/sfinge3d',
                         help='default: %(default)s')
@@ -26,10 +23,8 @@ def main() -> None:
     args = parse_args()
     data, out = args.data.resolve(), args.out.resolve()
     os.chdir(Path(__file__).resolve().parents[2])  # paths in the configs are relative to it
-    try:
+    with exit_on(ChildProcessError, FileNotFoundError, ValueError):
         results = run_spotting_study(data, out, args.seeds)
-    except (ChildProcessError, FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
     print(results.round(3).to_string(index=False))
     means = results.groupby(['overlap', 'seed']).f1.mean().groupby('overlap')
     for overlap, (mean, spread) in means.agg(['mean', 'std']).iterrows():

@@ -3,7 +3,6 @@
 Five folds, each tested by a network that is trained on the others. Writes docs/study/streams.csv,
 the probabilities of all clips, and the table of docs/streams.md. Run again, it continues.
 """
-import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -13,14 +12,13 @@ from gaie_mmaction.benchmark import study as studies
 from gaie_mmaction.benchmark.stream_study import make_table, run_streams
 from gaie_mmaction.benchmark.study_report import put_table
 from gaie_mmaction.benchmark.tables import write_csv
+from gaie_mmaction.utils.command_line import Namespace, at_least_one, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('footage', type=Path, nargs='?', help='folder of videos with labels.csv')
-    parser.add_argument('--workers', type=int, default=1,
+    parser.add_argument('--workers', type=at_least_one, default=1,
                         help='trainings at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
     parser.add_argument('--report', action='store_true',
@@ -28,8 +26,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.report == bool(args.footage):
         parser.error('give either the footage or --report')
-    if args.workers < 1:
-        parser.error(f'--workers must be at least 1, but got {args.workers}')
     return args
 
 

@@ -5,7 +5,6 @@ plain ViT again, each reducer) is finetuned from the starting weights of its see
 in the same order. The starting weights are also tested with each reducer put in, without
 finetuning. The same command resumes a study that was stopped.
 """
-import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -14,15 +13,14 @@ from mmengine.config import Config, DictAction
 from gaie_mmaction.benchmark import study as studies
 from gaie_mmaction.benchmark.study_regions import draw_regions, run_regions
 from gaie_mmaction.benchmark.study_report import print_choice, write_report
+from gaie_mmaction.utils.command_line import Namespace, at_least_one, tool_parser
 
 CHOSEN = ('egogestar', 'egogestar_flow')  # whose recipe was chosen on some of the folds
 FOOTAGE = (*CHOSEN, 'pretraining_flow')  # studies of clips that the user has
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('--data', default='embedded', choices=(
         'embedded', *FOOTAGE, 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
                         help='which study: the reducers on the synthetic dataset or on real '
@@ -32,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--root', type=Path,
                         help=f'folder of the footage with labels.csv, for {", ".join(FOOTAGE)}; '
                         'the other studies draw their data')
-    parser.add_argument('--workers', type=int, default=1,
+    parser.add_argument('--workers', type=at_least_one, default=1,
                         help='runs at a time, one thread each (default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
     parser.add_argument('--report', action='store_true',
@@ -51,8 +49,6 @@ def parse_args() -> argparse.Namespace:
                      'some of the folds')
     if args.cfg_options and not args.choose:
         parser.error('--cfg-options needs --choose: a study has the recipe of its config')
-    if args.workers < 1:
-        parser.error(f'--workers must be at least 1, but got {args.workers}')
     return args
 
 

@@ -2,7 +2,6 @@
 
 Exit status 1 if any clip is unusable.
 """
-import argparse
 import os
 import sys
 
@@ -11,31 +10,28 @@ from rich.console import Console
 
 from gaie_mmaction.datasets.check import ClipSet, check_clips, find_clip_sets
 from gaie_mmaction.datasets.imigue_classes import IMIGUE_CLASSES
+from gaie_mmaction.utils.command_line import Namespace, at_least_one, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('clips', help='config, clip list or segment csv')
     parser.add_argument('--data-root', help="folder of the list's videos, or data_root of the "
                         'config (default: folder of the list; as in the config)')
     parser.add_argument('--num-classes', type=int, default=len(IMIGUE_CLASSES),
                         help="classes of a list (default: iMiGUE's %(default)s); a config has its "
                         'own')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f'--workers must be at least 1, but got {args.workers}')
-    return args
+    parser.add_argument('--workers', type=at_least_one, default=os.cpu_count(),
+                        help='number of processes')
+    return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if args.clips.endswith('.py'):
-        try:
+        with exit_on(ValueError, OSError):
             sets = find_clip_sets(Config.fromfile(args.clips), args.data_root)
-        except (ValueError, OSError) as error:
-            sys.exit(str(error))
     else:
         folder = os.path.dirname(args.clips) if args.data_root is None else args.data_root
         sets = [ClipSet(args.clips, folder, args.num_classes)]

@@ -2,17 +2,16 @@
 
 People at a press-conference table make small gestures of eight classes.
 """
-import argparse
 import os
-import sys
 from pathlib import Path
 
 from gaie_mmaction.synthetic import make_release
 from gaie_mmaction.synthetic.difficulty import DIFFICULTIES
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('out', type=Path, help='folder of the dataset')
     parser.add_argument('--seed', type=int, default=0, help='seed of everything (default: 0)')
     parser.add_argument('--train-subjects', type=int, default=24, help='default: 24')
@@ -34,11 +33,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     subjects = dict(train=args.train_subjects, validate=args.val_subjects, test=args.test_subjects)
-    try:
+    with exit_on(ValueError, FileExistsError):
         num_clips = make_release(args.out, args.seed, subjects, args.clips_per_class, args.workers,
                                  args.difficulty, args.overwrite, tuple(args.gap_frames))
-    except (ValueError, FileExistsError) as error:
-        sys.exit(str(error))
     print(f'{num_clips} clips of {sum(subjects.values())} subjects are in {args.out}')
 
 

@@ -3,19 +3,19 @@
 OUT/<clip_id>.mp4 holds the flow from each frame of a clip to the next. A second run does only what
 is missing. Flow of another method goes there in the same form, see docs/streams.md.
 """
-import argparse
 import os
 import sys
 from pathlib import Path
 
 from gaie_mmaction.release import ReleaseError
 from gaie_mmaction.release.flow import make_flow
+from gaie_mmaction.utils.command_line import Namespace, at_least_one, tool_parser
 from gaie_mmaction.utils.files import FolderInUseError
 from gaie_mmaction.utils.parallel import WorkerError
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('ann_files', nargs='*', metavar='ANN_FILE',
                         default=['data/imigue/trainval.csv', 'data/imigue/test.csv'],
                         help='annotation files (default: %(default)s)')
@@ -23,12 +23,9 @@ def parse_args() -> argparse.Namespace:
                         help='folder of their videos (default: %(default)s)')
     parser.add_argument('--out', type=Path, default='data/imigue/flow',
                         help='folder of the flow (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(),
+    parser.add_argument('--workers', type=at_least_one, default=os.cpu_count(),
                         help='number of processes (default: %(default)s)')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f'--workers must be at least 1, but got {args.workers}')
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:

@@ -3,17 +3,17 @@
 With the default numbers the 251 videos of iMiGUE's training and validation parts give 84,085
 windows, all 359 videos 120,265.
 """
-import argparse
 import os
 import sys
 from pathlib import Path
 
 from gaie_mmaction.apis.unlabelled import write_windows
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 from gaie_mmaction.utils.parallel import WorkerError
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('root', type=Path, help='folder of the videos, such as data/imigue/videos')
     parser.add_argument('--out', type=Path, required=True,
                         help='csv to write, such as data/imigue/windows.csv')
@@ -33,10 +33,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(OSError, ValueError, WorkerError):
         num_windows, left_out = write_windows(**vars(args))
-    except (OSError, ValueError, WorkerError) as error:
-        sys.exit(str(error))
     for video, reason in left_out.items():
         print(f'left out: {video}: {reason}')
     print(f'{num_windows} windows are in {args.out}; {len(left_out)} videos were left out')

@@ -3,18 +3,15 @@
 Writes DATA/spotting: PART_segments.csv, PART_dense.csv (all windows) and, of parts with "train" in
 their names, PART_windows.csv (windows of gestures and a share of background); classes.txt.
 """
-import argparse
-import sys
 
 from gaie_mmaction.apis.spotting_data import write_spotting_data
 from gaie_mmaction.datasets import IMIGUE_CLASSES, VideoReadError
 from gaie_mmaction.datasets.spotting_windows import WindowRule
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('data', nargs='?', default='data/imigue', help='default: %(default)s')
     parser.add_argument('--parts', nargs='+', default=['train', 'val', 'test'],
                         help='annotation files, such as holdout_train (default: train val test)')
@@ -31,12 +28,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ValueError, OSError, VideoReadError):
         rule = WindowRule(args.length, args.stride, args.min_overlap, args.background_share,
                           args.hardness)
         report = write_spotting_data(args.data, args.parts, IMIGUE_CLASSES, rule, args.seed)
-    except (ValueError, OSError, VideoReadError) as error:
-        sys.exit(str(error))
     print('\n'.join(report))
 
 

@@ -2,19 +2,17 @@
 
 The CLIP is a folder in the format of the transformers package. Nothing is downloaded.
 """
-import argparse
 import sys
 from pathlib import Path
 
 from gaie_mmaction.datasets import IMIGUE_CLASSES
 from gaie_mmaction.models.multimodal.text_features import encode_texts, write_text_features
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 from gaie_mmaction.utils.files import require_writable
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('clip', help='folder of the CLIP')
     parser.add_argument('--out', default='data/imigue/text_features.npz',
                         help='default: %(default)s')
@@ -30,7 +28,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ImportError, OSError, ValueError):
         require_writable(args.out)
         classes = list(IMIGUE_CLASSES)
         if args.classes:
@@ -40,8 +38,6 @@ def main() -> None:
                 sys.exit(f'{args.classes} names no class: it must hold one name per line')
         features = encode_texts(args.clip, [args.template.format(name.lower()) for name in classes])
         write_text_features(args.out, classes, features)
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
     print(f'{args.out}: {features.shape[1]} channels of {len(classes)} classes')
 
 

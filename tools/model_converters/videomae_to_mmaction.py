@@ -5,7 +5,6 @@ package's GAIEVisionTransformer, and a TimeSformerHead; one of pretraining (enco
 into a MaskedVideoModel. The number of heads, which no weight shows, is written into the result:
 a GAIEVisionTransformer with another one refuses it.
 """
-import argparse
 import sys
 
 import torch
@@ -15,13 +14,12 @@ from gaie_mmaction.models.utils.videomae_weights import (
     find_num_heads,
     load_videomae,
 )
+from gaie_mmaction.utils.command_line import Namespace, tool_parser
 from gaie_mmaction.utils.files import atomic_file
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('src', help='official checkpoint')
     parser.add_argument('dst', help='file to write')
     parser.add_argument('--num-tokens', type=int, help='length of the fixed position table '

@@ -4,25 +4,21 @@ For clips whose moving region is known (regions.csv of the synthetic dataset), t
 region's tokens that stay in their own place after each merge is compared with chance (all tokens
 alike) and with other reducers in the same network, with the same weights and keep ratio.
 """
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 
 from gaie_mmaction.apis import find_class_names, load_config, read_test_clips, region_survival
 from gaie_mmaction.benchmark import print_table, write_csv
 from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
-    parser.add_argument('config', help='config of a model with a token reducer')
-    parser.add_argument('checkpoint', help='its checkpoint')
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
+    add_model(parser, 'config of a model with a token reducer')
     parser.add_argument('--regions', default='data/demo_release/regions.csv',
                         help='csv clip_id,x0,y0,x1,y1 (default: %(default)s)')
     parser.add_argument('--rivals', nargs='*', default=['ToMeNeck'], metavar='NECK',
@@ -32,14 +28,13 @@ def parse_args() -> argparse.Namespace:
                         help='PNG; a csv is written next to it (default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='default: cuda if available, else cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     out = Path(args.out)
-    try:
+    with exit_on(ValueError, OSError, VideoReadError):
         cfg = load_config(args.config, args.cfg_options)
         regions = region_survival.read_regions(args.regions)
         clips = [clip for name, clip in read_test_clips(cfg).items() if name in regions]
@@ -49,8 +44,6 @@ def main() -> None:
         clips = [clips[index] for index in np.unique(chosen)]
         found = region_survival.measure_survival(
             cfg, args.checkpoint, args.rivals, clips, regions, args.device)
-    except (ValueError, OSError, VideoReadError) as error:
-        sys.exit(str(error))
     seen = found.clip_id.nunique()
     if seen < len(clips):
         print(f'{len(clips) - seen} clips are left out: the model does not see their region')

@@ -1,7 +1,5 @@
 """Write a page of results: accuracy, confusion matrix, calibration, and every clip to look at."""
-import argparse
 import os
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -9,10 +7,11 @@ from mmengine.config import DictAction
 from gaie_mmaction.apis import load_config
 from gaie_mmaction.apis.training import test
 from gaie_mmaction.report import make_previews, make_token_previews, read_results, write_page
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config file; its test part is shown')
     parser.add_argument('checkpoint', nargs='?', help='without --scores it is tested first, into '
                         'OUT/scores.pkl; previews show which tokens it keeps')
@@ -33,7 +32,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     out = Path(args.out)
-    try:
+    with exit_on(ChildProcessError, OSError, ValueError):
         cfg = load_config(args.config, args.cfg_options)
         dumps = args.scores or [str(out / 'scores.pkl')]
         if not args.scores:
@@ -53,8 +52,6 @@ def main() -> None:
                                                 out / 'previews', args.device)
             results.notes += notes
         path = write_page(results, out, previews, tokens)
-    except (ChildProcessError, OSError, ValueError) as error:
-        sys.exit(str(error))
     print('\n'.join([*results.notes, f'Written: {path}']))
 
 

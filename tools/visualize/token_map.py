@@ -1,20 +1,18 @@
 """Draw which tokens of a clip are kept, where the others go, and where the importance lies."""
-import argparse
 import sys
 
 import numpy as np
-from mmengine.config import DictAction
 
 from gaie_mmaction.apis import Clip, ClipRecognizer, find_clip, load_config
 from gaie_mmaction.datasets.video_file import VideoReadError
+from gaie_mmaction.utils.command_line import Namespace, add_model, exit_on, tool_parser
 from gaie_mmaction.utils.files import atomic_file
 from gaie_mmaction.visualization import draw_token_map
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument('config', help='config of a model with a token reducer')
-    parser.add_argument('checkpoint', help='its checkpoint')
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
+    add_model(parser, 'config of a model with a token reducer')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--clip-id', help='a clip of the test part')
     what.add_argument('--video', help='any video file, or a folder of images')
@@ -22,19 +20,16 @@ def parse_args() -> argparse.Namespace:
                         help='frames of --video, from 0, end inclusive (default: all)')
     parser.add_argument('--out', default='token_map.png', help='PNG, or .npz for the arrays: '
                         'importance, kept and owner by 0-based block (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config overrides')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(ValueError, OSError, VideoReadError):
         recognizer = ClipRecognizer(load_config(args.config, args.cfg_options), args.checkpoint)
         clip = (find_clip(recognizer.cfg, args.clip_id) if args.clip_id else
                 Clip(args.video, args.video, *args.range))
         window, frames = recognizer.recognize_clip(clip)
-    except (ValueError, OSError, VideoReadError) as error:
-        sys.exit(str(error))
     if window.tokens is None:
         sys.exit('the backbone of this config merges no tokens: there is nothing to draw')
     line, layers = recognizer.describe(clip, window), sorted(recognizer.model.backbone.merge_layers)

@@ -1,12 +1,11 @@
 """Write a page of one or several trainings: loss, accuracy, learning rate and times as charts."""
-import argparse
-import sys
 
 from gaie_mmaction.report import read_runs, write_training_page
+from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+def parse_args() -> Namespace:
+    parser = tool_parser(__doc__)
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR',
                         help='work folder of a training, finished or not')
     parser.add_argument('--out', default='training.html', help='page (default: %(default)s)')
@@ -15,11 +14,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with exit_on(OSError, ValueError):
         runs = read_runs(args.work_dirs)
         write_training_page(runs, args.out)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
     print('\n'.join([note for run in runs for note in run.notes] + [f'Written: {args.out}']))
 
 
