@@ -11,6 +11,7 @@ import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import EMAHook, Hook
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler
 
@@ -24,6 +25,7 @@ EXIT_CODE = 128 + signal.SIGTERM  # 143, as shells count
 class PreemptionHook(Hook):
     """On SIGTERM save ``<work_dir>/preempted.pth`` after the iteration, and exit with 143.
 
+    Where gradients are accumulated, after the last iteration of the optimizer's step.
     ``--resume`` continues with the next batch: mmengine's epoch loop would restart the epoch and
     count its iterations twice, so finished batches are skipped without being read. An interrupted
     validation is repeated first. In distributed training a signal to one process counts for all;
@@ -80,7 +82,7 @@ class PreemptionHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Save and exit with code 143, if a process was asked to."""
-        if not self._asked(runner):
+        if _is_accumulating(runner) or not self._asked(runner):
             return
         meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -93,7 +95,7 @@ class PreemptionHook(Hook):
         """The same; training's state is that after its last iteration."""
         if runner.distributed and not getattr(runner.val_dataloader.sampler, 'round_up', False):
             return  # a process without further batches would not take part in the all_reduce
-        if not self._asked(runner):
+        if _is_accumulating(runner) or not self._asked(runner):
             return
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):  # the model holds the averaged weights now
@@ -116,6 +118,13 @@ class PreemptionHook(Hook):
         flag = torch.tensor(int(self.signalled))
         all_reduce(flag, op='max')
         return bool(flag)
+
+
+def _is_accumulating(runner: Runner) -> bool:
+    """Whether there are gradients of an unfinished step, which no checkpoint holds."""
+    wrapper = runner.optim_wrapper
+    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return not all(one.should_update() for one in wrappers)
 
 
 def _save_and_leave(runner: Runner, meta: dict) -> None:

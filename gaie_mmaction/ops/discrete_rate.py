@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .precision import at_least_float32
+
 
 def expected_count(logits: Tensor, candidates: Tensor) -> Tensor:
     """Mean of the ``(D, )`` candidates under the softmax of ``(..., D)`` logits, ``(...)``."""
-    return logits.softmax(dim=-1) @ candidates.to(logits.dtype)
+    dtype = at_least_float32(logits.dtype)  # half precision has no 1333
+    return logits.to(dtype).softmax(dim=-1) @ candidates.to(dtype)
 
 
 def keep_probability(logits: Tensor, candidates: Tensor, num_tokens: int) -> Tensor:

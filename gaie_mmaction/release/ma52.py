@@ -1,7 +1,9 @@
 """Micro-Action-52 as the datasets read it: public lists, and videos under agreement."""
 import csv
 import io
+import math
 import pickle
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -131,8 +133,13 @@ def _read_list(root: Path, part: str, out: Path, report: Report) -> Clips:
     if path is None:
         raise ReleaseError(f'no {name} below {root}: take the public list from the folder '
                            'mar_scripts/manet/mmaction2/data/ma52 of VUT-HFUT/Micro-Action')
+    try:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise ReleaseError(f'{path} is not UTF-8 text ({error}): take the public list anew') from (
+            error)
     clips: Clips = {}
-    for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         fields = line.split()
         where = f'{name}, line {number}'
         if not fields:
@@ -181,6 +188,8 @@ def write_ma52_submission(path: str | Path, scores: Mapping[str, Sequence[float]
     for name, values in sorted(scores.items()):
         if len(values) != len(MA52_ACTIONS):
             raise ValueError(f'{name} has {len(values)} scores, not {len(MA52_ACTIONS)}')
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f'{name} has scores that are not finite')
         best = sorted(range(len(values)), key=lambda label: -values[label])[:5]
         parts = [BODY_PART_OF_ACTION[label] for label in best]
         rows.append((name, *best, *parts) if form == '2025' else (name, parts[0], best[0]))
@@ -213,7 +222,8 @@ def check_ma52_submission(path: str | Path, names: Sequence[str]) -> list[str]:
     limits = ([52] * 5 + [7] * 5) if header == COLUMNS else [7, 52]
     faults = []
     wrong = [row for row in rows[1:] if len(row) != len(header) or not all(
-        value.isdecimal() and int(value) < limit for value, limit in zip(row[1:], limits))]
+        re.fullmatch('[0-9]{1,2}', value) and int(value) < limit
+        for value, limit in zip(row[1:], limits))]
     if wrong:
         faults.append(f'{len(wrong)} rows have a wrong number of values, or one out of range, '
                       f'e.g. {",".join(wrong[0])}')

@@ -56,6 +56,7 @@ def prepare_smg(root: Path, out: Path) -> Report:
         if not samples:
             raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give '
                                'the folder of the unpacked release')
+        _check_names(samples, root)
         first = first_frame(samples, report)
         for part in ('train', 'test'):
             own = [sample for sample in samples
@@ -75,6 +76,17 @@ def _find_folders(root: Path, report: Report) -> list[Path]:
             report.add('samples given twice', path.relative_to(root),
                        f'left out, {first.relative_to(root)} is used')
     return list(found.values())
+
+
+def _check_names(samples: list[Sample], root: Path) -> None:
+    """A video is known by its file name without the ending."""
+    seen: dict[str, Path] = {}
+    for sample in samples:
+        first = seen.setdefault(sample.video.stem, sample.video)
+        if first is not sample.video:
+            raise ReleaseError(f'{first.relative_to(root)} and {sample.video.relative_to(root)} '
+                               'have the same name: rename them by their samples, such as '
+                               f'{sample.name}_color.mp4')
 
 
 def first_frame(samples: list[Sample], report: Report) -> int:
@@ -106,8 +118,14 @@ def _read_sample(folder: Path, root: Path, report: Report) -> Sample | None:
     except VideoReadError as error:
         report.add('incomplete samples', name, f'its video cannot be read ({error}); left out')
         return None
+    try:
+        lines = labels.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        report.add('incomplete samples', labels.relative_to(root),
+                   f'is not UTF-8 text ({error}); the sample is left out')
+        return None
     rows = []
-    for number, line in enumerate(labels.read_text(encoding='utf-8-sig').splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             code, start, end = map(int, line.split(','))
             if code not in SMG_CODES or not 0 <= start <= end:

@@ -191,6 +191,18 @@ def test_crop():
                 zip(inside, segments)) if 2 * len(frames) >= end - start + 1]
 
 
+def test_crop_cuts_no_gesture_at_the_ends_of_the_sequence():
+    """The first of 20 steps describes frames 0 to 31, the last one 152 to 183."""
+    segments = ((2, 12), (0, 60), (160, 183), (175, 183))
+    crop = TRANSFORMS.build(dict(type='SequenceCrop', max_steps=19))
+    for _ in range(20):
+        sample = dict(sample_of(np.arange(20.)[:, None], segments, stride=8.), first_frame=15.5)
+        found = crop(sample)
+        cut_at_the_end = found['raw_feature'][0, 0] == 0
+        assert found['segments'].tolist() == (
+            [[2, 12], [0, 60]] if cut_at_the_end else [[23.5, 60], [160, 183], [175, 183]])
+
+
 def test_joints():
     """Features of joints do not depend on place and size; a rotation keeps distances."""
     joints = np.random.default_rng(0).normal(size=(60, 12)).cumsum(axis=0)

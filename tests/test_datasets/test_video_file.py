@@ -314,6 +314,11 @@ def test_frames_that_a_recorder_dropped(tmp_path):
     (tmp_path / 'cut.avi').write_bytes(data[:len(data) // 2])
     with pytest.raises(VideoReadError):
         VideoFile(tmp_path / 'cut.avi')
+    # after the last frame empty ones are told from lost ones only by people
+    remux(tmp_path / 'v.avi', tmp_path / 'held.avi', hold=5)
+    with pytest.raises(VideoReadError, match='50 of the 5[0-9] frames that its header announces. '
+                                             'If it plays to its end: re-encode it: ffmpeg'):
+        VideoFile(tmp_path / 'held.avi')
 
 
 @pytest.mark.parametrize('b_frames', [0, 2])

@@ -105,6 +105,20 @@ def test_saves_leaves_and_goes_on(tmp_path, unbroken, step, workers):
     assert resumed.iter == 12
 
 
+def test_finishes_the_step_of_accumulated_gradients(tmp_path):
+    """Three iterations make a step; the signal comes in the second one, across two epochs."""
+    options = dict(optim_wrapper__accumulative_counts=3)
+    for name in ('whole', 'broken'):
+        (tmp_path / name).mkdir()
+    config = write_config(tmp_path / 'whole', EMA)
+    make_runner(config, **options).train()
+    config, work = write_config(tmp_path / 'broken', EMA), tmp_path / 'broken/work'
+    train_until(Signal(4), config, **options)
+    assert load_checkpoint_safely(str(work / 'preempted.pth'))['meta']['iter'] == 6
+    make_runner(config, resume=True, **options).train()
+    assert_unbroken(work, tmp_path / 'whole/work')
+
+
 EACH_EPOCH = dict(  # and a schedule that makes its steps between epochs
     train_cfg__val_interval=1, param_scheduler__convert_to_iter_based=False,
     default_hooks__checkpoint__save_best='acc/top1')

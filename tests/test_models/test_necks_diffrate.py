@@ -86,6 +86,9 @@ def test_starts_with_as_many_tokens_as_gaie():
     neck = DiffRateNeck(granularity=8)
     neck.setup(1568, 3)
     assert neck.counts == [(1333, 1098), (934, 769), (654, 539)]
+    for dtype, error in ((torch.float16, 0), (torch.bfloat16, 2)):  # of what the logits lose
+        counts = copy.deepcopy(neck).to(dtype).eval().counts
+        assert np.abs(np.array(counts) - neck.counts).max() <= error
 
 
 @pytest.mark.parametrize('prop_attn', [False, True])

@@ -216,6 +216,11 @@ def test_nothing_to_use(tmp_path):
     for path in (tmp_path / 'root').rglob('*.mp4'):
         path.unlink()
     (tmp_path / 'root/test.zip').unlink()
+    path = tmp_path / 'root/val_list_videos.txt'
+    path.write_bytes(b'\xf1')
+    with pytest.raises(ReleaseError, match=r'val_list_videos.txt is not UTF-8 text \(.*: take the'):
+        prepare_ma52(tmp_path / 'root', tmp_path / 'out')
+    path.write_text('')
     with pytest.raises(ReleaseError, match='none of the listed clips has a video or'):
         prepare_ma52(tmp_path / 'root', tmp_path / 'out')
 
@@ -235,10 +240,15 @@ def test_submission(tmp_path, form):
     assert tuple(int(rows[2][key]) for key in keys) == (best, part)
     assert check_ma52_submission(path, [*list(scores)[1:], 'test0009.mp4']) == [
         '1 clips are not in the list, e.g. test0000.mp4', '1 clips are missing, e.g. test0009.mp4']
-    with zipfile.ZipFile(path, 'w') as file:
-        file.writestr('prediction.csv', 'id,pred_label_1,pred_label_2\na.mp4,7,0\na.mp4,0,0\n')
-    faults = check_ma52_submission(path, ['a.mp4'])
-    assert 'one out of range, e.g. a.mp4,7,0' in faults[0] and 'more than once' in faults[1]
+    with pytest.raises(ValueError, match='a.mp4 has scores that are not finite'):
+        write_ma52_submission(path, {'a.mp4': [float('nan')] * 52}, form)
+    for wrong in ('7', '9' * 5000):
+        with zipfile.ZipFile(path, 'w') as file:
+            file.writestr('prediction.csv', 'id,pred_label_1,pred_label_2\n'
+                                            f'a.mp4,{wrong},0\na.mp4,0,0\n')
+        faults = check_ma52_submission(path, ['a.mp4'])
+        assert f'one out of range, e.g. a.mp4,{wrong},0' in faults[0]
+        assert 'more than once' in faults[1]
     for method, size in ((zipfile.ZIP_DEFLATED, ma52.MAX_BYTES + 1), (zipfile.ZIP_BZIP2, 9)):
         with zipfile.ZipFile(path, 'w', method) as file:
             file.writestr('prediction.csv', 'x' * size)

@@ -105,5 +105,16 @@ def test_defects(tmp_path):
     expected = np.nan_to_num(values[[*range(39), 38]].reshape(40, 25, 11)[..., :3])
     np.testing.assert_allclose(joints.features.reshape(40, 25, 3), expected, atol=1e-5)
     assert report.clips == dict(train=3, test=1)
+    for sample in (1, 36):
+        (source / f'Sample{sample:04d}/Sample{sample:04d}_color.mp4').rename(
+            source / f'Sample{sample:04d}/color.mp4')
+    (source / 'Sample0036/Sample0036_depth.mp4').unlink()
+    with pytest.raises(ReleaseError, match='Sample0001/color.mp4 and Sample0036/color.mp4 have '
+                                           'the same name: rename them'):
+        prepare_smg(source, tmp_path / 'out')
+    (source / 'Sample0001/Sample0001_finelabels.csv').write_bytes(b'1,2,3\n\xf1')
+    report = prepare_smg(source, tmp_path / 'out')
+    assert any(deviation.file.endswith('Sample0001_finelabels.csv') and 'is not UTF-8 text'
+               in deviation.detail for deviation in report.deviations)
     with pytest.raises(ReleaseError, match='no folder Sample0001'):
         prepare_smg(tmp_path / 'out/spotting', tmp_path / 'other')

@@ -57,10 +57,14 @@ class SequenceCrop(ShownTransform):
         begin = np.random.randint(len(feature) - self.max_steps + 1)
         results['raw_feature'] = feature[begin:begin + self.max_steps]
         first = results['first_frame'] + begin * stride
-        last = first + (self.max_steps - 1) * stride
+        # a step describes frames around it: at the sequence's own ends nothing is cut off
+        low = first if begin else -np.inf
+        high = first + (self.max_steps - 1) * stride
+        if begin + self.max_steps == len(feature):
+            high = np.inf
         start, end = results['segments'].T
         # not by clip(), which leaves a frame of a segment that lies outside
-        cut = np.stack([start.clip(min=first), end.clip(max=last)], axis=1)
+        cut = np.stack([start.clip(min=low), end.clip(max=high)], axis=1)
         keep = cut @ [-1, 1] + 1 >= self.min_share * (end - start + 1)
         results.update(first_frame=first, segments=cut[keep], labels=results['labels'][keep])
         return results

@@ -103,7 +103,7 @@ class DiffRateNeck(TokenReducer):
         if not num_reductions:
             raise ValueError('merge_layers must name at least one block with a DiffRateNeck, but '
                              'got none')
-        candidates = torch.arange(total, 0, -self.granularity).flip(0).float()
+        candidates = torch.arange(total, 0, -self.granularity).flip(0)
         self.register_buffer('candidates', candidates, persistent=False)
         first, last = candidates[0].item() + MARGIN, candidates[-1].item() - MARGIN
         prune: list[Tensor] = []
