@@ -6,4 +6,4 @@ model = dict(data_preprocessor=dict(mean=[128., 128., 128.], std=[16., 16., 16.]
 train_pipeline = [step for step in _base_.train_pipeline
                   if step['type'] not in ('ColorJitter', 'SubtractClipMean')]
 test_pipeline = [step for step in _base_.test_pipeline if step['type'] != 'SubtractClipMean']
-study = dict(page='study', flow=True)
+study = dict(page='study', flow=True, seeds=3)

@@ -27,6 +27,7 @@ def twice(name, settings):
 
 study = dict(
     page='pretraining',
+    seeds=1,
     heading='labels',
     reference='plain ViT, from scratch',
     start=dict(
