@@ -14,7 +14,7 @@ from .precision import at_least_float32
 
 def expected_count(logits: Tensor, candidates: Tensor) -> Tensor:
     """Mean of the ``(D, )`` candidates under the softmax of ``(..., D)`` logits, ``(...)``."""
-    dtype = at_least_float32(logits.dtype)  # half precision has no 1333
+    dtype = at_least_float32(logits.dtype)  # bfloat16 has no 1333
     return logits.to(dtype).softmax(dim=-1) @ candidates.to(dtype)
 
 
