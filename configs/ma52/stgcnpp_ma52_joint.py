@@ -15,9 +15,8 @@ train_pipeline, val_pipeline = _base_.train_pipeline, _base_.val_pipeline
 test_pipeline = _base_.test_pipeline
 train_pipeline[1].layout = train_pipeline[2].layout = layout
 val_pipeline[1].layout = test_pipeline[1].layout = layout
-ma52_pose = dict(layout=layout, **_base_.ma52)
-train_dataloader = dict(dataset=dict(split='train', pipeline=train_pipeline, **ma52_pose))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline, **ma52_pose))
+train_dataloader = dict(dataset=dict(split='train', pipeline=train_pipeline, **_base_.ma52_pose))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline, **_base_.ma52_pose))
 # the test part has no labels
-test_dataloader = dict(dataset=dict(split='val', pipeline=test_pipeline, **ma52_pose))
+test_dataloader = dict(dataset=dict(split='val', pipeline=test_pipeline, **_base_.ma52_pose))
 val_evaluator = test_evaluator = dict(_delete_=True, type='MicroActionF1')
