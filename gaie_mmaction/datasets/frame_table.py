@@ -109,7 +109,7 @@ def _require_all_packets(container: av.container.InputContainer, number: int) ->
             number = sum(packet.size > 0 for packet in whole.demux(whole.streams.video[0]))
     if number < announced:
         # an AVI's header counts a held last frame as often as it is shown
-        held = f'. If it plays to its end: {REMEDY}' if container.format.name == 'avi' else ''
+        held = f'. If it plays to its end, {REMEDY}' if container.format.name == 'avi' else ''
         raise VideoReadError(f'it is incomplete: {number} of the {announced} frames that its '
                              f'header announces{held}')
 

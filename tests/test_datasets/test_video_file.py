@@ -317,7 +317,7 @@ def test_frames_that_a_recorder_dropped(tmp_path):
     # after the last frame empty ones are told from lost ones only by people
     remux(tmp_path / 'v.avi', tmp_path / 'held.avi', hold=5)
     with pytest.raises(VideoReadError, match='50 of the 5[0-9] frames that its header announces. '
-                                             'If it plays to its end: re-encode it: ffmpeg'):
+                                             'If it plays to its end, re-encode it: ffmpeg'):
         VideoFile(tmp_path / 'held.avi')
 
 
