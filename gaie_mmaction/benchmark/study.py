@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -201,22 +202,40 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def append_rows(path: Path, rows: list[Row]) -> None:
-    """Add rows to a study's csv, all or none; a repeated run replaces its rows."""
+    """Add rows to a study's csv, all or none; a repeated run has to have the same result."""
     if not rows:
         return  # of a pretraining, which has no head to test
-    table = pd.DataFrame([*read_rows(path).to_dict('records'),
-                          *(dict(row, torch=torch.__version__) for row in rows)])
+    found = read_rows(path).to_dict('records')
+    known = {tuple(row[key] for key in RUN): row for row in found}
+    for row in rows:
+        old = known.get(tuple(row[key] for key in RUN))
+        if old and old['top1'] != row['top1']:
+            place = f'seed {row["seed"]}, fold {row["fold"]}'
+            raise ValueError(
+                f'{path} has {old["top1"]:.4f} for {row["arm"]}, {row["training"]}, of {place}, '
+                f'and this run {row["top1"]:.4f}, from another processor or other versions. Arms '
+                f'are compared on the same starting weights: delete the rows of {place} from the '
+                'csv, and the same command runs them all again')
+    table = pd.DataFrame([*found, *(dict(row, torch=torch.__version__) for row in rows)])
     with atomic_file(path, durable=True) as partial:
-        table.drop_duplicates(RUN, keep='last').to_csv(partial, index=False, lineterminator='\n')
+        table.drop_duplicates(RUN).to_csv(partial, index=False, lineterminator='\n')
 
 
 def missing_starts(study: Study, rows: pd.DataFrame) -> list[tuple]:
-    """(seed, fold, arms) of starting weights that lack their checkpoint, or arms in the csv."""
+    """(seed, fold, arms) where the csv lacks a run: which arms to test the starting weights with.
+
+    The plain ViT is always among them, so that weights that were trained again, and differ, are
+    noticed.
+    """
     cfg, done = Config.fromfile(study.config), done_runs(rows)
     tested = [] if _is_pretraining(cfg) else [FULL, *arms_put_in(cfg)]
-    jobs = [(seed, fold, [arm for arm in tested if (*arm, START, seed, fold) not in done])
-            for seed in range(cfg.study.seeds) for fold in study.folds]
-    return [job for job in jobs if job[2] or study.start_checkpoint(*job[:2]) is None]
+    needed = {run[2:] for run in missing_arms(study, rows)}
+    jobs = []
+    for place in product(range(cfg.study.seeds), study.folds):
+        arms = [arm for arm in tested if (*arm, START, *place) not in done]
+        if arms or place in needed:
+            jobs.append((*place, list(dict.fromkeys(tested[:1] + arms))))
+    return jobs
 
 
 def missing_arms(study: Study, rows: pd.DataFrame) -> list[tuple]:
@@ -244,9 +263,10 @@ def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Any, work
     rows = []
     with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _start_worker,
                              (study.device, )) as pool:
-        futures = [pool.submit(what, study, *job) for job in jobs]
+        waiting = {pool.submit(what, study, *job) for job in jobs}
         try:
-            for future in track(as_completed(futures), what.__name__, len(jobs)):
+            for future in track(as_completed(set(waiting)), what.__name__, len(jobs)):
+                waiting.remove(future)
                 rows += future.result()
                 if table:
                     append_rows(table, future.result())
@@ -254,7 +274,7 @@ def run_jobs(what: Callable[..., list[Row]], jobs: list[tuple], study: Any, work
             # what the workers have begun they end; nothing of it is lost
             pool.shutdown(cancel_futures=True)
             if table:
-                append_rows(table, [row for future in futures
+                append_rows(table, [row for future in waiting
                                     if not future.cancelled() and not future.exception()
                                     for row in future.result()])
             raise

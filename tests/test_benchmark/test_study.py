@@ -273,7 +273,7 @@ def test_pretraining_is_where_arms_begin(noise, tmp_path, trainings):
     table = tmp_path / 'none.csv'
     rows = study.read_rows(table)
     assert study.missing_starts(own, rows) == [(0, 0, [])]
-    assert study.train_start(own, 0, 0, []) == [] == study.missing_starts(own, rows)
+    assert study.train_start(own, 0, 0, []) == []
     study.append_rows(table, [])
     assert study.read_rows(table).empty
     weights = torch.load(own.start_checkpoint(0, 0))['state_dict']
@@ -402,8 +402,18 @@ def test_rows_survive_the_file_and_missing_runs_follow(noise, tmp_path):
     missing = study.missing_arms(noise, study.read_rows(path))
     # a reducer that was only put into the starting weights is still to be finetuned
     assert set(everything) - set(missing) == {('full', 'plain ViT', 0, 0), ('0.7', 'GAIE', 1, 0)}
-    study.append_rows(path, [dict(first, top1=.75)])
-    assert study.read_rows(path).to_dict('records') == [put_in, second, dict(first, top1=.75)]
+
+
+def test_another_result_of_the_same_run_is_refused(tmp_path):
+    """So are the rows beside it: they have the same other starting weights."""
+    path = tmp_path / 'study.csv'
+    reference = row('full', 'plain ViT', 3, .5, training='start', fold=1)
+    study.append_rows(path, [reference])
+    study.append_rows(path, [dict(reference, torch='2.0.0')])
+    with pytest.raises(ValueError, match='study.csv has 0.5000 for plain ViT, start, of seed 3, '
+                       'fold 1, and this run 0.7500.*delete the rows of seed 3, fold 1'):
+        study.append_rows(path, [dict(reference, top1=.75), row('0.7', 'GAIE', 3, .25)])
+    assert study.read_rows(path).to_dict('records') == [reference]
 
 
 def test_a_run_that_fails_loses_no_other(noise, tmp_path):
@@ -418,21 +428,21 @@ def succeed_or_fail(_, seed):
     return [row('0.7', 'GAIE', seed, 1 / (1 - seed))]
 
 
-def test_starting_weights_are_made_again_where_something_is_missing(noise):
+def test_starting_weights_are_made_where_something_is_missing(noise):
+    """And the plain ViT is tested there again: it tells whether they are the same weights."""
     put_in = study.arms_put_in(CFG)
     assert ('0.4', 'GAIE') in put_in and ('0.7', 'DiffRate') not in put_in
     assert ('variants', 'warm-up') not in study.arms_put_in(CONFIGS['ablation'])
-    rows = [row(*one, seed, .5, training='start') for seed in (0, 1, 2)
-            for one in (study.FULL, *put_in)]
-    rows.pop()  # of seed 2
-    for seed in (0, 2):
-        folder = noise.run_dir('start', seed, 0)
-        folder.mkdir(parents=True)
-        (folder / 'last_checkpoint').write_text('a.pth')
-    missing = study.missing_starts(noise, pd.DataFrame(rows))
     everything = [study.FULL, *put_in]
-    assert missing == [(1, 0, []), (2, 0, put_in[-1:]),
-                       *((seed, 0, everything) for seed in range(3, CFG.study.seeds))]
+    rows = [row(*one, seed, .5, training) for seed in (0, 1, 2) for training, runs in (
+        ('start', everything), ('finetuned', [(budget, arm) for budget, arms in
+                                              CFG.study.budgets.items() for arm in arms]))
+            for one in runs]
+    rows.remove(row('0.4', 'RandomDrop', 1, .5))
+    rows.remove(row(*put_in[-1], 2, .5, 'start'))
+    assert study.missing_starts(noise, pd.DataFrame(rows)) == [
+        (1, 0, [study.FULL]), (2, 0, [study.FULL, put_in[-1]]),
+        *((seed, 0, everything) for seed in range(3, CFG.study.seeds))]
 
 
 # --- statistics -------------------------------------------------------------------------------
