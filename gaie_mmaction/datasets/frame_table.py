@@ -1,4 +1,5 @@
 """Which frames a video has, by the time stamps of its packets, and whether any are missing."""
+import os
 from typing import NamedTuple
 
 import av
@@ -39,7 +40,9 @@ def open_container(filename: str, **options: str) -> av.container.InputContainer
     options.update(format_whitelist=','.join(CONTAINERS), protocol_whitelist='file',
                    codec_whitelist='none')
     # metadata in another encoding than UTF-8 does no harm: none is used
-    return av.open(filename, container_options=options, metadata_errors='replace')
+    # absolute, as FFmpeg takes what stands before a colon for a protocol
+    return av.open(os.path.abspath(filename), container_options=options,
+                   metadata_errors='replace')
 
 
 def get_frame_table(container: av.container.InputContainer, key: tuple) -> FrameTable:
@@ -117,13 +120,16 @@ def _require_all_packets(container: av.container.InputContainer, number: int) ->
 def _require_whole_header(shown: np.ndarray, stamps: np.ndarray,
                           stream: av.video.stream.VideoStream) -> None:
     """Damage in an mp4's tables of times hides or reorders frames, and FFmpeg says nothing."""
-    steps, gaps = np.diff(stamps[:, 1]), np.diff(np.sort(stamps[:, 0]))
+    steps, times = np.diff(stamps[:, 1]), np.sort(stamps[:, 0])
     # A variable rate varies in both. Only a damaged table decodes at a constant rate what it shows
-    # at another.
+    # at another; but where a video was cut without re-encoding it, frames that are shown after the
+    # last one is decoded may be missing.
+    gaps = np.diff(times)[times[1:] <= stamps[:, 1].max()]
     if len(steps) and (steps == steps[0]).all() and (gaps != steps[0]).any():
         raise VideoReadError(
             f'its header is damaged: frames are decoded every {steps[0]} ticks, but '
-            f'{(gaps != steps[0]).sum()} of {len(gaps)} are not shown at this rate')
+            f'{(gaps != steps[0]).sum()} of {len(gaps)} are not shown at this rate. If '
+            f'it plays to its end, {REMEDY}')
     longest = int(np.diff(shown).max(initial=0))
     found = int(shown[-1] - shown[0]) + longest
     # an edit may begin and end between two frames; where all frames are shown, the last is held

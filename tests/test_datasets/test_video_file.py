@@ -1,4 +1,5 @@
 """Frames by number: the frames asked for, or an error."""
+import shutil
 import time
 
 import av
@@ -207,6 +208,24 @@ def test_damaged_header_never_hides_or_moves_a_frame(video, tmp_path):
     first, entries = find_table(data, b'ctts')
     assert count_refused(tmp_path / 'v.mp4', data,
                          lambda rng: first + int(rng.integers(8 * entries)), 200) > 50
+
+
+@pytest.mark.parametrize('number', range(20, 52, 3))
+def test_cut_without_re_encoding(video, tmp_path, number):
+    """In the order of decoding: frames that are shown before the last one may be missing."""
+    remux(video, tmp_path / 'cut.mp4', keep=lambda k: k < number)
+    with av.open(str(video)) as whole:
+        packets = [packet.pts for packet in whole.demux(video=0) if packet.size]
+    order = sorted(packets)
+    kept = sorted(order.index(pts) for pts in packets[:number])
+    assert numbers(tmp_path / 'cut.mp4', range(number)) == kept
+
+
+def test_a_colon_in_the_name(video, tmp_path, monkeypatch):
+    """FFmpeg takes what is before it for a protocol."""
+    shutil.copy(video, tmp_path / '12:30.mp4')
+    monkeypatch.chdir(tmp_path)
+    assert numbers('12:30.mp4', [7]) == [7]
 
 
 @pytest.mark.parametrize('b_frames', [0, 3])
