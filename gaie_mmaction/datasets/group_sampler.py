@@ -34,9 +34,7 @@ class DataGroupSampler(DefaultSampler):
                 raise ValueError(f'clip {dataset.get_data_info(idx).get("clip_id", idx)} has no '
                                  f'label: {type(self).__name__} is for training')
             by_class.setdefault(labels[0], []).append(idx)
-        generator = torch.Generator().manual_seed(self.seed)
-        self._classes = [torch.tensor(clips)[torch.randperm(len(clips), generator=generator)]
-                         for _, clips in sorted(by_class.items())]
+        self._classes = [torch.tensor(clips) for _, clips in sorted(by_class.items())]
         self._sizes = [self._size(len(clips), max_clips) for clips in self._classes]
         self.num_samples = math.ceil(sum(self._sizes) / self.world_size)
         self.total_size = self.num_samples * self.world_size
@@ -48,8 +46,11 @@ class DataGroupSampler(DefaultSampler):
 
     def __iter__(self) -> Iterator[int]:
         """Indices of this epoch and process, in random order."""
+        generator = torch.Generator().manual_seed(self.seed)  # which a resumed run sets
+        shuffled = [clips[torch.randperm(len(clips), generator=generator)]
+                    for clips in self._classes]
         indices = torch.cat([clips[(self.epoch * size + torch.arange(size)) % len(clips)]
-                             for clips, size in zip(self._classes, self._sizes)])
+                             for clips, size in zip(shuffled, self._sizes)])
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         indices = indices[torch.randperm(len(indices), generator=generator)]
         # same as DefaultSampler: an equal number for all processes

@@ -48,6 +48,11 @@ class PreemptionHook(Hook):
         """Remember how far the epoch was."""
         self.meta = checkpoint.get('meta', {})
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep the seed of the order, which is a random one unless ``randomness`` sets it."""
+        checkpoint['meta']['sampler_seed'] = getattr(
+            runner.train_dataloader.batch_sampler.sampler, 'seed', None)
+
     def before_train(self, runner: Runner) -> None:
         """Listen, and skip the batches of the epoch that are done."""
         if threading.current_thread() is threading.main_thread():  # nobody else may
@@ -61,6 +66,9 @@ class PreemptionHook(Hook):
                 loader.worker_init_fn = functools.partial(_outlive_sigterm, loader.worker_init_fn)
         if self.meta.get('iter') != runner.iter:  # nothing or weights alone were loaded
             return
+        if self.meta.get('sampler_seed') is not None:
+            # mmengine has built the sampler before it read the checkpoint
+            runner.train_dataloader.batch_sampler.sampler.seed = self.meta['sampler_seed']
         if self.meta.get('in_validation') and runner.val_loop is not None:
             runner.logger.info('repeating the interrupted validation')
             runner.val_loop.run()

@@ -166,6 +166,27 @@ def test_validation_is_left_and_run_anew(tmp_path, monkeypatch, more, options, e
     assert_unbroken(work, tmp_path / 'unbroken/work', end)
 
 
+@pytest.mark.parametrize('randomness', [
+    dict(seed=None), dict(seed=None, diff_rank_seed=True)])
+def test_same_order_where_the_sampler_has_no_seed_of_the_config(tmp_path, randomness):
+    """Otherwise, the rest of the epoch would repeat some clips and leave out others."""
+    config, orders = write_config(tmp_path, EMA), []
+    for resume in (False, True):
+        runner = make_runner(config, resume=resume, randomness=randomness)
+        if resume:
+            runner.train()
+        else:
+            runner.register_hook(Signal(6))
+            with pytest.raises(SystemExit):
+                runner.train()
+        sampler = runner.train_dataloader.batch_sampler.sampler
+        orders.append([])
+        for epoch in range(3):
+            sampler.set_epoch(epoch)
+            orders[-1].append(list(sampler))
+    assert orders[0] == orders[1] and orders[0][0] != orders[0][1]
+
+
 def test_twice_in_one_epoch(tmp_path, unbroken):
     config, work = write_config(tmp_path, EMA), tmp_path / 'work'
     for step in (5, 6):
