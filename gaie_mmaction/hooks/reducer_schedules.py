@@ -4,7 +4,7 @@ from typing import Any
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
@@ -31,6 +31,15 @@ class TokenKeepRatioWarmupHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Remember each reducer's own ratio."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError('TokenKeepRatioWarmupHook counts epochs, but the training has a '
+                             f'{type(runner.train_loop).__name__}: set train_cfg.type='
+                             "'EpochBasedTrainLoop', or take the hook out of custom_hooks")
+        if self.end >= runner.max_epochs:
+            runner.logger.warning(
+                f'The training ends after epoch {runner.max_epochs - 1}, from 0, before the '
+                f'warm-up of the token keep ratio in epoch {self.end}: no epoch has the ratio '
+                'that the network is tested with.')
         reducers = [module for module in runner.model.modules()
                     if isinstance(module, TokenReducer)]
         if not reducers:
