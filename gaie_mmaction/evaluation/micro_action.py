@@ -70,6 +70,9 @@ class MicroActionF1(BaseMetric):
         """Compute all figures; there are none where clips have no label (-1)."""
         scores = np.stack([scores for scores, _ in results])
         true = np.array([label for _, label in results])
+        if broken := int((~np.isfinite(scores).all(axis=1)).sum()):
+            raise ValueError(f'the scores of {broken} of {len(scores)} clips are not finite: the '
+                             'training diverged, or their input is broken')
         if (true < 0).any():
             print_log('the clips have no labels: no F1', logger='current')
             return {}

@@ -41,6 +41,15 @@ def test_classes():
     assert BODY_PART_OF_ACTION == tuple(map(to_part, range(52)))
 
 
+def test_scores_that_are_not_finite():
+    """NaN would count as class 0."""
+    metric = METRICS.build(dict(type='MicroActionF1'))
+    for value in (float('nan'), .5, float('inf')):
+        metric.process(None, [dict(pred_score=torch.full((52, ), value), gt_label=0)])
+    with pytest.raises(ValueError, match='the scores of 2 of 3 clips are not finite'):
+        metric.evaluate(3)
+
+
 def test_metric():
     metric = METRICS.build(dict(type='MicroActionF1'))
     scores = torch.full((3, 52), .01)
