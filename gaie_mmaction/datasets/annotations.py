@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..utils.files import write_text
+from ..utils.files import read_text, write_text
 
 
 class Segment(NamedTuple):
@@ -57,11 +57,7 @@ def read_annotations(ann_file: str, num_classes: int) -> list[dict]:
     if not os.path.isfile(ann_file):
         raise FileNotFoundError(f'annotation file {ann_file} does not exist: make it with '
                                 'tools/data/prepare_imigue.py, or set ann_file')
-    try:
-        with open(ann_file, newline='', encoding='utf-8-sig') as file:
-            text = file.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{ann_file} is not UTF-8 text ({error}): save it as UTF-8') from error
+    text = read_text(ann_file)
     first = io.StringIO(text, newline=None).readline().strip()
     header = [field.strip() for field in first.split(',')]
     is_csv = header == list(SEGMENT_HEADER)
@@ -145,6 +141,12 @@ def _parse_clip(line: str) -> Segment:
     except ValueError:
         raise ValueError(f'label must be an integer, but got {label[0]!r}; after a name with '
                          'blanks it cannot be left out: -1 is unlabelled') from None
+
+
+def video_of(clip_id: str) -> str:
+    """Video ``VID`` of a clip ``<VID>_<k>``; any other id is that of a clip on its own."""
+    numbers = re.fullmatch('([0-9]+)_[0-9]+', clip_id)
+    return numbers[1] if numbers else clip_id
 
 
 def examples(entries: Sequence) -> str:

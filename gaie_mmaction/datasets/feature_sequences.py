@@ -9,7 +9,7 @@ from mmaction.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, read_text
 from ..utils.safe_pickle import DAMAGE
 from .imigue_classes import HasIMiGUEClasses
 from .segment_file import check_segments, read_segments
@@ -172,7 +172,7 @@ class FeatureSequenceDataset(HasIMiGUEClasses, BaseDataset):
 
     def _chosen_videos(self, videos: Sequence[str] | str) -> list[str]:
         if isinstance(videos, str):
-            lines = Path(self.data_root, videos).read_text(encoding='utf-8-sig').splitlines()
+            lines = read_text(Path(self.data_root, videos)).splitlines()
             return [line.strip() for line in lines if line.strip()]
         return list(videos)
 

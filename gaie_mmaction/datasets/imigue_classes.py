@@ -1,8 +1,8 @@
 """iMiGUE's classes in the order of the model's outputs, and their codes in label files."""
 import os
-from pathlib import Path
 from typing import Any
 
+from ..utils.files import read_text
 from .dataset_info import get_dataset_info, register_dataset_info
 
 IMIGUE_CLASSES = (
@@ -33,9 +33,8 @@ class HasIMiGUEClasses:
             metainfo = {**get_dataset_info(metainfo['dataset']), **metainfo}
         if metainfo and isinstance(metainfo.get('classes'), str) and os.path.isfile(
                 metainfo['classes']):  # mmengine would keep a byte order mark and blank lines
-            text = Path(metainfo['classes']).read_text(encoding='utf-8-sig')
-            metainfo = {**metainfo, 'classes': [line.strip() for line in text.splitlines()
-                                                if line.strip()]}
+            lines = read_text(metainfo['classes']).splitlines()
+            metainfo = {**metainfo, 'classes': [line.strip() for line in lines if line.strip()]}
         loaded = super()._load_metainfo(metainfo)  # type: ignore[misc]  # of mmengine's BaseDataset
         # mmengine takes a text for a path, and keeps it as it is where there is no such file
         if isinstance(loaded['classes'], str):

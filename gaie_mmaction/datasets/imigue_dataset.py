@@ -10,6 +10,7 @@ from mmaction.registry import DATASETS
 from mmaction.utils import ConfigType
 from mmengine.logging import print_log
 
+from ..utils.files import read_text
 from .annotations import read_annotations
 from .imigue_classes import HasIMiGUEClasses
 from .transforms.loading import require_matching_readers
@@ -69,9 +70,8 @@ class IMiGUEDataset(HasIMiGUEClasses, BaseActionDataset):
         if test_mode:  # metrics find the clips there; of training it would enter checkpoints
             self._metainfo['ann_file'] = self.ann_file
         elif os.path.isfile(caution):
-            with open(caution, encoding='utf-8') as file:
-                # a list: mmengine takes bare text for the name of a file
-                self._metainfo.setdefault('caution', [file.read().strip()])
+            # a list: mmengine takes bare text for the name of a file
+            self._metainfo.setdefault('caution', [read_text(caution).strip()])
 
     def load_data_list(self) -> list[dict]:
         """Clips as of :func:`read_annotations`, with ``filename`` instead of ``video``."""

@@ -1,6 +1,7 @@
 """iMiGUE's skeletons, clip by clip."""
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,10 +10,11 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..utils.safe_pickle import load_pickle_safely
-from .annotations import examples
+from .annotations import examples, video_of
 from .imigue_classes import HasIMiGUEClasses
 from .skeleton_layout import get_layout, hands_swapped
 
+INTEGER = (int, np.integer)
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 
 
@@ -90,6 +92,9 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
                              f'no annotation: {examples(absent)}')
         if not ids:
             raise ValueError(f'{self.ann_file}: the split {self.split} holds no clip')
+        if repeated := [clip_id for clip_id, times in Counter(ids).items() if times > 1]:
+            raise ValueError(f'{self.ann_file}: {len(repeated)} clips occur more than once in the '
+                             f'split {self.split}: {examples(repeated)}')
         clips = [dict(by_id[clip_id], clip_id=clip_id) for clip_id in ids]
         for clip in clips:
             self._check(clip)
@@ -101,6 +106,9 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
 
     def _check(self, clip: dict) -> None:
         where = f'{self.ann_file}: clip {clip["clip_id"]}'
+        for key in ('label', 'total_frames'):
+            if not isinstance(clip[key], INTEGER):
+                raise ValueError(f'{where}: {key} must be an integer, but is {clip[key]!r}')
         keypoint, score, frames = clip['keypoint'], clip['keypoint_score'], clip['total_frames']
         if not (isinstance(keypoint, np.ndarray) and isinstance(score, np.ndarray)
                 and keypoint.ndim == 4 and keypoint.shape[0] > 0 and frames > 0
@@ -123,9 +131,11 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
             raise ValueError(f'{where}: label must be in 0..{num_classes - 1}, or -1 for '
                              f'unlabelled, but got {clip["label"]}; classes of your own are set by '
                              'metainfo=dict(classes=[...])')
-        if min(clip['img_shape']) <= 0:
-            raise ValueError(f'{where}: img_shape (H, W) must be positive, but got '
-                             f'{clip["img_shape"]}')
+        sides = clip['img_shape']
+        if not (isinstance(sides, Sequence) and len(sides) == 2
+                and all(isinstance(side, INTEGER) and side > 0 for side in sides)):
+            raise ValueError(f'{where}: img_shape must be two positive integers (H, W), but is '
+                             f'{sides!r}')
 
     def _check_empty(self, clips: list[dict]) -> None:
         empty = [clip['clip_id'] for clip in clips if not clip['keypoint'].any()]
@@ -144,7 +154,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
             return
         videos: dict[str, list[np.ndarray]] = {}
         for clip in clips:
-            videos.setdefault(clip['clip_id'].rpartition('_')[0], []).extend(clip['keypoint'])
+            videos.setdefault(video_of(clip['clip_id']), []).extend(clip['keypoint'])
         swapped = [name for name, parts in videos.items() if hands_swapped(np.concatenate(parts))]
         if swapped:
             print_log(f'{len(swapped)} of {len(videos)} videos of the split {self.split} of '

@@ -1,9 +1,10 @@
 """Segments of untrimmed videos: ``video_id,start_frame,end_frame,class[,score]``."""
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, read_text
 
 HEADER = ('video_id', 'start_frame', 'end_frame', 'class', 'score')
 
@@ -23,8 +24,7 @@ def read_segments(path: str | Path, num_classes: int | None = None) -> list[tupl
     A wrong header, a value that is not a number, an end before its start, or a class that is not in
     0..num_classes - 1 is a ``ValueError`` with file and line.
     """
-    with open(path, newline='', encoding='utf-8-sig') as file:
-        rows = list(csv.reader(file))
+    rows = list(csv.reader(io.StringIO(read_text(path), newline='')))
     width = len(rows[0]) if rows else 0
     if not 4 <= width <= 5 or tuple(rows[0]) != HEADER[:width]:
         raise ValueError(f'{path}: the header must be {",".join(HEADER[:4])}[,score], but is '

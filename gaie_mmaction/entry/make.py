@@ -15,7 +15,7 @@ from ..release.labels import read_licensed_csv
 from ..release.report import Report
 from ..utils.files import atomic_file, locked_folder, require_writable
 from .fit import NUM_SAMPLES, Confidence, Streams, bootstrap, fit_weights, read_streams, top1
-from .network import Cost, Network, find_problems, make_network, measure_cost, read_labels
+from .network import Cost, Network, find_problems, make_network, measure_cost, read_videos
 from .pseudo import choose_pseudo_labels
 from .report import make_tables, write_report
 from .run import is_trained, run_network, seconds_of
@@ -83,12 +83,11 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
     if problems := find_problems(networks):
         raise ValueError('nothing was run:\n  ' + '\n  '.join(problems))
     require_writable(entry.out)
-    ids = list(read_labels(networks[0].cfg, 'test'))
-    units, unit_name = _units(entry, ids, 'hold-out')
+    unit_of, unit_name = _units(entry, networks[0].cfg, 'test', 'hold-out')
     # what a given checkpoint was trained on is not known
     trained = next((one for one in networks if one.stream.checkpoint is None), None)
-    shared = None if trained is None else len(set(units) & set(
-        _units(entry, list(read_labels(trained.cfg, 'train')), 'training part')[0]))
+    shared = None if trained is None else len({*unit_of.values()} & {
+        *_units(entry, trained.cfg, 'train', 'training part')[0].values()})
     entry.work_dir.mkdir(parents=True, exist_ok=True)
     with locked_folder(entry.work_dir):
         costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
@@ -102,7 +101,6 @@ def run_entry(entry: Entry, device: str = 'cpu', gpus: int = 1) -> Path:
             networks += [make_network(entry, stream, 'test', Config.fromfile(stream.config), chosen)
                          for stream in entry.streams if stream.checkpoint is None]
             streams, weights = _run(entry, networks, costs, device, gpus)
-        unit_of = dict(zip(ids, units))
         confidence = bootstrap(streams, [unit_of[clip_id] for clip_id in streams.ids['holdout']],
                                weights, entry.fitted, entry.sum)
         num_classes = streams.scores['test'].shape[2]
@@ -125,18 +123,16 @@ def _run(entry: Entry, networks: list[Network], costs: dict[str, Cost], device: 
     return streams, fit_weights(streams, range(len(streams.names)), given, entry.sum)
 
 
-def _units(entry: Entry, ids: list[str], part: str) -> tuple[list[str], str]:
-    """What a bootstrap draws, for each clip of a part, and its name."""
-    videos = [clip_id.rpartition('_')[0] for clip_id in ids]
-    if not all(videos):
-        return ids, 'clips'
+def _units(entry: Entry, cfg: Config, key: str, part: str) -> tuple[dict[str, str], str]:
+    """What a bootstrap draws: of each clip id its subject or video, and what these are called."""
+    videos = read_videos(cfg, key)
     if entry.subjects is None:
-        return videos, 'videos'
+        return videos, 'videos' if len({*videos.values()}) < len(videos) else 'clips'
     subjects = read_licensed_csv(Path(entry.subjects), entry.subjects, Report()).subjects
-    if missing := sorted(set(videos) - set(subjects)):
+    if missing := sorted({*videos.values()} - set(subjects)):
         raise ValueError(f'{entry.subjects} has no subject of {len(missing)} videos of the '
                          f'{part}, e.g. {examples(missing)}')
-    return [str(subjects[video]) for video in videos], 'subjects'
+    return {clip_id: str(subjects[video]) for clip_id, video in videos.items()}, 'subjects'
 
 
 def _write_submission(entry: Entry, streams: Streams, weights: np.ndarray,

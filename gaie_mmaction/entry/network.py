@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from ..apis import build_recognizer, view_shape
 from ..benchmark.complexity import measure_complexity
-from ..datasets.annotations import examples, read_annotations
+from ..datasets.annotations import examples, read_annotations, video_of
 from ..datasets.imigue_pose_dataset import read_skeletons
 from ..datasets.views import inner_dataset, parse_views, with_views
 from ..policy import pretrained_weights
@@ -107,6 +107,15 @@ def read_labels(cfg: Config, key: str) -> dict[str, int]:
     if not splits[dataset['split']]:
         raise ValueError(f'{path} has no clip in the split {dataset["split"]!r}')
     return {clip_id: by_id[clip_id] for clip_id in splits[dataset['split']]}
+
+
+def read_videos(cfg: Config, key: str) -> dict[str, str]:
+    """Video of each clip id, without its ending; a clip that is a file of its own is one, too."""
+    path = _ann_file(inner_dataset(cfg[f'{key}_dataloader']))
+    if path.endswith('.pkl'):
+        return {clip_id: video_of(clip_id) for clip_id in read_labels(cfg, key)}
+    return {clip['clip_id']: video_of(clip['clip_id']) if clip['end_frame'] == -1 else
+            os.path.splitext(clip['video'])[0] for clip in read_annotations(path, 2**31)}
 
 
 @cache

@@ -13,6 +13,7 @@ import yaml
 from ..datasets.views import parse_views
 from ..evaluation.fusion import RULES
 from ..evaluation.submission_file import require_format
+from ..utils.files import read_text
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,11 @@ _Loader.add_implicit_resolver('tag:yaml.org,2002:null', re.compile('None$'), ['N
 
 def load_entry(path: str) -> Entry:
     """Read and check the file of an entry; what is wrong with it is a ``ValueError``."""
-    with open(path, encoding='utf-8') as file:
-        try:
-            content = _Loader(file).get_single_data()  # as yaml.safe_load does
-        except yaml.YAMLError as error:
-            raise ValueError(f'{path} is not YAML: {error}') from error
+    text = read_text(path)
+    try:
+        content = _Loader(text).get_single_data()  # as yaml.safe_load does
+    except yaml.YAMLError as error:
+        raise ValueError(f'{path} is not YAML: {error}') from error
     _check_keys(path, content, ENTRY_KEYS, ('streams', 'work_dir'))
     if not (isinstance(content['streams'], list) and content['streams']):
         raise ValueError(f'{path}: streams must be a list of at least one stream')

@@ -43,6 +43,14 @@ def write_text(path: str | Path, text: str, durable: bool = False) -> None:
         partial.write_bytes(text.encode())
 
 
+def read_text(path: str | Path) -> str:
+    """Read a UTF-8 text, with or without a byte order mark; another encoding is a ValueError."""
+    try:
+        return Path(path).read_bytes().decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not UTF-8 text ({error}): save it as UTF-8') from error
+
+
 def remove_partial_files(folder: Path) -> None:
     """Delete what killed runs left in a folder, not below it."""
     for path in folder.glob(f'.*{PARTIAL}'):

@@ -89,7 +89,11 @@ EMPTY = put('keypoint', ..., 0)
     (EMPTY, '1 of 3 clips of the split train of .* have no joint .*: 0001_0.* leave them out'),
     (lambda clip: dict(frame_dir=IDS[0]), 'clip 0001_1 occurs twice'),
     (lambda clip: clip.pop('label') and {}, r"annotation 1 lacks \['label'\]"),
-    (lambda clip: dict(img_shape=(0, 0)), r'img_shape \(H, W\) must be positive'),
+    (lambda clip: dict(label='0'), "clip 0001_0: label must be an integer, but is '0'"),
+    (lambda clip: dict(total_frames=None), 'clip 0001_0: total_frames must be an integer, but is'),
+    *[(lambda clip, sides=sides: dict(img_shape=sides),
+       rf'clip 0001_0: img_shape must be two positive integers \(H, W\), but is {said}')
+      for sides, said in (((0, 0), r'\(0, 0\)'), (None, 'None'), ((48, ), r'\(48,\)'))],
 ])
 def test_bad_clips(tmp_path, clips, change, said):
     ids = [clip['frame_dir'] for clip in clips]
@@ -102,10 +106,13 @@ def test_bad_clips(tmp_path, clips, change, said):
 
 
 def test_bad_files(tmp_path, clips):
-    path = write_skeletons(tmp_path / 's.pkl', clips, train=[*IDS, '0009_0'], none=[])
+    path = write_skeletons(tmp_path / 's.pkl', clips, train=[*IDS, '0009_0'], none=[],
+                           twice=[*IDS, IDS[1]])
+    with pytest.raises(ValueError, match='1 clips occur more than once in the split twice: 0001_0'):
+        load(path, 'twice')
     with pytest.raises(ValueError, match='1 clips of the split train have no annotation: 0009_0'):
         load(path)
-    with pytest.raises(ValueError, match=r"no split 'xsub_val', only \['none', 'train'\]"):
+    with pytest.raises(ValueError, match=r"no split 'xsub_val', only \['none', 'train', 'twice'\]"):
         load(path, 'xsub_val')
     with pytest.raises(ValueError, match='the split none holds no clip'):
         load(path, 'none')

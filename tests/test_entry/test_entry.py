@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch, root):
         rows = annotations(part)
         (tmp_path / f'data/{part}.csv').write_text(
             'clip_id,video,start_frame,end_frame,label\n'
-            + ''.join(f'{name},v.mp4,0,9,{label}\n' for name, label in rows))
+            + ''.join(f'{name},{name[:4]}.mp4,0,9,{label}\n' for name, label in rows))
         (tmp_path / f'data/{part}.txt').write_text(
             ''.join(f'{name}.mp4 {label}\n' for name, label in rows))
     return tmp_path
@@ -140,6 +140,21 @@ def test_figures_are_those_of_the_dumps(folder, stand_ins, rule):
     assert '3 videos, of which none occur in the training part; so few that' in text
     assert f'{rule} are summed; weights fitted on the 48 clips of val' in text
     assert '95 %, 500 bootstrap samples' in text
+
+
+@pytest.mark.parametrize('name, train_video, said', [
+    ('nod_{1}.mp4', 0, '48 clips, of which none'), ('{0:04}_{1}.mp4', 0, '3 videos, of which none'),
+    ('{0:04}_{1}.mp4', 3, '3 videos, of which 3')])
+def test_units_of_clips_that_are_files_of_their_own(folder, stand_ins, name, train_video, said):
+    """Only iMiGUE's names tell the video: what stands before an underscore may be the class."""
+    first_clip = 0
+    for video, (part, size) in zip((train_video, 3, 6), SIZES.items()):
+        rows = ''.join(f'{name.format(video + k // 16, first_clip + k)} {k % CLASSES}\n'
+                       for k in range(size))
+        first_clip += size
+        for ending in ('csv', 'txt'):
+            (folder / f'data/{part}.{ending}').write_text(rows)
+    assert f'bootstrap samples of the hold-out\'s {said} occur' in make(write_entry(folder))[1]
 
 
 def test_temperatures_and_given_weights(folder, stand_ins):
