@@ -209,12 +209,13 @@ def count_fused_attention() -> None:
         complexity_analysis._DEFAULT_SUPPORTED_FLOP_OPS.setdefault(f'aten::{name}', _sdpa_macs)
 
 
-def accept_bfloat16_scores() -> None:
-    """Let heads compute the loss of bfloat16 scores, as ``--amp`` gives them with that dtype.
+def accept_half_precision_scores() -> None:
+    """Let heads compute loss and probabilities in float32 from the scores of half precision.
 
-    MMAction2's ``BaseHead`` computes the training accuracy in NumPy, which has no bfloat16;
-    autocast computes the loss in float32 anyway. No upstream issue is known. Delete when
-    ``BaseHead.loss_by_feat`` takes bfloat16 scores.
+    MMAction2's ``BaseHead`` computes the training accuracy in NumPy, which has no bfloat16; on a
+    CPU it leaves softmax and the mean over views in bfloat16, which ties classes, and dumps it.
+    Autocast computes the loss in float32 anyway. No upstream issue is known. Delete when
+    ``BaseHead.loss_by_feat`` takes bfloat16 scores and ``average_clip`` computes in float32.
     """
     import torch
     from mmaction.models.heads import BaseHead
@@ -225,6 +226,13 @@ def accept_bfloat16_scores() -> None:
         if cls_scores.dtype == torch.bfloat16:
             cls_scores = cls_scores.float()
         return original(head, cls_scores, data_samples)
+
+    @wrap(BaseHead, 'average_clip')
+    def average_clip(original: Callable, head: BaseHead, cls_scores: torch.Tensor,
+                     num_segs: int = 1) -> torch.Tensor:
+        if cls_scores.dtype in (torch.float16, torch.bfloat16):
+            cls_scores = cls_scores.float()
+        return original(head, cls_scores, num_segs)
 
 
 def start_processes_without_gpu() -> None:
@@ -297,5 +305,5 @@ def apply() -> None:
     allow_checkpoint_classes()
     start_processes_without_gpu()
     count_fused_attention()
-    accept_bfloat16_scores()
+    accept_half_precision_scores()
     allow_zero_workers()

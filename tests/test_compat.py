@@ -186,3 +186,22 @@ def test_heads_take_bfloat16_scores():
     assert scores.grad.dtype == torch.bfloat16
     with pytest.raises(TypeError, match='BFloat16'):  # still needed
         BaseHead.loss_by_feat.__wrapped__(head, scores, samples)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('average', ['prob', 'score'])
+def test_scores_of_half_precision_are_averaged_in_float32(dtype, average):
+    """Five views; rounded sums would tie classes and could not be dumped."""
+    from mmaction.models.heads import BaseHead
+    from mmaction.registry import MODELS
+    head = MODELS.build(dict(type='TimeSformerHead', num_classes=32, in_channels=4,
+                             average_clips=average))
+    scores = torch.randn(200 * 5, 32, generator=torch.Generator().manual_seed(0)).to(dtype)
+    exact = scores.double() if average == 'score' else scores.double().softmax(-1)
+    exact = exact.view(200, 5, 32).mean(1)
+    with torch.autocast('cpu', torch.bfloat16):
+        found = head.average_clip(scores, num_segs=5)
+        upstream = BaseHead.average_clip.__wrapped__(head, scores, num_segs=5)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-6)
+    assert (upstream.double() - exact).abs().max() > 1e-5  # still needed
