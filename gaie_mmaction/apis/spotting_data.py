@@ -34,7 +34,14 @@ def write_spotting_data(data: str | Path, parts: Sequence[str], classes: Sequenc
         path = Path(data, f'{part}.csv')
         segments = [Segment(**clip) for clip in clips[part]]
         num_frames = {}
-        for video in sorted({segment.video for segment in segments}):
+        videos = sorted({segment.video for segment in segments})
+        by_id: dict[str, str] = {}
+        for video in videos:
+            other = by_id.setdefault(get_video_id(video), video)
+            if other != video:
+                raise ValueError(f'{path}: {other} and {video} have the same name, which is the id '
+                                 'of a video in segments and features: rename one of them')
+        for video in videos:
             name = Path(data, 'videos', video)
             try:
                 with VideoFile(str(name)) as file:

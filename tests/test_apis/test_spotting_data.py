@@ -29,6 +29,15 @@ def test_a_missing_video_is_named(tmp_path):
     assert f'{tmp_path}/videos/test.mp4: it cannot be opened (No such file' in code
 
 
+def test_videos_of_one_name(tmp_path):
+    """In two folders: segments and features would mix them."""
+    write_release(tmp_path, [(10, 39, 3)], [(5, 20, -1)])
+    (tmp_path / 'train.csv').write_text(f'{HEADER}a,p1/v.mp4,10,39,3\nb,p2/v.mp4,5,20,3\n')
+    assert run(tmp_path)[0] == (
+        f'{tmp_path}/train.csv: p1/v.mp4 and p2/v.mp4 have the same name, which is the id of a '
+        'video in segments and features: rename one of them')
+
+
 def test_windows(tmp_path):
     write_release(tmp_path, [(10, 39, 3), (30, 60, 3)], [(5, 20, -1)])
     code, output = run(tmp_path)
