@@ -35,19 +35,21 @@ def unpack_archives(root: Path, skip: Path, report: Report,
                     max_ratio: float = MAX_UNPACKED_RATIO, workbooks: bool = False) -> None:
     """Unpack every zip below ``root``, except in ``skip``, into a folder of its name beside it.
 
-    Entries that lie below ``root`` already, by name and size, are left alone. ``report`` gets what
-    is damaged, encrypted, unsafe, or unpacks to more than 100 MB and more than ``max_ratio`` times
-    the zip. OpenPose's workbooks are left packed where the zip has the small skeleton file of the
-    same video, unless ``workbooks`` are asked for. A target that is full or cannot be written to is
-    a :class:`ReleaseError`.
+    Entries that lie below ``root`` already, by name, size and the checksum of a csv, are left
+    alone. ``report`` gets what is damaged, encrypted, unsafe, or unpacks to more than 100 MB and
+    more than ``max_ratio`` times the zip. OpenPose's workbooks are left packed where the zip has
+    the small skeleton file of the same video, unless ``workbooks`` are asked for. A target that is
+    full or cannot be written to is a :class:`ReleaseError`.
     """
-    present = {(path.name, path.stat().st_size) for path in find_files(root, WANTED, skip)}
+    present: dict[tuple[str, int], list[Path]] = {}
+    for path in find_files(root, WANTED, skip):
+        present.setdefault((path.name, path.stat().st_size), []).append(path)
     jobs: dict[Path, list[zipfile.ZipInfo]] = {}
     for archive in find_files(root, ('.zip',), skip, report):
         name = archive.relative_to(root)
         try:
             entries = [entry for entry in _wanted_entries(archive, name, report, workbooks)
-                       if (PurePosixPath(entry.filename).name, entry.file_size) not in present]
+                       if not _is_present(entry, present)]
             excess = find_excess(entries, archive.stat().st_size, max_ratio)
             if excess:
                 raise _Refused(f'{excess}: if you trust it, raise --max-unpacked-ratio')
@@ -76,6 +78,14 @@ def unpack_archives(root: Path, skip: Path, report: Report,
                     if damage:
                         report.add(REFUSED, archive.relative_to(root), damage)
                     progress.advance(bar, entry.file_size)
+
+
+def _is_present(entry: zipfile.ZipInfo, present: dict[tuple[str, int], list[Path]]) -> bool:
+    paths = present.get((PurePosixPath(entry.filename).name, entry.file_size), [])
+    if not entry.filename.lower().endswith('.csv'):
+        return bool(paths)
+    # a corrected label has as many characters
+    return any(zlib.crc32(path.read_bytes()) == entry.CRC for path in paths)
 
 
 def find_excess(entries: list[zipfile.ZipInfo], zip_size: int,

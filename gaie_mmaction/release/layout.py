@@ -41,11 +41,10 @@ def is_junk(name: str) -> bool:
     return any(part == '__MACOSX' or part.startswith('._') for part in PurePosixPath(name).parts)
 
 
-def find_files(root: Path, endings: tuple[str, ...], skip: Path,
-               report: Report | None = None) -> Iterator[Path]:
-    """Regular files below ``root`` with these (lower-case) endings, sorted; links followed once.
+def walk(root: Path, skip: Path) -> Iterator[tuple[Path, list[str]]]:
+    """``root`` and the folders below it with the names of their files; links followed once.
 
-    ``skip``, the tool's own output, is not entered. ``report`` gets the files that cannot be used.
+    ``skip``, the tool's own output, is not entered.
     """
     seen, skip = set(), skip.resolve()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -55,8 +54,18 @@ def find_files(root: Path, endings: tuple[str, ...], skip: Path,
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not is_junk(name))
-        for name in sorted(names):
-            path = Path(folder, name)
+        yield Path(folder), sorted(names)
+
+
+def find_files(root: Path, endings: tuple[str, ...], skip: Path,
+               report: Report | None = None) -> Iterator[Path]:
+    """Regular files below ``root``, but not ``skip``, with these (lower-case) endings, sorted.
+
+    ``report`` gets the files that cannot be used.
+    """
+    for folder, names in walk(root, skip):
+        for name in names:
+            path = folder / name
             if not name.lower().endswith(endings) or is_junk(name):
                 continue
             reason = _unusable_reason(path, root)
@@ -64,6 +73,17 @@ def find_files(root: Path, endings: tuple[str, ...], skip: Path,
                 yield path
             elif report is not None:
                 report.add('files that cannot be used', path.relative_to(root), reason)
+
+
+def find_named(root: Path, name: str, skip: Path, report: Report) -> Path | None:
+    """The one file below ``root`` with this (lower-case) name; ``report`` gets what is unclear."""
+    found = [path for path in find_files(root, (name, ), skip, report) if path.name.lower() == name]
+    for path in found[1:]:
+        same = filecmp.cmp(path, found[0], shallow=False)
+        report.add('files given twice', path.relative_to(root),
+                   f'{"a copy of" if same else "differs from"} {found[0].relative_to(root)}, which '
+                   'is used')
+    return found[0] if found else None
 
 
 def _unusable_reason(path: Path, root: Path) -> str:

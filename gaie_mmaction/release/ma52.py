@@ -12,7 +12,7 @@ from pathlib import Path
 from ..datasets.ma52_classes import BODY_PART_OF_ACTION, MA52_ACTIONS
 from ..utils.files import atomic_file, locked_folder, write_text
 from .archives import DAMAGE, MAX_UNPACKED_RATIO, METHODS, unpack_archives
-from .layout import find_files
+from .layout import find_files, find_named
 from .ma52_skeletons import read_ma52_skeletons
 from .prepare import link_videos
 from .report import ReleaseError, Report
@@ -129,7 +129,7 @@ def _find_videos(root: Path, out: Path, report: Report) -> dict[str, str]:
 def _read_list(root: Path, part: str, out: Path, report: Report) -> Clips:
     """Label by file name; -1 in the test part."""
     name = f'{part}_list_videos.txt'
-    path = next(find_files(root, (name, ), out), None)
+    path = find_named(root, name, out, report)
     if path is None:
         raise ReleaseError(f'no {name} below {root}: take the public list from the folder '
                            'mar_scripts/manet/mmaction2/data/ma52 of VUT-HFUT/Micro-Action')

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..datasets.skeleton_layout import get_layout
 from ..utils.safe_pickle import load_pickle_safely
-from .layout import find_files
+from .layout import find_named
 from .report import Report
 
 KIND = 'skeletons'  # of what is reported
@@ -23,7 +23,7 @@ def read_ma52_skeletons(root: Path, part: str, clips: dict[str, int], out: Path,
     Args:
         clips (dict[str, int]): Label by file name, which counts if the pickle has another one.
     """
-    path = next(find_files(root, (f'ma52_{part}.pkl', ), out, report), None)
+    path = find_named(root, f'ma52_{part}.pkl', out, report)
     if path is None:
         return []
     name = path.relative_to(root)

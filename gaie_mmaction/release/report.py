@@ -66,7 +66,8 @@ class Report:
             lines += [f'  {number:>6}  {name}' for name, number in counts.items()]
         for title in ('resolutions', 'frame_rates', 'skeletons'):
             found = ', '.join(f'{name} ({n} videos)' for name, n in getattr(self, title).items())
-            lines.append(f'\n{title.replace("_", " ")}: {found or "none"}')
+            if found:  # not every data set has them counted
+                lines.append(f'\n{title.replace("_", " ")}: {found}')
         if self.splits:
             lines.append('\nfurther splits:')
             lines += [f'  {name}: {text}' for name, text in self.splits.items()]

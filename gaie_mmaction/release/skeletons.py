@@ -53,6 +53,7 @@ def read_skeleton(path: Path, num_frames: int,
     skeleton = np.zeros((num_frames, num_joints, 3), np.float32)
     inside = (places >= 0) & (places < num_frames)
     skeleton[places[inside]] = rows[inside]
+    skeleton *= skeleton[..., :2].any(axis=-1, keepdims=True)  # a score alone is no joint
     kit = skeleton[:, chosen]
     if not skeleton.any():
         deviations.append('is empty: no joint in any frame')
@@ -108,6 +109,11 @@ def _places(index: np.ndarray, num_frames: int, deviations: list[str]) -> np.nda
     if np.array_equal(index, rows):
         return rows
     if not np.array_equal(index, rows + 1):
+        steps = np.diff(index)
+        if (steps >= 1).all() and (steps % 1 == 0).all() and index[0] % 1 == 0 and (
+                0 <= index[0] and index[-1] < num_frames):
+            deviations.append('its index skips frames; a row is taken for the frame of its index')
+            return index.astype(int)
         deviations.append('its index does not count the frames; rows are taken in their order')
     elif len(index) < num_frames:
         deviations.append('begins one frame late: its first row has the index 1, frame 0 is '

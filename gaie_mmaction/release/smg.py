@@ -1,5 +1,6 @@
 """SMG as the datasets read it: segments of whole videos, clips, joints."""
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..datasets.segment_file import check_segments, write_segments
 from ..datasets.smg_classes import SMG_CODES
 from ..datasets.video_file import VideoFile
 from ..utils.files import locked_folder
-from .layout import find_files
+from .layout import find_files, walk
 from .prepare import link_videos
 from .report import ReleaseError, Report
 
@@ -51,7 +52,7 @@ def prepare_smg(root: Path, out: Path) -> Report:
     report = Report(published_clips=dict(test=610))
     (out / 'spotting').mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
-        samples = [sample for folder in _find_folders(root, report)
+        samples = [sample for folder in _find_folders(root, out, report)
                    if (sample := _read_sample(folder, root, report))]
         if not samples:
             raise ReleaseError(f'no folder Sample0001 with labels and a video below {root}: give '
@@ -67,10 +68,10 @@ def prepare_smg(root: Path, out: Path) -> Report:
     return report
 
 
-def _find_folders(root: Path, report: Report) -> list[Path]:
+def _find_folders(root: Path, out: Path, report: Report) -> list[Path]:
     """One folder of each sample: the outer one of Sample0001/Sample0001, as zips unpack to."""
     found: dict[str, Path] = {}
-    for path in sorted(path for path in root.rglob(SAMPLE) if path.is_dir()):
+    for path in sorted(path for path, _ in walk(root, out) if fnmatch(path.name, SAMPLE)):
         first = found.setdefault(path.name, path)
         if first is not path and first not in path.parents:
             report.add('samples given twice', path.relative_to(root),
@@ -198,5 +199,6 @@ def _write_part(root: Path, out: Path, part: str, samples: list[Sample], first: 
     joints = {sample.video.stem: sample.joints for sample in samples if sample.joints is not None}
     joint_file = out / 'spotting' / f'{part}_joints.npz'
     joint_file.unlink(missing_ok=True)  # perhaps of an earlier run
+    report.skeletons[part] = len(joints)
     if joints:
         write_feature_file(joint_file, joints)

@@ -13,7 +13,7 @@ from .layout import Layout
 from .report import Report
 from .skeletons import SkeletonError, read_skeleton
 
-FORMAT = 2  # of the cache; raised when VideoInfo changes
+FORMAT = 3  # of the cache; raised when VideoInfo or what is read of skeletons changes
 
 
 @dataclass

@@ -53,6 +53,24 @@ def test_zips_equal_folders(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in zipped.rglob('*.*')} == before
 
 
+@pytest.mark.parametrize('in_place', [True, False])
+def test_a_corrected_label_file_of_the_same_size(tmp_path, in_place):
+    """It is unpacked in place of the old one; beside the old one, none of the two is used."""
+    old, new = make_release(tmp_path / 'old'), make_release(tmp_path / 'new', '18,0,9\n99,12,29\n')
+    root = tmp_path / 'r'
+    root.mkdir()
+    zip_release(old, tmp_path / 'a')
+    zip_release(new, tmp_path / 'b')
+    for name in ('imigue_skeleton_phase1', 'imigue_rgb_phase1'):
+        (tmp_path / f'a/{name}.zip').rename(root / f'{name}.zip')
+    assert [row.label for row in prepared(root)[0]['train']] == [16, 31]
+    corrected = root / ('imigue_skeleton_phase1.zip' if in_place else 'corrected.zip')
+    (tmp_path / 'b/imigue_skeleton_phase1.zip').replace(corrected)
+    parts, report = prepared(root)
+    assert [row.label for row in parts['train']] == ([17, 31] if in_place else [])
+    assert bool(report.deviations) == (not in_place)
+
+
 @pytest.mark.parametrize('entry', ['../evil.csv', '/tmp/evil.csv', 'a\\..\\..\\evil.csv',
                                    'C:/evil.csv'])
 def test_zip_that_climbs_out(tmp_path, entry):

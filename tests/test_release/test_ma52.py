@@ -83,6 +83,24 @@ def test_release(tmp_path):
     assert 'codes' not in dataset.metainfo and len(dataset.metainfo['groups']) == 7
 
 
+def test_other_lists_are_not_taken_for_the_parts(tmp_path):
+    """Names that end alike, and a second copy."""
+    root = tmp_path / 'root'
+    lists = write_release(root)
+    for name in ('mini_train', 'trainval'):
+        (root / f'{name}_list_videos.txt').write_text(f'{lists["train"][0].split()[0]} 51')
+    (root / 'copy').mkdir()
+    (root / 'copy/train_list_videos.txt').write_text('another list')
+    (root / 'copy/val_list_videos.txt').write_text('\n'.join(lists['val']))
+    report = prepare_ma52(root, tmp_path / 'out')
+    assert [(one.kind, one.file, one.detail) for one in report.deviations] == [
+        ('files given twice', f'copy/{name}_list_videos.txt',
+         f'{text} {name}_list_videos.txt, which is used')
+        for name, text in (('train', 'differs from'), ('val', 'a copy of'))]
+    assert read_list(tmp_path / 'out/train.txt') == {
+        f'train/{row.split()[0]}': row.split()[1] for row in lists['train']}
+
+
 def test_defects(tmp_path):
     root = tmp_path / 'root'
     write_release(root)

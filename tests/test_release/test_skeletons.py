@@ -80,12 +80,25 @@ def test_workbook_that_unpacks_to_too_much(tmp_path):
     (lambda rows: rows[1:], 0, 4, ['begins one frame late', 'has 3 rows for 4 frames']),
     (lambda rows: rows + np.eye(1, 106), 1, 4, ['its index begins at 1']),
     (lambda rows: rows + 5 * np.eye(1, 106), 1, 4, ['does not count the frames']),
+    # frames 1 and 2 are missing
+    (lambda rows: rows[[0, 3]], 1, 4, ['its index skips frames', 'has 2 rows for 4 frames']),
+    (lambda rows: rows[[3]], 0, 4, ['its index skips frames', 'has 1 rows for 4 frames']),
+    (lambda rows: rows[[3, 0]], 4, 0, ['does not count the frames', 'has 2 rows for 4 frames']),
 ])
 def test_frames_too_few_or_too_many(tmp_path, change, first_row, last_row, noted):
     write_light_hand(tmp_path / '0001_light_hand.csv', change(light_hand(4)))
     skeleton, notes = read_skeleton(tmp_path / '0001_light_hand.csv', 4)
     assert (skeleton[0, 0, 1], skeleton[-1, 0, 1]) == (first_row, last_row)
     assert len(notes) == len(noted) and all(text in note for text, note in zip(noted, notes))
+
+
+def test_a_score_alone_is_no_joint(tmp_path):
+    """The dataset looks at the coordinates, and refuses clips without any in training."""
+    rows = light_hand(4)
+    rows[2, 1:].reshape(35, 3)[:, :2] = 0
+    write_light_hand(tmp_path / '0001_light_hand.csv', rows)
+    skeleton, _ = read_skeleton(tmp_path / '0001_light_hand.csv', 4)
+    assert not skeleton[2].any() and skeleton[[0, 1, 3]].all()
 
 
 @pytest.mark.parametrize('header', [HEADER, 'frame' + ',x,y,s' * 35,

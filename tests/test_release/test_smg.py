@@ -64,6 +64,19 @@ def test_folders_in_folders(tmp_path):
         ('copy/Sample0003', 'left out, Sample0003 is used')]
 
 
+def test_samples_behind_a_link(tmp_path):
+    """As one has them with several disks; a link back to the release ends nowhere."""
+    write_sample(tmp_path / 'root', 3, [(1, 1, 12)])
+    write_sample(tmp_path / 'disk', 36, [(1, 1, 12)])
+    (tmp_path / 'root/more').symlink_to(tmp_path / 'disk')
+    (tmp_path / 'disk/back').symlink_to(tmp_path / 'root')
+    report = prepare_smg(tmp_path / 'root', tmp_path / 'root/out')
+    assert report.videos == dict(train=1, test=1) == report.skeletons
+    assert 'skeletons: train (1 videos), test (1 videos)' in report.text()
+    assert 'resolutions' not in report.text()
+    prepare_smg(tmp_path / 'root', tmp_path / 'root/out')
+
+
 def test_first_frame_is_assumed_aloud():
     report = Report()
     assert first_frame([Sample('Sample0001', None, 40, [(1, 3, 39)], None)], report) == 1
