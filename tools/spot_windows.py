@@ -5,7 +5,7 @@ tools/data/spotting_windows.py. Thresholds by class, merging and suppression are
 the best F1 on the hold-out part, and written beside OUT as OUT.rule.json.
 """
 
-from gaie_mmaction.datasets.segment_file import read_segments, write_segments
+from gaie_mmaction.datasets.segment_file import write_segments
 from gaie_mmaction.evaluation import window_spotting as spotting
 from gaie_mmaction.utils.command_line import Namespace, exit_on, tool_parser
 
@@ -27,15 +27,17 @@ def main() -> None:
     args = parse_args()
     with exit_on(ValueError, OSError):
         held_out = spotting.read_frame_scores(*args.fit[:2])
-        true = read_segments(args.fit[2])
+        true = spotting.read_true_segments(args.fit[2], held_out)
         rule = spotting.fit_rule(held_out, true, args.min_overlap)
-        found = spotting.spot(spotting.read_frame_scores(args.windows, args.scores), rule)
+        scores = spotting.read_frame_scores(args.windows, args.scores)
+        known = args.true and spotting.read_true_segments(args.true, scores)
+        found = spotting.spot(scores, rule)
         write_segments(args.out, found)
         spotting.save_rule(f'{args.out}.rule.json', rule)
         print(spotting.describe('hold-out, fitted on it', spotting.spot(held_out, rule), true,
                                 args.min_overlap))
         if args.true:
-            print(spotting.describe('this part', found, read_segments(args.true), args.min_overlap))
+            print(spotting.describe('this part', found, known, args.min_overlap))
     print(f'Written: {len(found)} segments to {args.out}, the rule to {args.out}.rule.json')
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..datasets.annotations import read_annotations
+from ..datasets.segment_file import check_segments, read_segments
 from ..datasets.spotting_windows import get_video_id
 from ..ops.temporal_detection import soft_nms
 from ..utils.files import write_text
@@ -88,6 +89,10 @@ def spot(frame_scores: Mapping[str, np.ndarray], rule: SegmentRule) -> list[tupl
     """Segments ``(video_id, start_frame, end_frame, label, score)`` of all videos."""
     found = []
     for video_id, scores in frame_scores.items():
+        if scores.shape[1] != len(rule.thresholds):
+            raise ValueError(f'the rule is of {len(rule.thresholds)} classes, but the scores of '
+                             f'video {video_id} are of {scores.shape[1]}: fit it on scores of the '
+                             'same network')
         segments = [(start, stop, label, float(scores[start:stop, label].mean()))
                     for label, threshold in enumerate(rule.thresholds)
                     for start, stop in _stretches(scores[:, label] >= threshold, rule.max_gap)
@@ -110,6 +115,14 @@ def _stretches(mask: np.ndarray, max_gap: int) -> list[tuple[int, int]]:
             start = merged.pop()[0]
         merged.append((start, stop))
     return merged
+
+
+def read_true_segments(path: str | Path, frame_scores: Mapping[str, np.ndarray]) -> list[tuple]:
+    """True segments of the scored videos; any other video, class or frame is a ``ValueError``."""
+    segments = read_segments(path, next(iter(frame_scores.values())).shape[1])
+    check_segments(segments, {video_id: len(scores) for video_id, scores in frame_scores.items()},
+                   path)
+    return segments
 
 
 def fit_rule(frame_scores: Mapping[str, np.ndarray], true: Sequence[tuple],

@@ -1,5 +1,6 @@
 """Segments from window scores, and the rule that a hold-out part chooses."""
 import pickle
+import re
 
 import cv2
 import numpy as np
@@ -106,6 +107,24 @@ def test_tool(tmp_path):
     code, _ = run_tool('spot_windows.py', tmp_path / 'two.csv', tmp_path / 'one.pkl', '--fit',
                        *(tmp_path / f'one{ending}' for ending in ('.csv', '.pkl', '_true.csv')))
     assert 'one.pkl has no scores of 100 of 100 windows' in code
+    # true segments of other videos or classes would be counted as missed
+    for option, row, said in (('--fit', 'three,0,9,1', 'wrong.csv: video three of segment'),
+                              ('--true', 'two,0,9,57', 'wrong.csv, line 2 .*a class in 0..1'),
+                              ('--true', 'two,0,402,1', 'ends outside its video')):
+        (tmp_path / 'wrong.csv').write_text(f'video_id,start_frame,end_frame,class\n{row}\n')
+        fit = 'wrong.csv' if option == '--fit' else 'one_true.csv'
+        code, _ = run_tool(
+            'spot_windows.py', tmp_path / 'two.csv', tmp_path / 'two.pkl', '--fit',
+            tmp_path / 'one.csv', tmp_path / 'one.pkl', tmp_path / fit, '--out',
+            tmp_path / 'none.csv', *(('--true', tmp_path / 'wrong.csv') * (option == '--true')))
+        assert re.search(said, code) and not (tmp_path / 'none.csv').exists()
+
+
+@pytest.mark.parametrize('classes', [1, 3])
+def test_a_rule_of_other_classes(classes):
+    with pytest.raises(ValueError, match=f'the rule is of 2 classes, but the scores of video a are '
+                       f'of {classes}'):
+        spot(dict(a=np.zeros((9, classes))), SegmentRule((.5, .5), 1, 1, .1))
 
 
 def test_timeline(tmp_path):
