@@ -15,7 +15,15 @@ from ..release.labels import read_licensed_csv
 from ..release.report import Report
 from ..utils.files import atomic_file, locked_folder, require_writable
 from .fit import NUM_SAMPLES, Confidence, Streams, bootstrap, fit_weights, read_streams, top1
-from .network import Cost, Network, find_problems, make_network, measure_cost, read_videos
+from .network import (
+    Cost,
+    Network,
+    count_clips,
+    find_problems,
+    make_network,
+    measure_cost,
+    read_videos,
+)
 from .pseudo import choose_pseudo_labels
 from .report import make_tables, write_report
 from .run import is_trained, run_network, seconds_of
@@ -39,10 +47,9 @@ def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
     networks, rows, seen = make_networks(entry), [], set()
     costs = {network.stream.name: measure_cost(network) for network in networks[::2]}
     for network in networks:
-        cost, training = costs[network.stream.name], '-'
+        cost, clips, training = costs[network.stream.name], count_clips(network), '-'
         if not is_trained(network) and network.folder not in seen:
-            clips = '?' if cost.clips is None else cost.clips
-            training = f'{cost.epochs} epochs x {clips} clips'
+            training = f'{cost.epochs} epochs x {"?" if clips is None else clips} clips'
         elif network.stream.checkpoint is None:
             training = 'trained' if is_trained(network) else 'as above'
         seen.add(network.folder)
@@ -54,9 +61,9 @@ def describe_entry(entry: Entry) -> tuple[pd.DataFrame, list[str]]:
             'GMACs per view': '-' if cost.macs is None else f'{cost.macs / 1e9:.3f}',
             'views': str(cost.views),
             # a backward pass costs about two forward passes
-            'training PMACs': '-' if None in (cost.macs, cost.clips) or training in (
+            'training PMACs': '-' if None in (cost.macs, clips) or training in (
                 '-', 'trained', 'as above') else
-            f'{3e-15 * cost.macs * cost.clips * cost.epochs:.3f}',  # type: ignore[operator]
+            f'{3e-15 * cost.macs * clips * cost.epochs:.3f}',  # type: ignore[operator]
             'folder': str(network.folder)})
     if entry.pseudo_labels:
         rows += [{'stream': stream.name,

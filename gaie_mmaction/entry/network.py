@@ -162,12 +162,11 @@ def find_problems(networks: list[Network]) -> list[str]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a network: multiply-adds of one view, views, and the training's length."""
+    """Cost of a network: multiply-adds of one view, views, parameters, and epochs."""
     macs: float | None  # None for networks of frames and skeletons
     views: int
     parameters: int | None
     epochs: int
-    clips: int | None  # None without the annotation file
 
 
 def measure_cost(network: Network) -> Cost:
@@ -180,11 +179,15 @@ def measure_cost(network: Network) -> Cost:
         macs, parameters = cost.true_macs, cost.parameters
     clips, crops, flip = parse_views(network.stream.tta or '1x1')
     views = (clips if network.stream.tta else sampler.get('num_clips', 1)) * crops * (1 + flip)
+    return Cost(macs, views, parameters, cfg.train_cfg.max_epochs)
+
+
+def count_clips(network: Network) -> int | None:
+    """Clips that a network is trained on; None without its annotation file."""
     try:
-        number = len(read_labels(cfg, 'train'))
+        return len(read_labels(network.cfg, 'train'))
     except (OSError, ValueError):  # a dry run without data; a run was refused before
-        number = None
-    return Cost(macs, views, parameters, cfg.train_cfg.max_epochs, number)
+        return None
 
 
 def _hash(value: object) -> str:

@@ -48,15 +48,25 @@ def add_pseudo_labels(train: dict[str, Any], test: dict[str, Any], labels: dict[
             # of skeletons alone, a clip without any joint cannot be trained on
             _join_skeletons(own, split, other, labels, path, with_empty=key != 'ann_file')
         else:
-            _join_annotations(own, other, labels, path)
+            _join_annotations(own, other, labels, path, _folder_from(train, test))
         train[key] = str(path)
     if 'split' in train:
         train['split'] = SPLIT
 
 
-def _join_annotations(own: str, other: str, labels: dict[str, int], path: Path) -> None:
+def _folder_from(train: dict[str, Any], test: dict[str, Any]) -> str:
+    """Folder of the test's videos, seen from that of the training's."""
+    own, other = (os.path.join(one.get('data_root') or '',
+                               (one.get('data_prefix') or {}).get('video', ''))
+                  for one in (train, test))
+    return '' if own == other else os.path.relpath(other or '.', own or '.')
+
+
+def _join_annotations(own: str, other: str, labels: dict[str, int], path: Path,
+                      folder: str) -> None:
     clips = [*read_annotations(own, 2**31),
-             *({**clip, 'label': labels[clip['clip_id']]}
+             *({**clip, 'video': os.path.join(folder, clip['video']),
+                'label': labels[clip['clip_id']]}
                for clip in read_annotations(other, 2**31) if clip['clip_id'] in labels)]
     if path.suffix == '.csv':
         write_segments(path, (Segment(**clip) for clip in clips))
@@ -70,7 +80,7 @@ def _join_skeletons(own: str, split: str, other: str, labels: dict[str, int], pa
     clips = [by_id[clip_id] for clip_id in splits[split]]
     clips += [{**clip, 'label': labels[clip_id]}
               for clip_id, clip in read_skeletons(other)[0].items()
-              if clip_id in labels and (with_empty or clip['keypoint_score'].any())]
+              if clip_id in labels and (with_empty or clip['keypoint'].any())]
     with atomic_file(path) as partial:
         partial.write_bytes(pickle.dumps(dict(
             split={SPLIT: [clip['frame_dir'] for clip in clips]}, annotations=clips), protocol=4))

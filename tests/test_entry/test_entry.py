@@ -117,7 +117,7 @@ class CachedConfig:
 def stand_ins(monkeypatch):
     # the networks' costs are others' tests
     monkeypatch.setattr(entries.make, 'measure_cost', cache(
-        lambda one: network.Cost(1e9, 1, 1000, 12, 40)), raising=True)
+        lambda one: network.Cost(1e9, 1, 1000, 12)), raising=True)
     monkeypatch.setattr(network.Network, '__hash__', lambda one: hash(one.dump), raising=False)
     monkeypatch.setattr(entries.make, 'Config', CachedConfig)
     return StandIns(monkeypatch)
@@ -265,10 +265,10 @@ def test_pseudo_labels_train_a_second_round(folder, stand_ins):
 
 def test_pseudo_labels_of_skeletons(tmp_path):
     """Of a prepared skeleton file; a clip without joints stays out."""
-    def clip(clip_id, label, score=1.):
+    def clip(clip_id, label, place=1.):
         return dict(frame_dir=clip_id, label=label, total_frames=2, img_shape=(4, 4),
-                    keypoint=np.ones((1, 2, 22, 2), np.float32),
-                    keypoint_score=np.full((1, 2, 22), score, np.float32))
+                    keypoint=np.full((1, 2, 22, 2), place, np.float32),
+                    keypoint_score=np.full((1, 2, 22), .01, np.float32))
 
     (tmp_path / 'skeleton.pkl').write_bytes(pickle.dumps(dict(
         split=dict(train=['a', 'b'], test=['c', 'd', 'e']),
@@ -291,6 +291,17 @@ def test_pseudo_labels_of_skeletons(tmp_path):
         ('a', 0), ('b', 0), ('c', 1), ('d', 0)]
     by_id, splits = read_skeletons(train['skeleton_file'])
     assert splits == {Path(train['ann_file']).stem: ['a', 'b', 'c', 'd']} and 'split' not in train
+
+
+def test_pseudo_labels_of_clips_in_another_folder(tmp_path):
+    for part, ids in (('train', 'a'), ('test', 'bc')):
+        (tmp_path / f'{part}.txt').write_text(''.join(f'{name}.mp4 0\n' for name in ids))
+    train, test = (dict(data_root=str(tmp_path), ann_file=f'{part}.txt',
+                        data_prefix=dict(video=f'videos/{part}')) for part in ('train', 'test'))
+    add_pseudo_labels(train, test, dict(b=1), tmp_path / 'out')
+    clips = read_annotations(train['ann_file'], 2)
+    assert [(clip['clip_id'], clip['video'], clip['label']) for clip in clips] == [
+        ('a', 'a.mp4', 0), ('b', '../test/b.mp4', 1)]
 
 
 def test_given_checkpoints_need_no_training_part(folder, stand_ins):
@@ -490,6 +501,15 @@ def test_dry_run(folder, stand_ins):
     path = write_entry(folder)
     code, output = run_tool('entry.py', path, '--dry-run')
     assert code is None and '12 epochs x 40 clips' in output
+    # the test's networks are trained on another part
+    for ending in ('csv', 'txt'):
+        (folder / f'data/half.{ending}').write_text(
+            (folder / f'data/train.{ending}').read_text().partition('0001_9')[0])
+    table, _ = entries.describe_entry(entries.load_entry(str(write_entry(folder, parts=dict(
+        train='train', holdout='val', test='test', final='half')))))
+    assert table.training[:2].tolist() == ['12 epochs x 40 clips', '12 epochs x 9 clips']
+    assert table['training PMACs'][:2].tolist() == ['0.001', '0.000']
+    path = write_entry(folder)
     assert stand_ins.calls == [] and not (folder / 'work').exists()
     make(path)
     assert json.loads(next((folder / 'work/rgb').glob('*/trained.json')).read_text())[
