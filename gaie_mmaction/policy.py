@@ -26,6 +26,7 @@ from mmengine.runner import Runner
 from mmengine.runner import checkpoint as checkpoint_module
 
 from .compat import wrap
+from .datasets.views import inner_dataset
 from .utils.files import atomic_file
 from .utils.safe_pickle import DAMAGE, limited_growth, require_uncompressed
 
@@ -149,8 +150,8 @@ def find_problems(cfg: ConfigDict, training: bool) -> list[str]:
     problems = []
     for part in ('train', 'val') if training else ('test', ):
         loader = cfg.get(f'{part}_dataloader') or {}
-        dataset = loader.get('dataset') or {}
-        if not (isinstance(dataset, dict) and isinstance(dataset.get('ann_file'), str)):
+        dataset = inner_dataset(loader) if isinstance(loader.get('dataset'), dict) else {}
+        if not isinstance(dataset.get('ann_file'), str):
             continue
         path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
         if dataset['ann_file'] and '://' not in path and not os.path.exists(path):

@@ -144,6 +144,7 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path, root, monkeypatch)
     """Before anything is built: nobody waits for one error after the other."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, 'download_url_to_file', UNREACHABLE)
+    monkeypatch.chdir(tmp_path)  # there is no data/imigue
     cfg = Config.fromfile(root / 'configs/gaie_vitb_imigue.py')
     cfg.load_from = 'absent.pth'
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -159,6 +160,9 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path, root, monkeypatch)
     for problem, start in zip(problems, expected):
         assert problem.startswith(start)
     assert 'cannot be downloaded (<urlopen error unreachable>)' in problems[-1]
+    cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2,
+                                        dataset=cfg.train_dataloader.dataset)
+    assert policy.find_problems(cfg, training=True)[0].startswith(expected[0])
     assert [line[:30] for line in policy.find_problems(cfg, training=False)] == [
         'test_dataloader: annotation fi', 'load_from: absent.pth does not']
 

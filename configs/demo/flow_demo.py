@@ -15,4 +15,5 @@ train_dataloader = dict(
 val_dataloader = dict(
     dataset=dict(ann_file='val.txt', data_prefix=flow, pipeline=test_pipeline))
 test_dataloader = dict(
-    dataset=dict(ann_file='test.txt', data_prefix=flow, pipeline=test_pipeline))
+    dataset=dict(ann_file='test.txt', data_prefix=flow, pipeline=test_pipeline,
+                 metainfo=dict(flow=True)))

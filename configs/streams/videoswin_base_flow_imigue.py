@@ -7,4 +7,5 @@ model = dict(data_preprocessor=dict(mean=[128., 128., 128.], std=[16., 16., 16.]
 flow = dict(video='flow')
 train_dataloader = dict(dataset=dict(ann_file='trainval.txt', data_prefix=flow))
 val_dataloader = dict(dataset=dict(ann_file='val.txt', data_prefix=flow))
-test_dataloader = dict(dataset=dict(ann_file='test.txt', data_prefix=flow))
+test_dataloader = dict(
+    dataset=dict(ann_file='test.txt', data_prefix=flow, metainfo=dict(flow=True)))

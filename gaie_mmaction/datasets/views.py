@@ -32,7 +32,11 @@ def with_views(dataloader: dict[str, Any], views: str) -> dict[str, Any]:
     """
     clips, crops, flip = parse_views(views)
     dataloader = copy.deepcopy(dataloader)
-    pipeline = inner_dataset(dataloader)['pipeline']
+    dataset = inner_dataset(dataloader)
+    if flip and (dataset.get('metainfo') or {}).get('flow'):
+        raise ValueError(f'tta={views} mirrors frames, but mirrored flow also has other values: '
+                         f'set tta={clips}x{crops}')
+    pipeline = dataset['pipeline']
     samplers = [step for step in pipeline if 'Sample' in step['type'] and 'clip_len' in step]
     centers = [k for k, step in enumerate(pipeline) if step['type'] == 'CenterCrop']
     if len(samplers) != 1 or (crops > 1 or flip) and len(centers) != 1:

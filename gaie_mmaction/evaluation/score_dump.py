@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..datasets.annotations import examples
-from ..utils.safe_pickle import MAX_GROWTH, ROOM, load_pickle_safely
+from ..utils import safe_pickle
 from .submission_file import compare_ids
 
 FLOATS = (torch.float16, torch.float32, torch.float64)  # bfloat16 sums are too coarse
@@ -29,7 +29,7 @@ def read_dump(path: str) -> Scores:
 
     Anything else, a repeated clip and scores that are not finite are a ``ValueError``.
     """
-    samples = load_pickle_safely(path)
+    samples = safe_pickle.load_pickle_safely(path)
     if not (isinstance(samples, list) and samples
             and all(isinstance(sample, dict) for sample in samples)):
         raise ValueError(f'{path} is not a list of clips: make it by `mim test mmaction CONFIG '
@@ -50,10 +50,12 @@ def read_dump(path: str) -> Scores:
     if len(shapes) > 1 or rows[0].ndim != 1:
         raise ValueError(f'{path}: each clip needs one score per class, but there are the shapes '
                          f"{sorted(shapes)}: set average_clips='prob' of the head")
-    limit = 2 * MAX_GROWTH * os.path.getsize(path) + ROOM  # float16 becomes float64
+    # float16 becomes float64
+    limit = 2 * safe_pickle.MAX_GROWTH * os.path.getsize(path) + safe_pickle.ROOM
     if 8 * len(rows) * len(rows[0]) > limit:
         raise ValueError(f'{path}: the scores of {len(rows)} clips and {len(rows[0])} classes '
-                         f'would take more than {limit} bytes: the clips share one tensor')
+                         f'would take more than {limit} bytes: the clips share one tensor. If '
+                         'you trust it, raise gaie_mmaction.utils.safe_pickle.MAX_GROWTH')
     scores = np.stack([row.detach().double().cpu().numpy() for row in rows])
     if broken := [ids[k] for k in np.flatnonzero(~np.isfinite(scores).all(axis=1))]:
         raise ValueError(f'{path}: the scores of {len(broken)} clips are not finite, e.g. '

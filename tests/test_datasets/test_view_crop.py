@@ -90,6 +90,11 @@ def test_wrong_views(root):
     both = Config.fromfile(root / 'configs/multimodal/m2hen_imigue.py').test_dataloader
     with pytest.raises(ValueError, match='SkeletonStream, FormatGCNInput, .*: set tta=2x1'):
         with_views(both, '2x3')
+    for name in ('streams/gaie_vitb_flow_imigue', 'streams/videoswin_base_flow_imigue'):
+        flow = Config.fromfile(root / f'configs/{name}.py').test_dataloader
+        with pytest.raises(ValueError, match='mirrored flow also has other values: set tta=2x1'):
+            with_views(flow, '2x1+flip')
+        assert with_views(flow, '2x3').batch_size == max(1, flow.batch_size // 6)
     person = Config.fromfile(root / 'configs/gaie_vitb_imigue_person.py').test_dataloader
     assert with_views(person, '2x3').dataset.pipeline[6]['type'] == 'ViewCrop'
     assert with_views(pose, '4x1').dataset.pipeline[2].num_clips == 4

@@ -283,6 +283,16 @@ def change_dump(path, change):
     return samples
 
 
+def test_the_limit_of_shared_tensors_can_be_raised(tmp_path, monkeypatch):
+    shared = torch.ones(100_000)
+    change_dump(tmp_path / 'a.pkl', lambda samples: samples.__setitem__(slice(None), [
+        dict(clip_id=str(k), pred_score=shared, gt_label=0) for k in range(40)]))
+    with pytest.raises(ValueError, match='raise gaie_mmaction.utils.safe_pickle.MAX_GROWTH'):
+        read_dump(str(tmp_path / 'a.pkl'))
+    monkeypatch.setattr('gaie_mmaction.utils.safe_pickle.MAX_GROWTH', 100)
+    assert read_dump(str(tmp_path / 'a.pkl')).scores.shape == (40, 100_000)
+
+
 def test_scores_with_a_gradient(tmp_path):
     samples = change_dump(tmp_path / 'a.pkl', lambda all: all[3]['pred_score'].requires_grad_())
     found = read_dump(str(tmp_path / 'a.pkl'))
