@@ -169,7 +169,12 @@ def test_other_files_and_code_are_refused(tmp_path):
     torch.save(dict(state_dict={}), path)
     with pytest.raises(ValueError, match='neither module nor model'):
         load_videomae(str(path))
-
+    for content in ([1, 2], None, dict(epoch=3)):
+        torch.save(dict(module=content), path)
+        with pytest.raises(ValueError, match='weights.pth holds no weights by name under module'):
+            load_videomae(str(path))
+    with pytest.raises(ValueError, match='left over: blocks.x.norm1.weight'):
+        convert_videomae({**official_weights(), 'blocks.x.norm1.weight': torch.ones(1)})
     torch.save(dict(module=attack(tmp_path / 'attacked')), path)
     with pytest.raises(ValueError, match='nothing of it was run.*mkdir'):
         load_videomae(str(path))

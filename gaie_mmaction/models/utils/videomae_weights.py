@@ -36,7 +36,12 @@ def load_videomae(path: str) -> dict[str, Tensor]:
         raise ValueError(str(error)) from error
     for key in ('module', 'model'):
         if isinstance(checkpoint, dict) and key in checkpoint:
-            return checkpoint[key]
+            weights = checkpoint[key]
+            if not isinstance(weights, dict) or not all(
+                    isinstance(value, Tensor) for value in weights.values()):
+                raise ValueError(f'{path} holds no weights by name under {key}: give an official '
+                                 'checkpoint')
+            return weights
     found = list(checkpoint)[:5] if isinstance(checkpoint, dict) else type(checkpoint).__name__
     raise ValueError(f'{path} has its weights under neither module nor model, but holds {found}: '
                      'give an official checkpoint')
@@ -104,7 +109,8 @@ def _expected_keys(converted: dict[str, Tensor]) -> set[str]:
             layers += pair
     names = {'mask_token', 'encoder_to_decoder.weight'} if pretraining else set()
     for part in ('backbone', 'decoder')[:1 + pretraining]:
-        blocks = [int(key.split('.')[2]) for key in converted if key.startswith(f'{part}.blocks.')]
+        blocks = [int(number) for number in re.findall(
+            rf'^{part}\.blocks\.(\d+)\.', '\n'.join(converted), re.MULTILINE)]
         names |= {f'{part}.blocks.{block}.{layer}'
                   for block in range(max(blocks, default=0) + 1) for layer in layers}
     norm = 'backbone.norm' if 'backbone.norm.weight' in converted else 'backbone.fc_norm'
