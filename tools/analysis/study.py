@@ -22,11 +22,12 @@ FOOTAGE = (*CHOSEN, 'pretraining_flow')  # studies of clips that the user has
 def parse_args() -> Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('--data', default='embedded', choices=(
-        'embedded', *FOOTAGE, 'ablation', 'choice', 'pretraining', 'pretraining_raw'),
+        'embedded', *FOOTAGE, 'ablation', 'choice', 'tome_blocks', 'pretraining',
+        'pretraining_raw'),
                         help='which study: the reducers on the synthetic dataset or on real '
                         'footage, its frames or its optical flow, variants of GAIE, the choice of '
-                        'GAIE+, or masked pretraining with and without SubtractClipMean or on the '
-                        'flow of real footage (default: %(default)s)')
+                        'GAIE+, the blocks of ToMe, or masked pretraining with and without '
+                        'SubtractClipMean or on the flow of real footage (default: %(default)s)')
     parser.add_argument('--root', type=Path,
                         help=f'folder of the footage with labels.csv, for {", ".join(FOOTAGE)}; '
                         'the other studies draw their data')
