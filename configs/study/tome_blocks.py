@@ -1,4 +1,4 @@
-# In which blocks ToMe is best, beside GAIE+: on the people of the embedded study, so that the choice
+# In which blocks ToMe is best, beside GAIE+: on the people of the embedded study, so that choosing
 # favours ToMe. Run it by tools/analysis/study.py --data tome_blocks.
 _base_ = 'embedded.py'
 
