@@ -109,7 +109,14 @@ def _require_all_packets(container: av.container.InputContainer, number: int) ->
     if number < announced:
         # an edit list can hide whole groups of pictures, which are then not even demuxed
         with open_container(container.name, ignore_editlist='1') as whole:
-            number = sum(packet.size > 0 for packet in whole.demux(whole.streams.video[0]))
+            stream = whole.streams.video[0]
+            times = [packet.dts or 0 for packet in whole.demux(stream) if packet.size]
+        number = len(times)
+        span = times[-1] - times[0] if times else 0
+        if 'mp4' in container.format.name and span >= (stream.duration or np.inf):
+            # a table that makes frames longer moves them behind the end of the edit list
+            raise VideoReadError(f'its header is damaged: its last frame is decoded after {span} '
+                                 f'ticks, but it announces {stream.duration}')
     if number < announced:
         # an AVI's header counts a held last frame as often as it is shown
         held = f'. If it plays to its end, {REMEDY}' if container.format.name == 'avi' else ''

@@ -210,6 +210,23 @@ def test_damaged_header_never_hides_or_moves_a_frame(video, tmp_path):
                          lambda rng: first + int(rng.integers(8 * entries)), 200) > 50
 
 
+@pytest.mark.parametrize('shift', range(0, 32, 4))
+def test_damaged_duration_of_a_frame_hides_none(tmp_path, shift):
+    """Longer frames lie behind the end of the edit list, where FFmpeg leaves them out."""
+    write_video(tmp_path / 'v.mp4', 50, b_frames=0)
+    data = (tmp_path / 'v.mp4').read_bytes()
+    first, entries = find_table(data, b'stts')
+    assert entries == 1
+    duration = int.from_bytes(data[first + 4:first + 8], 'big') ^ 1 << shift
+    (tmp_path / 'v.mp4').write_bytes(
+        data[:first + 4] + duration.to_bytes(4, 'big') + data[first + 8:])
+    try:
+        with VideoFile(tmp_path / 'v.mp4') as reader:
+            assert len(reader) == 50
+    except VideoReadError as error:
+        assert 'its header is damaged' in str(error)
+
+
 @pytest.mark.parametrize('number', range(20, 52, 3))
 def test_cut_without_re_encoding(video, tmp_path, number):
     """In the order of decoding: frames that are shown before the last one may be missing."""
