@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
 
 from ..datasets.annotations import examples
@@ -62,10 +62,13 @@ def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> fl
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray, kind: str) -> float:
     """Temperature with the lowest negative log likelihood, between 0.05 and 20."""
+    to_probabilities(scores, kind)  # refuses other kinds
+    logits = scores if kind == 'logits' else np.log(np.maximum(scores, TINY))
 
     def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(
-            to_probabilities(scores, kind, np.exp(log_temperature)), labels)
+        # not by probabilities: where these underflow, the loss is flat and the search gets stuck
+        values = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(values[np.arange(len(labels)), labels].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log((.05, 20)), method='bounded').x))
 

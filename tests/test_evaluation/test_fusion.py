@@ -143,6 +143,14 @@ def test_temperature_is_found():
         assert losses[1] == min(losses)
 
 
+@pytest.mark.parametrize('scale', [100., 1000.])
+def test_temperature_of_large_logits(scale):
+    """Where probabilities underflow the loss still has one minimum, here at the upper bound."""
+    rng = np.random.default_rng(0)
+    logits, labels = scale * rng.normal(size=(50, 8)), rng.integers(0, 8, 50)
+    assert fusion.fit_temperature(logits, labels, 'logits') == pytest.approx(20, rel=1e-3)
+
+
 def test_grid_finds_the_best():
     streams, labels = make_streams(2., 1.5, 0.)
     found = fusion.search_weights(streams, labels, steps=5)
