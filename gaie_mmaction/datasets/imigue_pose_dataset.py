@@ -14,7 +14,6 @@ from .annotations import examples, video_of
 from .imigue_classes import HasIMiGUEClasses
 from .skeleton_layout import get_layout, hands_swapped
 
-INTEGER = (int, np.integer)
 KEYS = ('frame_dir', 'label', 'total_frames', 'img_shape', 'keypoint', 'keypoint_score')
 
 
@@ -107,7 +106,7 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
     def _check(self, clip: dict) -> None:
         where = f'{self.ann_file}: clip {clip["clip_id"]}'
         for key in ('label', 'total_frames'):
-            if not isinstance(clip[key], INTEGER):
+            if not isinstance(clip[key], (int, np.integer)):
                 raise ValueError(f'{where}: {key} must be an integer, but is {clip[key]!r}')
         keypoint, score, frames = clip['keypoint'], clip['keypoint_score'], clip['total_frames']
         if not (isinstance(keypoint, np.ndarray) and isinstance(score, np.ndarray)
@@ -131,11 +130,10 @@ class IMiGUEPoseDataset(HasIMiGUEClasses, BaseActionDataset):
             raise ValueError(f'{where}: label must be in 0..{num_classes - 1}, or -1 for '
                              f'unlabelled, but got {clip["label"]}; classes of your own are set by '
                              'metainfo=dict(classes=[...])')
-        sides = clip['img_shape']
-        if not (isinstance(sides, Sequence) and len(sides) == 2
-                and all(isinstance(side, INTEGER) and side > 0 for side in sides)):
+        sides = np.asarray(clip['img_shape'])
+        if sides.shape != (2, ) or sides.dtype.kind not in 'iu' or sides.min() <= 0:
             raise ValueError(f'{where}: img_shape must be two positive integers (H, W), but is '
-                             f'{sides!r}')
+                             f'{clip["img_shape"]!r}')
 
     def _check_empty(self, clips: list[dict]) -> None:
         empty = [clip['clip_id'] for clip in clips if not clip['keypoint'].any()]

@@ -110,12 +110,13 @@ def read_labels(cfg: Config, key: str) -> dict[str, int]:
 
 
 def read_videos(cfg: Config, key: str) -> dict[str, str]:
-    """Video of each clip id, without its ending; a clip that is a file of its own is one, too."""
+    """Video of each clip id: by iMiGUE's ids, otherwise by a segment csv, otherwise the clip."""
+    videos = {clip_id: video_of(clip_id) for clip_id in read_labels(cfg, key)}
     path = _ann_file(inner_dataset(cfg[f'{key}_dataloader']))
-    if path.endswith('.pkl'):
-        return {clip_id: video_of(clip_id) for clip_id in read_labels(cfg, key)}
-    return {clip['clip_id']: video_of(clip['clip_id']) if clip['end_frame'] == -1 else
-            os.path.splitext(clip['video'])[0] for clip in read_annotations(path, 2**31)}
+    if not path.endswith('.pkl'):
+        videos |= {clip['clip_id']: clip['video'] for clip in read_annotations(path, 2**31)
+                   if clip['end_frame'] != -1 and videos[clip['clip_id']] == clip['clip_id']}
+    return videos
 
 
 @cache

@@ -37,9 +37,9 @@ class TokenKeepRatioWarmupHook(Hook):
                              "'EpochBasedTrainLoop', or take the hook out of custom_hooks")
         if self.end >= runner.max_epochs:
             runner.logger.warning(
-                f'The training ends after epoch {runner.max_epochs - 1}, from 0, before the '
-                f'warm-up of the token keep ratio in epoch {self.end}: no epoch has the ratio '
-                'that the network is tested with.')
+                f'The token keep ratio reaches its own value in epoch {self.end}, from 0, but the '
+                f'training ends after epoch {runner.max_epochs - 1}: it never trains with the '
+                'ratio that it is tested with. Lower the end of TokenKeepRatioWarmupHook.')
         reducers = [module for module in runner.model.modules()
                     if isinstance(module, TokenReducer)]
         if not reducers:

@@ -69,6 +69,12 @@ def test_own_classes(tmp_path, clips):
         load(path, metainfo=dict(classes=['a', 'b']))
 
 
+def test_size_as_an_array(tmp_path, clips):
+    for clip in clips:
+        clip['img_shape'] = np.array(clip['img_shape'])
+    assert len(load(write_skeletons(tmp_path / 's.pkl', clips))) == 3
+
+
 def put(key, place, value):
     """What changes one value of an array of a clip."""
     return lambda clip: clip[key].__setitem__(place, value) or {}

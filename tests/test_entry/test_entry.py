@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch, root):
         rows = annotations(part)
         (tmp_path / f'data/{part}.csv').write_text(
             'clip_id,video,start_frame,end_frame,label\n'
-            + ''.join(f'{name},{name[:4]}.mp4,0,9,{label}\n' for name, label in rows))
+            + ''.join(f'{name},rgb/{part}/{name[:4]}.mp4,0,9,{label}\n' for name, label in rows))
         (tmp_path / f'data/{part}.txt').write_text(
             ''.join(f'{name}.mp4 {label}\n' for name, label in rows))
     return tmp_path
@@ -155,6 +155,17 @@ def test_units_of_clips_that_are_files_of_their_own(folder, stand_ins, name, tra
         for ending in ('csv', 'txt'):
             (folder / f'data/{part}.{ending}').write_text(rows)
     assert f'bootstrap samples of the hold-out\'s {said} occur' in make(write_entry(folder))[1]
+
+
+def test_units_of_segments_with_other_ids(folder, stand_ins):
+    """The csv tells their video."""
+    for part, size in SIZES.items():
+        (folder / f'data/{part}.csv').write_text(
+            'clip_id,video,start_frame,end_frame,label\n' + ''.join(
+                f'{part}_{k},{part}/{k % 6}.mp4,0,9,{k % CLASSES}\n' for k in range(size)))
+        (folder / f'data/{part}.txt').write_text(''.join(
+            f'{part}_{k}.mp4 {k % CLASSES}\n' for k in range(size)))
+    assert 'hold-out\'s 6 videos, of which none occur' in make(write_entry(folder))[1]
 
 
 def test_temperatures_and_given_weights(folder, stand_ins):
